@@ -1,0 +1,250 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * libhvhost: what Hyper-V does for one guest.  A partition holds guest memory,
+ * virtual processors with CPUID, MSRs, hypercalls, SynIC and timers, a VMBus
+ * server, and the providers (VSPs) behind it.  No global state, no threads of
+ * its own, never exits: errors are positive errno values.  The guest is taken
+ * for malicious: whatever it writes, the library stays up.
+ *
+ * Threads: the functions under "processor side" may be called from any thread
+ * at any time, for different VPs at once.  Everything else that a guest
+ * causes (messages, channel traffic, I/O completion) is done in hvh_pump(),
+ * which one thread at a time may run.  The functions under "management side"
+ * may be called from any thread but not from inside a callback.
+ */
+
+#ifndef HVHOST_H
+#define	HVHOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct hvh;			/* a partition */
+struct hvh_scsi;		/* a synthetic SCSI controller */
+struct hvh_blk;			/* a storage back end */
+
+struct hvh_guid {
+	uint8_t		b[16];	/* wire order */
+};
+
+/* "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f" to wire order; EINVAL. */
+int	hvh_guid_parse(const char *text, struct hvh_guid *guid);
+/* Prints 36 characters and NUL. */
+void	hvh_guid_format(const struct hvh_guid *guid, char text[37]);
+
+enum hvh_log_level { HVH_LOG_ERROR, HVH_LOG_WARN, HVH_LOG_INFO, HVH_LOG_DEBUG };
+
+enum hvh_event { HVH_EVENT_RESET, HVH_EVENT_CRASH };
+
+/* What the library asks of its user.  All may be called from any thread. */
+struct hvh_ops {
+	/*
+	 * Assert vector at the local APIC of vp, edge, fixed.  autoeoi: the
+	 * guest will not end the interrupt.  Must not block nor call back.
+	 */
+	void	 (*interrupt)(void *arg, uint32_t vp, uint8_t vector,
+		    bool autoeoi);
+	/* Work waits for hvh_pump().  Must not block nor call back. */
+	void	 (*kick)(void *arg);
+	/* Monotonic nanoseconds; the partition's time base. */
+	uint64_t (*now)(void *arg);
+	/* The guest asked for a reset (MSR), or reported a crash. */
+	void	 (*event)(void *arg, enum hvh_event event,
+		    const uint64_t params[5]);
+	void	 (*log)(void *arg, enum hvh_log_level level, const char *text);
+};
+
+struct hvh_mem_region {
+	uint64_t	 gpa;	/* page-aligned */
+	uint64_t	 size;	/* page multiple */
+	void		*host;	/* mapped by the caller, stays until destroy */
+};
+
+struct hvh_config {
+	uint32_t	 vps;			/* 1 to 64 */
+	struct hvh_mem_region mem[4];
+	unsigned	 nmem;
+	uint32_t	 max_version;		/* highest VMBus version offered,
+						 * 0: the newest known */
+	uint32_t	 min_version;		/* lowest, 0: 0.13 */
+	bool		 no_autoeoi;		/* CPUID recommends against it */
+	bool		 monitor_pages;		/* offer monitored notification */
+	/*
+	 * What the hypercall page holds: code that reaches hvh_hypercall()
+	 * and returns.  It is copied over the guest's page when that is
+	 * enabled and what was there is put back when disabled.
+	 */
+	const void	*hypercall_code;
+	size_t		 hypercall_code_len;
+	/*
+	 * Reference time from the TSC: Hz of a TSC that is constant and in
+	 * step on all VPs, or 0: the TSC page then says "use the counter".
+	 */
+	uint64_t	 tsc_hz;
+};
+
+/* EINVAL: configuration; ENOMEM. */
+int	hvh_create(const struct hvh_config *cf, const struct hvh_ops *ops,
+	    void *arg, struct hvh **hp);
+/* The caller sees to it that no other call is under way. */
+void	hvh_destroy(struct hvh *h);
+/* As a power cycle of the VM, devices kept. */
+void	hvh_reset(struct hvh *h);
+
+/* --- Processor side --- */
+
+/*
+ * Fills regs (EAX, EBX, ECX, EDX) for a hypervisor leaf, or, for leaf 1,
+ * sets the hypervisor bit in what the caller read from the processor.
+ * Returns false for leaves that are not the hypervisor's.
+ */
+bool	hvh_cpuid(struct hvh *h, uint32_t vp, uint32_t leaf, uint32_t subleaf,
+	    uint32_t regs[4]);
+/* 0; EPERM: the guest gets #GP; ENOENT: not a hypervisor MSR. */
+int	hvh_rdmsr(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t *val);
+int	hvh_wrmsr(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t val);
+/* RCX, RDX, R8 of the call; returns RAX. */
+uint64_t hvh_hypercall(struct hvh *h, uint32_t vp, uint64_t control,
+	    uint64_t input, uint64_t output);
+
+/* --- Pump --- */
+
+/*
+ * Does all that is to be done now and returns the time (ops->now) at which it
+ * must be called again even without a kick, UINT64_MAX: none.  Never blocks.
+ */
+uint64_t hvh_pump(struct hvh *h);
+/* Readable when storage completions wait for hvh_pump(); -1: there is none. */
+int	hvh_pump_fd(struct hvh *h);
+
+/* --- Management side: storage --- */
+
+struct hvh_blk_params {
+	const char	*path;		/* raw file or block device; NULL: memory */
+	uint64_t	 size;		/* of a memory back end, bytes */
+	uint32_t	 block_size;	/* 512 or 4096 */
+	bool		 readonly;
+	bool		 write_through;	/* no volatile cache */
+	bool		 no_uring;	/* plain pread and pwrite */
+	bool		 create;	/* make the file, of size bytes, if absent */
+};
+
+/*
+ * errno of the failure and a sentence in err (errlen bytes) that names the
+ * file and the reason.
+ */
+int	hvh_blk_open(struct hvh *h, const struct hvh_blk_params *bp,
+	    struct hvh_blk **blk, char *err, size_t errlen);
+/* Only while attached to nothing. */
+void	hvh_blk_close(struct hvh_blk *blk);
+
+struct hvh_scsi_params {
+	struct hvh_guid	 instance;
+	uint16_t	 max_subchannels;	/* 0 to 15 */
+	uint32_t	 max_transfer;		/* bytes, 0: 1 MiB */
+	uint16_t	 max_version;		/* VSTOR, 0: 0x0602 */
+};
+
+struct hvh_lun_params {
+	struct hvh_blk	*blk;		/* the LUN's from now on */
+	bool		 cdrom;
+	char		 serial[21];	/* VPD 80; empty: made from the ids */
+	bool		 no_unmap;
+};
+
+/* The offer goes out at once if the guest is connected (hot add). */
+int	hvh_scsi_add(struct hvh *h, const struct hvh_scsi_params *sp,
+	    struct hvh_scsi **scsi);
+/* Rescinds the controller and closes its back ends once they are idle. */
+void	hvh_scsi_remove(struct hvh_scsi *scsi);
+/* lun 0 to 63, path and target 0.  EEXIST, EINVAL. */
+int	hvh_scsi_attach(struct hvh_scsi *scsi, unsigned lun,
+	    const struct hvh_lun_params *lp);
+/* Requests under way end with an error; then the back end is closed. */
+int	hvh_scsi_detach(struct hvh_scsi *scsi, unsigned lun);
+/* An IDE-accelerated disk: ide channel and drive are 0 or 1. */
+int	hvh_ide_add(struct hvh *h, unsigned channel, unsigned drive,
+	    const struct hvh_lun_params *lp, struct hvh_scsi **scsi);
+
+/* --- Management side: faults --- */
+
+/* Where a fault strikes. */
+enum hvh_fault_point {
+	HVH_FAULT_MSG_OUT,	/* channel message to the guest; key: type */
+	HVH_FAULT_MSG_IN,	/* channel message from the guest; key: type */
+	HVH_FAULT_POST,		/* the post-message hypercall; key: 0 */
+	HVH_FAULT_SIGNAL_OUT,	/* event to the guest; key: channel id */
+	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: VSTOR operation */
+	HVH_FAULT_PKT_IN,	/* packet from the guest; key: VSTOR operation */
+	HVH_FAULT_BLK,		/* back-end I/O; key: SCSI opcode */
+	HVH_FAULT_POINTS
+};
+
+enum hvh_fault_action {
+	HVH_FAULT_DROP,		/* as if it had never been */
+	HVH_FAULT_DELAY,	/* by arg nanoseconds */
+	HVH_FAULT_DUP,		/* twice */
+	HVH_FAULT_HOLD,		/* keep until the next passes: reorder */
+	HVH_FAULT_CORRUPT,	/* write arg's low len bytes at offset */
+	HVH_FAULT_TRUNCATE,	/* to arg bytes */
+	HVH_FAULT_STATUS,	/* refuse with status arg (hypercall status,
+				 * message status, NTSTATUS, SRB status) */
+	HVH_FAULT_RESCIND,	/* rescind the channel's device, then go on */
+	HVH_FAULT_CALL,		/* only call hook */
+};
+
+#define	HVH_FAULT_ANY	UINT32_MAX
+
+struct hvh_fault {
+	enum hvh_fault_point	 point;
+	enum hvh_fault_action	 action;
+	uint32_t		 key;		/* HVH_FAULT_ANY: all */
+	uint32_t		 skip;		/* let so many pass first */
+	uint32_t		 times;		/* then strike so often, 0: for good */
+	uint64_t		 arg;
+	uint32_t		 offset;	/* HVH_FAULT_CORRUPT */
+	uint32_t		 len;		/* 1, 2, 4 or 8 */
+	/* HVH_FAULT_CALL: may look at and change the bytes; may be NULL. */
+	void			(*hook)(void *arg, void *data, size_t *len);
+	void			*hook_arg;
+};
+
+/* Faults are asked in the order they were added.  ENOSPC after 32. */
+int	hvh_fault_add(struct hvh *h, const struct hvh_fault *f);
+void	hvh_fault_clear(struct hvh *h);
+/* How often a fault of this point has struck since the start. */
+uint64_t hvh_fault_count(struct hvh *h, enum hvh_fault_point point);
+
+/* --- Management side: looking --- */
+
+struct hvh_stats {
+	uint64_t	hypercalls;	/* all */
+	uint64_t	posts;		/* post message */
+	uint64_t	signals_in;	/* signal event */
+	uint64_t	signals_spurious; /* found nothing to do */
+	uint64_t	interrupts;	/* vectors asserted */
+	uint64_t	events_out;	/* event flags raised 0 to 1 */
+	uint64_t	events_saved;	/* data sent without a signal */
+	uint64_t	messages_in, messages_out, messages_bad;
+	uint64_t	packets_in, packets_out;
+	uint64_t	rings_corrupt;	/* channels shut for what the guest did */
+	uint64_t	msr_reads, msr_writes;
+	uint64_t	io_requests, io_read_bytes, io_write_bytes, io_errors;
+	uint64_t	io_flushes, io_unmaps;
+	uint32_t	connected;	/* VMBus version word, 0: none */
+	uint32_t	channels_offered, channels_open, gpadls;
+};
+
+void	hvh_get_stats(struct hvh *h, struct hvh_stats *st);
+
+/* Rescind the device on channel id chan (a primary).  ENOENT. */
+int	hvh_rescind(struct hvh *h, uint32_t chan);
+
+#endif	/* HVHOST_H */

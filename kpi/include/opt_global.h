@@ -1,0 +1,2 @@
+/* Options of the kernel configuration: those of GENERIC that matter here. */
+#define	SMP		1

@@ -1,0 +1,180 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The hosted FreeBSD kernel as a Linux program sees it: boot, processors,
+ * clock, memory, and what a user would do from outside (modules, sysctl,
+ * disks).  Included on both sides of the waist, so it uses no header and only
+ * the compiler's own types.  One kernel a process.
+ *
+ * Threads: a Linux thread that calls a function below which is marked [k]
+ * becomes a kernel thread for the time of the call (it gets a curthread);
+ * others need none.  Functions return 0 or FreeBSD's errno values.
+ */
+
+#ifndef KPI_H
+#define	KPI_H
+
+typedef __UINT64_TYPE__	kpi_u64;
+typedef __UINT32_TYPE__	kpi_u32;
+typedef __SIZE_TYPE__	kpi_size;
+
+/* The processor's privileged doors; called on the thread that knocked. */
+struct kpi_machine {
+	/* regs in: what the processor itself says; out: what the guest sees. */
+	void	(*cpuid)(void *arg, unsigned cpu, kpi_u32 leaf, kpi_u32 sub,
+		    kpi_u32 regs[4]);
+	/* Non-zero: the guest takes #GP, which is a panic. */
+	int	(*rdmsr)(void *arg, unsigned cpu, kpi_u32 msr, kpi_u64 *val);
+	int	(*wrmsr)(void *arg, unsigned cpu, kpi_u32 msr, kpi_u64 val);
+};
+
+struct kpi_config {
+	unsigned	 ncpus;		/* 1 to 64 */
+	kpi_size	 memsize;	/* guest-physical memory, 0: 512 MiB */
+	int		 virtual_clock;	/* time stands still but for
+					 * kpi_clock_advance() */
+	int		 scatter;	/* virtually contiguous pages are not
+					 * physically contiguous */
+	int		 quiet;		/* no console output */
+	const char	*const *kenv;	/* "name=value", ends with NULL */
+	const struct kpi_machine *machine; /* NULL: no hypervisor */
+	void		*machine_arg;
+	/* Console output, whole lines; NULL: standard output. */
+	void		(*console)(void *arg, const char *line);
+	void		*console_arg;
+};
+
+/*
+ * Maps guest memory.  Apart from kpi_boot() so that a host model can be given
+ * the memory first.  *base: host address of guest-physical address 0.  It is
+ * readable, writable and executable for the host side.
+ */
+int	kpi_init(const struct kpi_config *cf, void **base, kpi_size *size);
+/* [k] Runs the SYSINITs and attaches the root bus (nexus0, acpi0). */
+int	kpi_boot(void);
+/* [k] Orderly: modules unloaded in reverse, threads ended. */
+void	kpi_shutdown(void);
+/*
+ * After kpi_shutdown(): what is still allocated, held, registered or running,
+ * by name, on the console.  Returns how many entries: 0 is clean.
+ */
+unsigned kpi_leaks(void);
+
+/* [k] Modules linked into this program, by MODULE name ("vmbus"). */
+int	kpi_kldload(const char *name);
+int	kpi_kldunload(const char *name);
+
+/* [k] Run fn(arg) as a kernel thread bound to cpu (-1: any) and wait. */
+void	kpi_call(void (*fn)(void *), void *arg, int cpu);
+
+/* An interrupt for a virtual processor; any thread, never blocks. */
+void	kpi_interrupt(unsigned cpu, unsigned vector);
+/* The virtual processor this thread runs on; 0 for foreign threads. */
+unsigned kpi_curcpu(void);
+
+/* Nanoseconds since boot; advancing runs what falls due, in order. */
+kpi_u64	kpi_clock_now(void);
+void	kpi_clock_advance(kpi_u64 ns);
+
+/* Wired memory in guest-physical space, page-aligned; NULL. */
+void   *kpi_mem_alloc(kpi_size size);
+void	kpi_mem_free(void *p);
+
+/*
+ * [k] Sysctl by name, as text.  Returns errno; buf is always terminated.
+ * kpi_sysctl_walk() calls fn for each leaf below prefix.
+ */
+int	kpi_sysctl_get(const char *name, char *buf, kpi_size len);
+int	kpi_sysctl_set(const char *name, const char *value);
+void	kpi_sysctl_walk(const char *prefix,
+	    void (*fn)(void *arg, const char *name, const char *value),
+	    void *arg);
+
+/* [k] The device tree, one line a device, as devinfo -v prints it. */
+void	kpi_devinfo(void (*fn)(void *arg, const char *line), void *arg);
+
+/* --- Disks (da, cd) --- */
+
+enum kpi_disk_op {
+	KPI_DISK_READ, KPI_DISK_WRITE, KPI_DISK_FLUSH, KPI_DISK_DELETE
+};
+
+struct kpi_disk_info {
+	kpi_u64		 size;		/* bytes */
+	kpi_u32		 sectorsize;
+	kpi_u32		 maxio;		/* largest request in bytes */
+	int		 readonly;
+	int		 candelete;
+	char		 sim[16];	/* "storvsc" */
+	unsigned	 simunit, target, lun;
+};
+
+struct kpi_disk_io {
+	enum kpi_disk_op op;
+	kpi_u64		 offset;	/* bytes, sector multiple */
+	kpi_size	 len;		/* bytes, any size: split as needed */
+	void		*buf;		/* kpi_mem_alloc() memory, any offset */
+	/* On completion, on a kernel thread; must not block for long. */
+	void		(*done)(struct kpi_disk_io *io, int error);
+	void		*arg;
+	void		*priv[4];	/* the disk layer's */
+};
+
+/* [k] Waits up to ms milliseconds of real time for the disk. ETIMEDOUT. */
+int	kpi_disk_wait(const char *name, unsigned ms);
+int	kpi_disk_info(const char *name, struct kpi_disk_info *info);
+/* [k] 0: done() will be called once, whatever happens. ENXIO. */
+int	kpi_disk_start(const char *name, struct kpi_disk_io *io);
+/* [k] Calls fn with each disk's name in order of attachment. */
+void	kpi_disk_list(void (*fn)(void *arg, const char *name), void *arg);
+/*
+ * [k] Writes len bytes at offset the way a crash dump does: panic state, other
+ * processors stopped, interrupts off, polling.  Only kpi_leaks() is of no use
+ * afterwards; further dumps are.
+ */
+int	kpi_disk_dump(const char *name, kpi_u64 offset, const void *buf,
+	    kpi_size len);
+/* [k] Send a LUN, target or bus reset, or abort, as an administrator would
+ * with camcontrol reset; rescan the bus of a SIM. */
+int	kpi_cam_reset(const char *sim, unsigned unit, int target, int lun);
+int	kpi_cam_rescan(const char *sim, unsigned unit);
+
+/* --- Failure injection --- */
+
+enum kpi_fail {
+	KPI_FAIL_MALLOC,	/* malloc(9), contigmalloc(9), uma, M_NOWAIT
+				 * and M_WAITOK alike: those that may fail */
+	KPI_FAIL_BUSDMA,	/* tag or map creation, load */
+	KPI_FAIL_THREAD,	/* kproc, kthread, taskqueue threads */
+	KPI_FAIL_KINDS
+};
+
+/* The n-th from now on fails, once (0: none will).  kpi_fail_hit(): has it? */
+void	kpi_fail_nth(enum kpi_fail kind, unsigned n);
+int	kpi_fail_hit(enum kpi_fail kind);
+
+/* --- Counters of the runtime --- */
+
+struct kpi_stats {
+	kpi_u64	interrupts;		/* vectors taken */
+	kpi_u64	bytes_bounced;		/* busdma bounce copies */
+	kpi_u64	maps_loaded;
+	kpi_u64	threads;		/* kernel threads alive */
+	kpi_u64	malloc_bytes;		/* in use, all types */
+};
+void	kpi_get_stats(struct kpi_stats *st);
+/* Bytes in use of one malloc type ("vmbus"). */
+kpi_u64	kpi_malloc_type_bytes(const char *type);
+
+/* --- Tests that run inside the kernel (tests/lib/ktest.h) --- */
+
+unsigned kpi_ktest_count(void);
+void	kpi_ktest_info(unsigned i, const char **name, const char **descr);
+/* [k] Runs test i; it reports failures through the waist. */
+void	kpi_ktest_run(unsigned i);
+
+#endif	/* !KPI_H */
