@@ -155,6 +155,15 @@ struct hvh_source {
 int	hvh_source_add(struct hvh *h, struct hvh_source *s);
 void	hvh_source_remove(struct hvh *h, struct hvh_source *s);
 
+/*
+ * The pump lock, for a device's management functions (hvh_scsi_attach() and
+ * its like), which come from any thread.  Not recursive; never taken in a
+ * callback.  hvh_kick() asks for a round of the pump, from anywhere.
+ */
+void	hvh_lock(struct hvh *h);
+void	hvh_unlock(struct hvh *h);
+void	hvh_kick(struct hvh *h);
+
 uint64_t hvh_now(struct hvh *h);
 void	hvh_log(struct hvh *h, enum hvh_log_level level, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
