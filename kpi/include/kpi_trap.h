@@ -5,11 +5,14 @@
  */
 
 /*
- * Privileged instructions trap in a Linux process by themselves; CPUID does
- * not.  The assembler sees this macro before the mnemonic, so that the CPUID
- * of unchanged sources becomes UD2 with a mark, which the trap handler
- * (kpi/posix/trap.c) decodes.
+ * Privileged instructions trap in a Linux process by themselves; CPUID, PUSHF
+ * and POPF (intr_disable() and intr_restore() are made of them) do not.  The
+ * assembler sees these macros before the mnemonics, so that in unchanged
+ * sources they become UD2 followed by the instruction itself as a mark, which
+ * the trap handler (kpi/posix/trap.c) decodes.
  */
 #ifndef __ASSEMBLER__
-__asm(".macro cpuid\n\tud2\n\t.byte 0x0f, 0xa2\n.endm\n");
+__asm(".macro cpuid\n\tud2\n\t.byte 0x0f, 0xa2\n.endm\n"
+    ".macro pushfq\n\tud2\n\t.byte 0x9c\n.endm\n"
+    ".macro popfq\n\tud2\n\t.byte 0x9d\n.endm\n");
 #endif
