@@ -1,0 +1,81 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * For tests that join the real drivers with the real host model: a machine
+ * with controllers and disks, checked I/O, and a look at what is left behind.
+ * Each ATF case is a process of its own and has one machine.
+ */
+
+#ifndef TESTS_JOIN_JOIN_H
+#define	TESTS_JOIN_JOIN_H
+
+#include <atf-c.h>
+
+#include "run/vm.h"
+
+#define	JOIN_CONTROLLERS	4
+#define	JOIN_SECTOR		512
+
+struct join_config {
+	struct vm_config	 vm;
+	unsigned		 controllers;	/* 0: 1 */
+	unsigned		 luns;		/* a controller, 0: 1 */
+	uint64_t		 disk_size;	/* bytes, 0: 8 MiB */
+	uint16_t		 vstor_version;
+	uint16_t		 subchannels;
+	bool			 fast_clock;	/* virtual, 20 times real time */
+	bool			 no_load;	/* modules stay out */
+};
+
+struct join {
+	struct hvh		*host;
+	struct hvh_scsi		*scsi[JOIN_CONTROLLERS];
+	uint64_t		 disk_size;
+};
+
+/* Makes the machine, boots it, loads the drivers, waits for all disks. */
+void	join_start(struct join *j, const struct join_config *cf);
+/* Unloads the drivers, shuts down and fails the case if anything leaked. */
+void	join_finish(struct join *j);
+/* A memory disk for LUN lun of controller c. */
+void	join_attach(struct join *j, unsigned c, unsigned lun, uint64_t size);
+
+/* One request, waited for; returns its errno. */
+int	join_io(const char *disk, enum kpi_disk_op op, uint64_t offset,
+	    void *buf, size_t len);
+/*
+ * Writes a pattern made from offset and seed over [offset, offset + len),
+ * reads it back and compares; fails the case on any difference or error.
+ */
+void	join_verify(const char *disk, uint64_t offset, size_t len,
+	    uint32_t seed);
+void	join_pattern(void *buf, size_t len, uint64_t offset, uint32_t seed);
+/* Reads only, and compares with what join_pattern() makes. */
+void	join_check(const char *disk, uint64_t offset, size_t len,
+	    uint32_t seed);
+
+/* Waits up to ms real milliseconds for cond(arg); false: it never was. */
+bool	join_wait(bool (*cond)(void *arg), void *arg, unsigned ms);
+bool	join_disk_exists(void *name);
+bool	join_disk_gone(void *name);
+
+/* Numeric sysctl; 0 where there is none. */
+kpi_u64	join_sysctl(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* A background load of reads and writes with checked data on one disk. */
+struct join_load;
+struct join_load *join_load_start(const char *disk, uint64_t size,
+	    unsigned depth);
+/* Stops it; errors: how many requests failed; returns how many were made. */
+uint64_t join_load_stop(struct join_load *l, uint64_t *errors);
+
+/* A fault in one line. */
+void	join_fault(struct join *j, enum hvh_fault_point point,
+	    enum hvh_fault_action action, uint32_t key, uint32_t skip,
+	    uint32_t times, uint64_t arg);
+
+#endif	/* !TESTS_JOIN_JOIN_H */
