@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+
+"""Runs the benchmarks and prints them as tables; JSON goes to build/bench.json.
+
+usage: bench/run.py BUILDDIR [--quick]
+
+Figures that do not depend on the clock (hypercalls, interrupts, copies and
+instructions per request) come first; rates are of this machine, this minute.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+# Asked of the ring: (bytes, what, limit).
+RING_GOALS = {64: ("ns", 55.0), 1500: ("ratio", 0.65), 65536: ("ratio", 0.97)}
+MAX_PER_IO = 0.25
+
+
+def run_json(cmd):
+    """Runs cmd, returns the JSON objects it prints, one a line."""
+    out = subprocess.run(cmd, check=True, stdout=subprocess.PIPE, text=True,
+                         timeout=600).stdout
+    return [json.loads(l) for l in out.splitlines() if l.startswith("{")]
+
+
+def verdict(ok):
+    return "ok" if ok else "MISSED"
+
+
+def ring(build):
+    rows = run_json([os.path.join(build, "bench/ring")])
+    print("ring: send + receive of one packet, beside two memcpys of the same "
+          "bytes")
+    print(f"  {'bytes':>7} {'ns':>9} {'in place':>9} {'memcpys':>9} "
+          f"{'speed':>6}  goal")
+    for r in rows:
+        ratio = r["memcpy_ns"] / r["ns"]
+        r["ratio"] = ratio
+        goal = ""
+        if r["bytes"] in RING_GOALS:
+            kind, limit = RING_GOALS[r["bytes"]]
+            ok = r["ns"] <= limit if kind == "ns" else ratio >= limit
+            sign = "<=" if kind == "ns" else ">="
+            goal = f"{kind} {sign} {limit}: {verdict(ok)}"
+        print(f"  {r['bytes']:>7} {r['ns']:>9.1f} {r['inplace_ns']:>9.1f} "
+              f"{r['memcpy_ns']:>9.1f} {ratio:>6.2f}  {goal}")
+    return rows
+
+
+def storage(build, seconds):
+    rows = []
+    cases = [(ch, qd, 4096, "read") for ch in (1, 2, 4) for qd in (1, 32)]
+    cases += [(4, 32, 4096, "write"), (4, 32, 1 << 20, "read"),
+              (4, 32, 1 << 20, "write")]
+    print("storage: memory disk, one controller")
+    print(f"  {'channels':>8} {'depth':>5} {'bytes':>8} {'op':>5} "
+          f"{'hypercalls/IO':>13} {'interrupts/IO':>13} {'copied B/IO':>11} "
+          f"{'IOPS':>8} {'MiB/s':>8}  goal")
+    for ch, qd, block, op in cases:
+        r = run_json([os.path.join(build, "bench/storage"), str(ch), str(qd),
+                      str(block), op, str(seconds)])[0]
+        goal = ""
+        if qd == 32 and block == 4096:
+            ok = (r["hypercalls_per_io"] <= MAX_PER_IO and
+                  r["interrupts_per_io"] <= MAX_PER_IO and
+                  r["bounced_bytes_per_io"] == 0)
+            goal = f"<= {MAX_PER_IO} each, no copy: {verdict(ok)}"
+        print(f"  {ch:>8} {qd:>5} {block:>8} {op:>5} "
+              f"{r['hypercalls_per_io']:>13.4f} "
+              f"{r['interrupts_per_io']:>13.4f} "
+              f"{r['bounced_bytes_per_io']:>11.1f} {r['iops']:>8.0f} "
+              f"{r['mib_s']:>8.1f}  {goal}")
+        rows.append(r)
+    return rows
+
+
+def callgrind_cost(build, requests):
+    """Instructions by driver source file for one run of so many requests."""
+    with tempfile.TemporaryDirectory() as tmp:
+        out = os.path.join(tmp, "out")
+        subprocess.run(
+            ["valgrind", "--quiet", "--tool=callgrind", "--smc-check=all",
+             "--callgrind-out-file=" + out,
+             os.path.join(build, "bench/storage"), "1", "32", "4096", "read",
+             "0", str(requests)],
+            check=True, stdout=subprocess.DEVNULL, timeout=900)
+        return sum_by_file(out)
+
+
+def sum_by_file(path):
+    """Self cost by source file of a callgrind output file."""
+    names, cost, current, skip = {}, {}, None, False
+    with open(path, encoding="utf-8", errors="replace") as f:
+        for line in f:
+            m = re.match(r"(fl|fi|fe)=\((\d+)\)(?: (.*))?$", line.rstrip())
+            if m:
+                if m.group(3):
+                    names[m.group(2)] = m.group(3)
+                current = names.get(m.group(2), "?")
+            elif line.startswith("calls="):
+                skip = True         # the next line is inclusive cost
+            elif re.match(r"[+\-*\d]", line):
+                if skip:
+                    skip = False
+                elif current is not None:
+                    parts = line.split()
+                    if len(parts) >= 2:
+                        cost[current] = cost.get(current, 0) + int(parts[1])
+    return cost
+
+
+def instructions(build):
+    few, many = 5000, 15000
+    a, b = callgrind_cost(build, few), callgrind_cost(build, many)
+    rows = {}
+    for name, total in b.items():
+        m = re.search(r"sys/dev/hyperv/(\w+)/", name)
+        if m:
+            per_io = (total - a.get(name, 0)) / (many - few)
+            rows[m.group(1)] = rows.get(m.group(1), 0.0) + per_io
+    print("driver instructions per 4 KiB read at depth 32 (callgrind)")
+    for part in sorted(rows):
+        print(f"  {part:>8} {rows[part]:>8.0f}")
+    print(f"  {'all':>8} {sum(rows.values()):>8.0f}")
+    return rows
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    build, quick = sys.argv[1], "--quick" in sys.argv[2:]
+    result = {"ring": ring(build),
+              "storage": storage(build, 0.3 if quick else 2)}
+    if not quick:
+        result["instructions_per_io"] = instructions(build)
+    path = os.path.join(os.path.dirname(build.rstrip("/")), "bench.json")
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(result, f, indent=2)
+    print("JSON: " + path)
+
+
+if __name__ == "__main__":
+    main()
