@@ -63,14 +63,12 @@ nbd_accept(struct nbd_server *srv)
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd < 0) {
 			/* Out of descriptors: have a rest. */
-			if (errno == EMFILE || errno == ENFILE ||
-			    errno == ENOMEM || errno == ENOBUFS)
-				nbd_listen(srv, false);
+			srv->s_resting = errno == EMFILE || errno == ENFILE ||
+			    errno == ENOMEM || errno == ENOBUFS;
 			return;
 		}
 		nbd_conn_open(srv, fd);
 	}
-	nbd_listen(srv, false);
 }
 
 static void
@@ -142,7 +140,6 @@ nbd_wind_up(struct nbd_server *srv, int64_t deadline)
 {
 	struct nbd_conn *c;
 
-	nbd_listen(srv, false);
 	TAILQ_FOREACH(c, &srv->s_conns, c_link) {
 		nbd_conn_finish(c);
 		if (nbd_now_ms() >= deadline)
@@ -171,13 +168,12 @@ nbd_thread(void *arg)
 		timeout = -1;
 		if (deadline != 0)
 			timeout = NBD_STOP_TICK_MS;
-		else if (srv->s_nconns >= NBD_MAXCONNS)
-			nbd_listen(srv, false);
-		else if (!srv->s_listening)
+		else if (srv->s_resting)
 			timeout = NBD_RETRY_MS;
+		nbd_listen(srv, deadline == 0 && !srv->s_resting &&
+		    srv->s_nconns < NBD_MAXCONNS);
 		n = epoll_wait(srv->s_epoll, ev, NBD_EVENTS, timeout);
-		if (deadline == 0 && srv->s_nconns < NBD_MAXCONNS)
-			nbd_listen(srv, true);
+		srv->s_resting = false;
 		for (i = 0; i < n; i++)
 			nbd_event(srv, &ev[i]);
 		nbd_req_reap(srv);

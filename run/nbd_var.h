@@ -101,6 +101,7 @@ struct nbd_server {
 	int		 s_epoll;
 	int		 s_wake;	/* eventfd */
 	bool		 s_listening;	/* s_listen is watched */
+	bool		 s_resting;	/* accept() failed for want of something */
 	atomic_bool	 s_stop;	/* (s) */
 	_Atomic(struct nbd_req *) s_done; /* (d) a stack */
 	/*
