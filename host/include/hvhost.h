@@ -129,7 +129,7 @@ int	hvh_pump_fd(struct hvh *h);
 struct hvh_blk_params {
 	const char	*path;		/* raw file or block device; NULL: memory */
 	uint64_t	 size;		/* of a memory back end, bytes */
-	uint32_t	 block_size;	/* 512 or 4096 */
+	uint32_t	 block_size;	/* 512 or 4096; for a CD-ROM also 2048 */
 	bool		 readonly;
 	bool		 write_through;	/* no volatile cache */
 	bool		 no_uring;	/* plain pread and pwrite */
@@ -195,7 +195,8 @@ enum hvh_fault_action {
 	HVH_FAULT_CORRUPT,	/* write arg's low len bytes at offset */
 	HVH_FAULT_TRUNCATE,	/* to arg bytes */
 	HVH_FAULT_STATUS,	/* refuse with status arg (hypercall status,
-				 * message status, NTSTATUS, SRB status) */
+				 * message status, NTSTATUS; an errno of the
+				 * back end) */
 	HVH_FAULT_RESCIND,	/* rescind the channel's device, then go on */
 	HVH_FAULT_CALL,		/* only call hook */
 };
