@@ -1,0 +1,379 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The channels of a controller: opening and closing them as one, which
+ * processor uses which, and taking packets out of the ring.
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/kernel.h>
+#include <sys/smp.h>
+
+#include <dev/hyperv/include/vmbus_pkt_reg.h>
+#include <dev/hyperv/storvsc/storvsc_var.h>
+
+/* Sets up channels until there are cnt; they are without a ring yet. */
+int
+storvsc_chan_alloc(struct storvsc_softc *sc, u_int cnt)
+{
+	struct storvsc_chan *c;
+
+	while (sc->sc_nalloc < cnt) {
+		c = malloc_aligned(sizeof(*c), CACHE_LINE_SIZE, M_STORVSC,
+		    M_WAITOK | M_ZERO);
+		if (c == NULL)
+			return (ENOMEM);
+		mtx_init(&c->c_mtx, "storvsc channel", NULL, MTX_DEF);
+		STAILQ_INIT(&c->c_free);
+		STAILQ_INIT(&c->c_wait);
+		c->c_sc = sc;
+		c->c_gate = CAM_REQUEUE_REQ;
+		sc->sc_chan[sc->sc_nalloc++] = c;
+	}
+	return (0);
+}
+
+/* EBUSY if a request of theirs is still with busdma. */
+int
+storvsc_chan_free(struct storvsc_softc *sc)
+{
+	struct storvsc_chan *c;
+	int error;
+
+	while (sc->sc_nalloc > 0) {
+		c = sc->sc_chan[sc->sc_nalloc - 1];
+		error = storvsc_pool_free(c);
+		if (error != 0)
+			return (error);
+		mtx_destroy(&c->c_mtx);
+		free(c, M_STORVSC);
+		sc->sc_chan[--sc->sc_nalloc] = NULL;
+	}
+	return (0);
+}
+
+static void
+storvsc_chan_callback(struct vmbus_channel *ch __unused, void *arg)
+{
+
+	storvsc_chan_service(arg);
+}
+
+static int
+storvsc_chan_open(struct storvsc_chan *c, struct vmbus_channel *ch, int cpu)
+{
+	static const uint8_t udata[STORVSC_OPEN_DATA_LEN];
+	struct vmbus_ch_open_params op;
+	int error;
+
+	vmbus_ch_set_cpu(ch, cpu);
+	memset(&op, 0, sizeof(op));
+	op.op_txsize = storvsc_ringbuffer_size;
+	op.op_rxsize = storvsc_ringbuffer_size;
+	op.op_udata = udata;
+	op.op_udlen = sizeof(udata);
+	op.op_callback = storvsc_chan_callback;
+	op.op_arg = c;
+	op.op_batch = true;
+
+	/* The callback may run before the open returns. */
+	mtx_lock(&c->c_mtx);
+	c->c_ch = ch;
+	c->c_id = vmbus_ch_id(ch);
+	c->c_dead = false;
+	mtx_unlock(&c->c_mtx);
+	error = vmbus_ch_open(ch, &op);
+	if (error != 0) {
+		mtx_lock(&c->c_mtx);
+		c->c_ch = NULL;
+		mtx_unlock(&c->c_mtx);
+	}
+	return (error);
+}
+
+/* How many sub-channels to ask for: one less than processors at most. */
+static u_int
+storvsc_subchannels_wanted(struct storvsc_softc *sc)
+{
+	u_int cnt;
+
+	if ((sc->sc_props.pr_flags & STORVSC_PROP_MULTI_CHANNEL) == 0 ||
+	    vmbus_get_version(sc->sc_dev) <= VMBUS_VERSION_WIN7)
+		return (0);
+	cnt = MIN((u_int)sc->sc_props.pr_max_subch, (u_int)mp_ncpus - 1);
+	if (storvsc_chan_cnt > 0)
+		cnt = MIN(cnt, storvsc_chan_cnt - 1);
+	return (MIN(cnt, STORVSC_MAX_CHANS - 1));
+}
+
+/*
+ * Opens sub-channels.  Fewer than asked for, or none, still make a controller,
+ * so nothing here fails it.  When it reconnects, it stays with as many as it
+ * had: requests were dealt out for those.
+ */
+static void
+storvsc_subchannels_open(struct storvsc_softc *sc)
+{
+	struct vmbus_channel *sub[STORVSC_MAX_CHANS];
+	u_int wanted, i;
+	int error, got;
+
+	wanted = storvsc_subchannels_wanted(sc);
+	if (sc->sc_sim != NULL)
+		wanted = MIN(wanted, sc->sc_nalloc - 1);
+	if (wanted == 0)
+		return;
+	error = storvsc_create_subchannels(sc, wanted);
+	if (error == 0)
+		error = storvsc_chan_alloc(sc, wanted + 1);
+	if (error != 0) {
+		device_printf(sc->sc_dev, "no sub-channels: error %d\n",
+		    error);
+		return;
+	}
+	got = vmbus_subch_get(sc->sc_chan[0]->c_ch, sub, (int)wanted,
+	    STORVSC_TIMEOUT_SUBCH * hz);
+	for (i = 0; i < (u_int)got; i++) {
+		error = storvsc_chan_open(sc->sc_chan[i + 1], sub[i],
+		    (int)(i + 1) % mp_ncpus);
+		if (error != 0) {
+			device_printf(sc->sc_dev, "cannot open sub-channel "
+			    "%u: error %d\n", vmbus_ch_subidx(sub[i]), error);
+			/* All from here on stay closed. */
+			vmbus_subch_put(&sub[i], got - (int)i);
+			break;
+		}
+		atomic_store_int(&sc->sc_nchan, i + 2);
+	}
+	if (i < wanted)
+		device_printf(sc->sc_dev, "%u of %u sub-channels in use\n", i,
+		    wanted);
+}
+
+/*
+ * Opens the primary channel, shakes hands, opens sub-channels.  On failure all
+ * is closed again.
+ */
+int
+storvsc_connect(struct storvsc_softc *sc)
+{
+	int error;
+
+	error = storvsc_chan_open(sc->sc_chan[0],
+	    vmbus_get_channel(sc->sc_dev), 0);
+	if (error != 0) {
+		device_printf(sc->sc_dev, "cannot open the channel: error "
+		    "%d\n", error);
+		return (error);
+	}
+	atomic_store_int(&sc->sc_nchan, 1);
+	error = storvsc_handshake(sc);
+	if (error != 0) {
+		storvsc_disconnect(sc);
+		return (error);
+	}
+	storvsc_subchannels_open(sc);
+	return (0);
+}
+
+/*
+ * Closes all channels.  When it returns the host has given back the rings, has
+ * therefore let go of every request, and no callback runs: the point from
+ * which memory of unanswered requests is the guest's again.
+ */
+void
+storvsc_disconnect(struct storvsc_softc *sc)
+{
+	struct storvsc_chan *c;
+	u_int i;
+
+	if (sc->sc_nalloc == 0 || sc->sc_chan[0]->c_ch == NULL)
+		return;
+	vmbus_ch_close(sc->sc_chan[0]->c_ch);
+	for (i = 0; i < sc->sc_nalloc; i++) {
+		c = sc->sc_chan[i];
+		mtx_lock(&c->c_mtx);
+		c->c_ch = NULL;
+		mtx_unlock(&c->c_mtx);
+	}
+	atomic_store_int(&sc->sc_nchan, 1);
+}
+
+/*
+ * From now on new I/O ends with this CAM status; 0 lets it through.  That a
+ * device is not there is final.
+ */
+void
+storvsc_gate(struct storvsc_softc *sc, uint32_t status)
+{
+	struct storvsc_chan *c;
+	u_int i;
+
+	for (i = 0; i < sc->sc_nalloc; i++) {
+		c = sc->sc_chan[i];
+		mtx_lock(&c->c_mtx);
+		if (c->c_gate != CAM_DEV_NOT_THERE)
+			c->c_gate = status;
+		wakeup(&c->c_expired);
+		mtx_unlock(&c->c_mtx);
+	}
+}
+
+/*
+ * Waits until no request is under way, at most seconds for all channels
+ * together.  Waker: storvsc_io_finish().  Returns whether it came to that.
+ */
+bool
+storvsc_drain(struct storvsc_softc *sc, int seconds)
+{
+	struct storvsc_chan *c;
+	int left, until;
+	bool empty;
+	u_int i;
+
+	until = ticks + seconds * hz;
+	empty = true;
+	for (i = 0; i < sc->sc_nalloc; i++) {
+		c = sc->sc_chan[i];
+		mtx_lock(&c->c_mtx);
+		c->c_draining = true;
+		while (c->c_out > 0 && (left = until - ticks) > 0)
+			(void)mtx_sleep(&c->c_out, &c->c_mtx, 0, "hvsdrn",
+			    left);
+		c->c_draining = false;
+		if (c->c_out > 0)
+			empty = false;
+		mtx_unlock(&c->c_mtx);
+	}
+	return (empty);
+}
+
+/*
+ * The channel for this processor; its interrupts come to the same one.  While
+ * dumping it is the primary, which is always there to be polled.
+ */
+struct storvsc_chan *
+storvsc_chan_select(struct storvsc_softc *sc)
+{
+	u_int n;
+
+	n = atomic_load_int(&sc->sc_nchan);
+	if (n <= 1 || SCHEDULER_STOPPED())
+		return (sc->sc_chan[0]);
+	return (sc->sc_chan[(u_int)curcpu % n]);
+}
+
+/* Counts what the host should not have sent, and says so once. */
+void
+storvsc_chan_bad(struct storvsc_chan *c, const char *what, uint64_t value)
+{
+	struct storvsc_softc *sc = c->c_sc;
+	bool said;
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	c->c_bad++;
+	mtx_lock(&sc->sc_mtx);
+	said = (sc->sc_flags & STORVSC_F_BAD_SAID) != 0;
+	sc->sc_flags |= STORVSC_F_BAD_SAID;
+	mtx_unlock(&sc->sc_mtx);
+	if (!said)
+		device_printf(sc->sc_dev, "channel %u: %s (%#jx) from the "
+		    "host, further ones are only counted\n", c->c_id, what,
+		    (uintmax_t)value);
+}
+
+/* A packet that answers nothing. */
+static void
+storvsc_chan_unasked(struct storvsc_chan *c, const struct vmbus_rxpkt *rp)
+{
+	uint32_t op;
+
+	if (rp->rp_len < STORVSC_PKT_HDR_LEN) {
+		storvsc_chan_bad(c, "short message", rp->rp_len);
+		return;
+	}
+	memcpy(&op, rp->rp_data, sizeof(op));
+	if (rp->rp_xid == 0 && (op == STORVSC_OP_ENUMERATE_BUS ||
+	    op == STORVSC_OP_REMOVE_DEVICE))
+		storvsc_rescan(c->c_sc);
+	else
+		storvsc_chan_bad(c, "unknown message", op);
+}
+
+static void
+storvsc_chan_packet(struct storvsc_chan *c, const struct vmbus_rxpkt *rp,
+    struct storvsc_reqs *done)
+{
+	struct storvsc_req *req;
+
+	if (rp->rp_type == VMBUS_PKT_TYPE_INBAND) {
+		storvsc_chan_unasked(c, rp);
+		return;
+	}
+	if (rp->rp_type != VMBUS_PKT_TYPE_COMP) {
+		storvsc_chan_bad(c, "packet type", rp->rp_type);
+		return;
+	}
+	if ((uint32_t)rp->rp_xid == STORVSC_ID_CONTROL) {
+		storvsc_exchange_reply(c, rp->rp_xid, rp->rp_data,
+		    rp->rp_len);
+		return;
+	}
+	req = storvsc_req_lookup(c, rp->rp_xid);
+	if (req == NULL) {
+		storvsc_chan_bad(c, "unknown request id", rp->rp_xid);
+		return;
+	}
+	storvsc_io_reply(c, req, rp->rp_data, rp->rp_len);
+	STAILQ_INSERT_TAIL(done, req, sr_link);
+}
+
+/*
+ * Takes everything out of the ring; the channel callback, and the poll
+ * routine of dumps.  c_mtx is held around the ring, so that the two may meet,
+ * and given up for completions: they go into CAM.
+ */
+void
+storvsc_chan_service(struct storvsc_chan *c)
+{
+	struct storvsc_reqs done;
+	struct vmbus_rxpkt rp;
+	u_int n;
+	int error;
+	bool broken;
+
+	do {
+		STAILQ_INIT(&done);
+		broken = false;
+		error = ENXIO;
+		mtx_lock(&c->c_mtx);
+		for (n = 0; c->c_ch != NULL && n < STORVSC_BATCH; n++) {
+			error = vmbus_ch_peek(c->c_ch, &rp);
+			if (error != 0)
+				break;
+			storvsc_chan_packet(c, &rp, &done);
+		}
+		if (n > 0)
+			vmbus_ch_release(c->c_ch);
+		if (error == EBADMSG && !c->c_dead) {
+			c->c_dead = true;
+			broken = true;
+		}
+		if (!STAILQ_EMPTY(&c->c_wait))
+			storvsc_io_resume(c);
+		/* Someone may wait for room to send a control packet. */
+		if (c == c->c_sc->sc_chan[0] &&
+		    c->c_sc->sc_xchg.xc_state == STORVSC_XC_WAIT)
+			wakeup(&c->c_sc->sc_xchg);
+		mtx_unlock(&c->c_mtx);
+		if (!STAILQ_EMPTY(&done))
+			storvsc_io_finish(c, &done);
+		if (broken)
+			storvsc_recover_start(c->c_sc, STORVSC_F_BROKEN);
+	} while (error == 0);
+}

@@ -1,0 +1,522 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The way of a SCSI request: CCB to request, data to page list, page list to
+ * the ring, and the answer back to CAM.
+ *
+ * A request that cannot go to the host at once (busdma defers, the ring is
+ * full) freezes the SIM queue until it is done, so that none overtakes it; CAM
+ * thaws it by the CAM_RELEASE_SIMQ that the CCB then carries.
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/kernel.h>
+#include <sys/time.h>
+
+#include <cam/cam.h>
+#include <cam/cam_ccb.h>
+#include <cam/cam_sim.h>
+#include <cam/cam_xpt_sim.h>
+#include <cam/scsi/scsi_all.h>
+
+#include <dev/hyperv/include/vmbus_pkt_reg.h>
+#include <dev/hyperv/storvsc/storvsc_var.h>
+
+static void	storvsc_io_load(struct storvsc_chan *c,
+		    struct storvsc_req *req);
+
+/*
+ * Gives a CCB back to CAM.  What went wrong freezes the device's queue, so
+ * that recovery comes before further requests.
+ */
+static void
+storvsc_ccb_done(union ccb *ccb, uint32_t status)
+{
+	uint32_t keep;
+
+	keep = ccb->ccb_h.status & CAM_RELEASE_SIMQ;
+	if ((status & CAM_STATUS_MASK) != CAM_REQ_CMP) {
+		xpt_freeze_devq(ccb->ccb_h.path, 1);
+		status |= CAM_DEV_QFRZN;
+	}
+	ccb->ccb_h.status = status | keep;
+	xpt_done(ccb);
+}
+
+static void
+storvsc_io_hold(struct storvsc_chan *c, union ccb *ccb)
+{
+
+	if ((ccb->ccb_h.status & CAM_RELEASE_SIMQ) != 0)
+		return;
+	xpt_freeze_simq(c->c_sc->sc_sim, 1);
+	ccb->ccb_h.status |= CAM_RELEASE_SIMQ;
+}
+
+static void
+storvsc_io_unload(struct storvsc_req *req, bus_dmasync_op_t in,
+    bus_dmasync_op_t out)
+{
+	struct storvsc_chan *c = req->sr_chan;
+
+	if ((req->sr_flags & STORVSC_RF_LOADED) == 0)
+		return;
+	bus_dmamap_sync(c->c_dtag, req->sr_map,
+	    (req->sr_ccb->ccb_h.flags & CAM_DIR_MASK) == CAM_DIR_IN ?
+	    in : out);
+	bus_dmamap_unload(c->c_dtag, req->sr_map);
+	req->sr_flags &= ~STORVSC_RF_LOADED;
+}
+
+/* Puts requests that are through back; c_mtx held. */
+static void
+storvsc_req_free(struct storvsc_chan *c, struct storvsc_req *req)
+{
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	req->sr_state = STORVSC_RS_FREE;
+	req->sr_ccb = NULL;
+	c->c_out--;
+	if ((req->sr_flags & STORVSC_RF_RESERVE) == 0)
+		STAILQ_INSERT_HEAD(&c->c_free, req, sr_link);
+	if (c->c_draining && c->c_out == 0)
+		wakeup(&c->c_out);
+}
+
+/* Ends a request that the host does not have; c_mtx held. */
+static void
+storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
+    uint32_t status)
+{
+	union ccb *ccb = req->sr_ccb;
+
+	storvsc_io_unload(req, BUS_DMASYNC_POSTREAD, BUS_DMASYNC_POSTWRITE);
+	storvsc_req_free(c, req);
+	storvsc_ccb_done(ccb, status);
+}
+
+/* What a request that shall not go on ends with, 0 if it shall. */
+static uint32_t
+storvsc_io_stopped(const struct storvsc_chan *c,
+    const struct storvsc_req *req)
+{
+
+	if ((req->sr_flags & STORVSC_RF_ABORTED) != 0)
+		return (CAM_REQ_ABORTED);
+	if ((req->sr_flags & STORVSC_RF_TERMINATED) != 0)
+		return (CAM_REQ_TERMIO);
+	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0)
+		return (CAM_CMD_TIMEOUT);
+	return (c->c_ch == NULL && c->c_gate == 0 ? CAM_REQUEUE_REQ :
+	    c->c_gate);
+}
+
+/*
+ * Puts a request into the ring, pl telling where its data are.  The id is of
+ * this sending: an answer to an earlier one does not match.
+ */
+static void
+storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
+    const struct vmbus_gpa_prplist *pl)
+{
+	struct storvsc_softc *sc = c->c_sc;
+	uint64_t xid;
+	int error;
+
+	xid = storvsc_id(req->sr_index + 1, ++req->sr_gen);
+	if (pl != NULL)
+		error = vmbus_ch_send_prplist(c->c_ch, pl, &req->sr_pkt,
+		    sc->sc_pktlen, xid);
+	else
+		error = vmbus_ch_send(c->c_ch, VMBUS_PKT_TYPE_INBAND,
+		    VMBUS_PKT_FLAG_RC, &req->sr_pkt, sc->sc_pktlen, xid);
+	switch (error) {
+	case 0:
+		req->sr_state = STORVSC_RS_SENT;
+		c->c_sends++;
+		return;
+	case EAGAIN:
+		storvsc_io_unload(req, BUS_DMASYNC_POSTREAD,
+		    BUS_DMASYNC_POSTWRITE);
+		storvsc_io_hold(c, req->sr_ccb);
+		c->c_retries++;
+		if ((req->sr_flags & STORVSC_RF_AGAIN) != 0)
+			STAILQ_INSERT_HEAD(&c->c_wait, req, sr_link);
+		else
+			STAILQ_INSERT_TAIL(&c->c_wait, req, sr_link);
+		req->sr_flags |= STORVSC_RF_AGAIN;
+		req->sr_state = STORVSC_RS_WAIT;
+		return;
+	case EINVAL:
+		storvsc_io_fail(c, req, CAM_REQ_TOO_BIG);
+		return;
+	default:
+		/* The channel closes; who closes it knows what comes next. */
+		storvsc_io_fail(c, req, CAM_REQUEUE_REQ);
+		return;
+	}
+}
+
+/* busdma has the data in place, perhaps long after it was asked to. */
+static void
+storvsc_io_loaded(void *arg, bus_dma_segment_t *segs, int nseg, int error)
+{
+	struct storvsc_req *req = arg;
+	struct storvsc_chan *c = req->sr_chan;
+	struct vmbus_gpa_prplist pl;
+	uint32_t status;
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	if (error != 0) {
+		storvsc_io_fail(c, req, error == EFBIG ? CAM_REQ_TOO_BIG :
+		    CAM_RESRC_UNAVAIL);
+		return;
+	}
+	req->sr_flags |= STORVSC_RF_LOADED;
+	status = storvsc_io_stopped(c, req);
+	if (status != 0) {
+		storvsc_io_fail(c, req, status);
+		return;
+	}
+	error = storvsc_prplist(segs, nseg, c->c_pfn,
+	    c->c_sc->sc_maxio / STORVSC_PAGE_SIZE + 1, &pl);
+	if (error != 0) {
+		storvsc_io_fail(c, req, error == EFBIG ? CAM_REQ_TOO_BIG :
+		    CAM_REQ_INVALID);
+		return;
+	}
+	bus_dmamap_sync(c->c_dtag, req->sr_map,
+	    req->sr_pkt.sp_srb.sb_data_in == STORVSC_DATA_IN ?
+	    BUS_DMASYNC_PREREAD : BUS_DMASYNC_PREWRITE);
+	storvsc_io_send(c, req, &pl);
+}
+
+/*
+ * Starts a request, for the first time or again; c_mtx held.  It is sent, or
+ * waits for the ring or for busdma, or has ended.
+ */
+static void
+storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
+{
+	uint32_t status;
+	int error;
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	status = storvsc_io_stopped(c, req);
+	if (status != 0) {
+		storvsc_io_fail(c, req, status);
+		return;
+	}
+	if (req->sr_pkt.sp_srb.sb_data_in == STORVSC_DATA_NONE) {
+		storvsc_io_send(c, req, NULL);
+		return;
+	}
+	req->sr_state = STORVSC_RS_LOADING;
+	/* The callback sees errors too; only a deferral is news here. */
+	error = bus_dmamap_load_ccb(c->c_dtag, req->sr_map, req->sr_ccb,
+	    storvsc_io_loaded, req, SCHEDULER_STOPPED() ? BUS_DMA_NOWAIT : 0);
+	if (error == EINPROGRESS)
+		storvsc_io_hold(c, req->sr_ccb);
+}
+
+/* There may be room in the ring again; c_mtx held. */
+void
+storvsc_io_resume(struct storvsc_chan *c)
+{
+	struct storvsc_req *req;
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	while ((req = STAILQ_FIRST(&c->c_wait)) != NULL) {
+		STAILQ_REMOVE_HEAD(&c->c_wait, sr_link);
+		storvsc_io_load(c, req);
+		if (req->sr_state == STORVSC_RS_WAIT)
+			break;
+	}
+}
+
+/*
+ * A request of this channel, NULL if all are out.  Dumps have their own, which
+ * no stopped processor can have left half-way; the last few are used in turn
+ * whether the host answered them or not, as only one dump write is under way
+ * at a time.
+ */
+static struct storvsc_req *
+storvsc_req_get(struct storvsc_chan *c)
+{
+	struct storvsc_req *req;
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	if (SCHEDULER_STOPPED()) {
+		req = &c->c_reqs[c->c_nreqs - STORVSC_RESERVE +
+		    c->c_reserve++ % STORVSC_RESERVE];
+		if (req->sr_state != STORVSC_RS_FREE) {
+			if ((req->sr_flags & STORVSC_RF_LOADED) != 0)
+				bus_dmamap_unload(c->c_dtag, req->sr_map);
+			c->c_out--;
+		}
+	} else {
+		req = STAILQ_FIRST(&c->c_free);
+		if (req == NULL)
+			return (NULL);
+		STAILQ_REMOVE_HEAD(&c->c_free, sr_link);
+	}
+	req->sr_flags &= STORVSC_RF_RESERVE;
+	req->sr_status = 0;
+	if (++c->c_out > c->c_maxout)
+		c->c_maxout = c->c_out;
+	return (req);
+}
+
+static void
+storvsc_io_count(struct storvsc_chan *c, const union ccb *ccb)
+{
+
+	switch (ccb->ccb_h.flags & CAM_DATA_MASK) {
+	case CAM_DATA_BIO:
+		c->c_bio++;
+		break;
+	case CAM_DATA_VADDR:
+		c->c_vaddr++;
+		break;
+	case CAM_DATA_SG:
+		c->c_sg++;
+		break;
+	default:
+		break;
+	}
+}
+
+/*
+ * Takes a request from the channel of this processor, or from any other that
+ * has one left; its c_mtx is held on return.
+ */
+static struct storvsc_req *
+storvsc_io_get(struct storvsc_softc *sc)
+{
+	struct storvsc_chan *c;
+	struct storvsc_req *req;
+	u_int i, n;
+
+	c = storvsc_chan_select(sc);
+	mtx_lock(&c->c_mtx);
+	req = storvsc_req_get(c);
+	if (__predict_true(req != NULL))
+		return (req);
+	mtx_unlock(&c->c_mtx);
+	n = atomic_load_int(&sc->sc_nchan);
+	for (i = 0; i < n; i++) {
+		c = sc->sc_chan[i];
+		mtx_lock(&c->c_mtx);
+		req = storvsc_req_get(c);
+		if (req != NULL)
+			return (req);
+		mtx_unlock(&c->c_mtx);
+	}
+	return (NULL);
+}
+
+/* XPT_SCSI_IO for a unit of ours. */
+void
+storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
+{
+	struct storvsc_chan *c;
+	struct storvsc_req *req;
+	uint32_t ms;
+
+	req = storvsc_io_get(sc);
+	if (req == NULL) {
+		/* CAM knows how many there are; channels may have got fewer. */
+		storvsc_ccb_done(ccb, CAM_RESRC_UNAVAIL);
+		return;
+	}
+	c = req->sr_chan;
+	req->sr_ccb = ccb;
+	ccb->ccb_h.spriv_ptr0 = req;
+	ccb->ccb_h.status = CAM_REQ_INPROG | CAM_SIM_QUEUED;
+	ms = storvsc_timeout_ms(ccb->ccb_h.timeout);
+	req->sr_deadline = ms == 0 ? 0 : getsbinuptime() + mstosbt(ms);
+
+	if (storvsc_srb_fill(&req->sr_pkt, sc->sc_version, ccb,
+	    cam_sim_unit(sc->sc_sim)) != 0) {
+		storvsc_io_fail(c, req, CAM_REQ_INVALID);
+	} else {
+		if (req->sr_pkt.sp_srb.sb_data_in != STORVSC_DATA_NONE)
+			storvsc_io_count(c, ccb);
+		if (STAILQ_EMPTY(&c->c_wait)) {
+			storvsc_io_load(c, req);
+		} else {
+			storvsc_io_hold(c, ccb);
+			STAILQ_INSERT_TAIL(&c->c_wait, req, sr_link);
+			req->sr_state = STORVSC_RS_WAIT;
+			req->sr_flags |= STORVSC_RF_AGAIN;
+		}
+	}
+	mtx_unlock(&c->c_mtx);
+	storvsc_tick_arm(sc);
+}
+
+/*
+ * The host answered a request: the one copy of its packet; c_mtx held.  From
+ * here on nothing the host does can reach the request.
+ */
+void
+storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
+    const void *data, size_t len)
+{
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	req->sr_rxlen = (uint8_t)MIN(len, sizeof(req->sr_pkt));
+	memcpy(&req->sr_pkt, data, req->sr_rxlen);
+	req->sr_state = STORVSC_RS_DONE;
+	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0 && --c->c_expired == 0)
+		wakeup(&c->c_expired);
+}
+
+/* Sense data into the CCB. */
+static void
+storvsc_ccb_sense(struct ccb_scsiio *csio, const struct storvsc_pkt *pkt,
+    struct storvsc_result *rs)
+{
+	size_t len;
+
+	if ((rs->rs_status & CAM_AUTOSNS_VALID) == 0)
+		return;
+	if ((csio->ccb_h.flags & (CAM_DIS_AUTOSENSE | CAM_SENSE_PTR |
+	    CAM_SENSE_PHYS)) != 0) {
+		rs->rs_status &= ~CAM_AUTOSNS_VALID;
+		return;
+	}
+	len = MIN(rs->rs_sense_len, csio->sense_len);
+	len = MIN(len, sizeof(csio->sense_data));
+	memset(&csio->sense_data, 0, sizeof(csio->sense_data));
+	memcpy(&csio->sense_data, pkt->sp_srb.sb_sense, len);
+	csio->sense_resid = csio->sense_len - (uint8_t)len;
+}
+
+/*
+ * Fills the CCB from the answer and unloads its data.  Returns the CAM status
+ * and whether the answer was not what it should be.
+ */
+static uint32_t
+storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
+    bool *bad)
+{
+	struct ccb_scsiio *csio = &req->sr_ccb->csio;
+	struct storvsc_result rs;
+	uint32_t code;
+
+	if (req->sr_status != 0) {
+		csio->resid = csio->dxfer_len;
+		return (req->sr_status);
+	}
+	storvsc_result(&req->sr_pkt, req->sr_rxlen,
+	    (csio->ccb_h.flags & CAM_DIR_MASK) == CAM_DIR_NONE ? 0 :
+	    csio->dxfer_len, &rs);
+	*bad = rs.rs_bad;
+	csio->resid = rs.rs_resid;
+	csio->scsi_status = rs.rs_scsi_status;
+	storvsc_ccb_sense(csio, &req->sr_pkt, &rs);
+
+	code = rs.rs_status & CAM_STATUS_MASK;
+	if (code == CAM_REQ_CMP) {
+		if ((csio->ccb_h.flags & (CAM_DIR_MASK | CAM_DATA_MASK)) ==
+		    (CAM_DIR_IN | CAM_DATA_VADDR))
+			storvsc_inquiry_repair(sc->sc_version,
+			    scsiio_cdb_ptr(csio), csio->data_ptr,
+			    csio->dxfer_len - rs.rs_resid);
+	} else if (code == CAM_CMD_TIMEOUT) {
+		/* The host's word for what we asked it to give up. */
+		if ((req->sr_flags & STORVSC_RF_ABORTED) != 0)
+			return (CAM_REQ_ABORTED);
+		if ((req->sr_flags & STORVSC_RF_TERMINATED) != 0)
+			return (CAM_REQ_TERMIO);
+	}
+	return (rs.rs_status);
+}
+
+/*
+ * Completes requests that are no longer the host's: all off the channel's
+ * lists, c_mtx not held.  They are free before CAM hears of it, so that as
+ * many as CAM may send are there.
+ */
+void
+storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
+{
+	struct storvsc_softc *sc = c->c_sc;
+	struct storvsc_req *req;
+	union ccb *ccb[STORVSC_BATCH];
+	uint32_t status[STORVSC_BATCH];
+	u_int i, n, nbad;
+	bool bad;
+
+	while (!STAILQ_EMPTY(done)) {
+		n = 0;
+		nbad = 0;
+		STAILQ_FOREACH(req, done, sr_link) {
+			bad = false;
+			storvsc_io_unload(req, BUS_DMASYNC_POSTREAD,
+			    BUS_DMASYNC_POSTWRITE);
+			ccb[n] = req->sr_ccb;
+			status[n] = storvsc_ccb_result(sc, req, &bad);
+			if (bad)
+				nbad++;
+			if (++n == STORVSC_BATCH)
+				break;
+		}
+		mtx_lock(&c->c_mtx);
+		for (i = 0; i < n; i++) {
+			req = STAILQ_FIRST(done);
+			STAILQ_REMOVE_HEAD(done, sr_link);
+			storvsc_req_free(c, req);
+		}
+		if (nbad > 0) {
+			storvsc_chan_bad(c, "contradictory completion", nbad);
+			c->c_bad += nbad - 1;
+		}
+		mtx_unlock(&c->c_mtx);
+		for (i = 0; i < n; i++)
+			storvsc_ccb_done(ccb[i], status[i]);
+	}
+}
+
+/*
+ * Ends every request that the host does not have any more since the channels
+ * are closed: those out of time as such, the others with status.  Requests
+ * that busdma has end when its callback comes.
+ */
+void
+storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status)
+{
+	struct storvsc_reqs done;
+	struct storvsc_chan *c;
+	struct storvsc_req *req;
+	uint32_t i, j;
+
+	for (i = 0; i < sc->sc_nalloc; i++) {
+		c = sc->sc_chan[i];
+		STAILQ_INIT(&done);
+		mtx_lock(&c->c_mtx);
+		MPASS(c->c_ch == NULL);
+		STAILQ_INIT(&c->c_wait);
+		for (j = 0; j < c->c_nreqs; j++) {
+			req = &c->c_reqs[j];
+			if (req->sr_state != STORVSC_RS_SENT &&
+			    req->sr_state != STORVSC_RS_WAIT)
+				continue;
+			req->sr_status = storvsc_io_stopped(c, req);
+			if ((req->sr_flags & STORVSC_RF_EXPIRED) == 0)
+				req->sr_status = status;
+			req->sr_state = STORVSC_RS_DONE;
+			STAILQ_INSERT_TAIL(&done, req, sr_link);
+		}
+		c->c_expired = 0;
+		wakeup(&c->c_expired);
+		mtx_unlock(&c->c_mtx);
+		storvsc_io_finish(c, &done);
+	}
+}

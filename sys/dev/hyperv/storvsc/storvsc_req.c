@@ -1,0 +1,250 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * Requests: the pool of a channel, transaction ids, page lists and the request
+ * block.  Everything that can be said without sending: storvsc_io.c sends.
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/kernel.h>
+
+#include <cam/cam.h>
+#include <cam/cam_ccb.h>
+#include <cam/cam_sim.h>
+#include <cam/scsi/scsi_all.h>
+#include <cam/scsi/scsi_message.h>
+
+#include <dev/hyperv/storvsc/storvsc_var.h>
+
+/*
+ * Finds the request that an id from the wire stands for: it must be of this
+ * channel, be with the host, and be in the use the id was given out for.
+ * NULL if not.  c_mtx held.
+ */
+struct storvsc_req *
+storvsc_req_lookup(struct storvsc_chan *c, uint64_t xid)
+{
+	struct storvsc_req *req;
+	uint32_t index;
+
+	/* On the wire 1 is the first, so that 0 is never ours. */
+	index = (uint32_t)xid - 1 - c->c_base;
+	if ((uint32_t)xid == 0 || index >= c->c_nreqs)
+		return (NULL);
+	req = &c->c_reqs[index];
+	if (req->sr_state != STORVSC_RS_SENT || req->sr_gen != xid >> 32)
+		return (NULL);
+	return (req);
+}
+
+/*
+ * Turns DMA segments into one run of whole pages.  There is no way to say on
+ * the wire that a page in the middle is partly used, so only the first segment
+ * may begin, and only the last may end, inside of a page (protocol: storvsc,
+ * section 2).  EINVAL if they do not fit together so, EFBIG if there are more
+ * than maxpfn pages.
+ */
+int
+storvsc_prplist(const bus_dma_segment_t *segs, int nseg, uint64_t *pfn,
+    u_int maxpfn, struct vmbus_gpa_prplist *pl)
+{
+	bus_addr_t addr, end;
+	uint64_t total;
+	u_int n;
+	int i;
+
+	total = 0;
+	n = 0;
+	for (i = 0; i < nseg; i++) {
+		addr = segs[i].ds_addr;
+		end = addr + segs[i].ds_len;
+		if (segs[i].ds_len == 0 ||
+		    (i > 0 && (addr & STORVSC_PAGE_MASK) != 0) ||
+		    (i < nseg - 1 && (end & STORVSC_PAGE_MASK) != 0))
+			return (EINVAL);
+		total += segs[i].ds_len;
+		for (addr = rounddown2(addr, STORVSC_PAGE_SIZE); addr < end;
+		    addr += STORVSC_PAGE_SIZE) {
+			if (n == maxpfn)
+				return (EFBIG);
+			pfn[n++] = addr >> STORVSC_PAGE_SHIFT;
+		}
+	}
+	if (n == 0)
+		return (EINVAL);
+	pl->pl_len = (uint32_t)total;
+	pl->pl_ofs = (uint32_t)(segs[0].ds_addr & STORVSC_PAGE_MASK);
+	pl->pl_npfn = n;
+	pl->pl_pfn = pfn;
+	return (0);
+}
+
+/* CAM's milliseconds with its two special values put in; 0 for no limit. */
+uint32_t
+storvsc_timeout_ms(uint32_t ccb_timeout)
+{
+
+	if (ccb_timeout == CAM_TIME_INFINITY)
+		return (0);
+	if (ccb_timeout == CAM_TIME_DEFAULT)
+		return (STORVSC_TIMEOUT_IO * 1000);
+	return (ccb_timeout);
+}
+
+/* What versions before 5.1 do not have on the wire. */
+static void
+storvsc_srb_fill_ext(struct storvsc_srb *srb, const union ccb *ccb)
+{
+	uint32_t ms;
+
+	srb->sb_flags = STORVSC_SRBF_DISABLE_SYNCH;
+	if (srb->sb_data_in == STORVSC_DATA_IN)
+		srb->sb_flags |= STORVSC_SRBF_DATA_IN;
+	else if (srb->sb_data_in == STORVSC_DATA_OUT)
+		srb->sb_flags |= STORVSC_SRBF_DATA_OUT;
+	if ((ccb->ccb_h.flags & CAM_TAG_ACTION_VALID) != 0 &&
+	    ccb->csio.tag_action != CAM_TAG_ACTION_NONE) {
+		/* SCSI's tag messages and the host's actions are the same. */
+		srb->sb_queue_tag = STORVSC_QUEUE_TAG_ANY;
+		srb->sb_queue_action = ccb->csio.tag_action;
+		srb->sb_flags |= STORVSC_SRBF_QUEUE_ACTION |
+		    STORVSC_SRBF_NO_QUEUE_FREEZE;
+	}
+	ms = storvsc_timeout_ms(ccb->ccb_h.timeout);
+	srb->sb_timeout = ms == 0 ? STORVSC_TIMEOUT_IO : howmany(ms, 1000);
+}
+
+/*
+ * Writes the packet for a SCSI request.  EINVAL for what the protocol cannot
+ * carry.
+ */
+int
+storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
+    const union ccb *ccb, uint32_t unit)
+{
+	const struct ccb_scsiio *csio = &ccb->csio;
+	struct storvsc_srb *srb = &pkt->sp_srb;
+	const uint8_t *cdb;
+	bool ext;
+
+	if (csio->cdb_len == 0 || csio->cdb_len > STORVSC_CDB_LEN ||
+	    (csio->ccb_h.flags & CAM_CDB_PHYS) != 0)
+		return (EINVAL);
+	cdb = (csio->ccb_h.flags & CAM_CDB_POINTER) != 0 ?
+	    csio->cdb_io.cdb_ptr : csio->cdb_io.cdb_bytes;
+
+	ext = version >= STORVSC_VERSION_5_1;
+	memset(pkt, 0, sizeof(*pkt));
+	pkt->sp_op = STORVSC_OP_EXECUTE_SRB;
+	pkt->sp_flags = STORVSC_FLAG_COMPLETION;
+	srb->sb_length = ext ? STORVSC_SRB_LEN : STORVSC_SRB_LEN_OLD;
+	srb->sb_port = (uint8_t)unit;
+	srb->sb_target = (uint8_t)csio->ccb_h.target_id;
+	srb->sb_lun = (uint8_t)csio->ccb_h.target_lun;
+	srb->sb_cdb_len = csio->cdb_len;
+	srb->sb_sense_len = ext ? STORVSC_SENSE_LEN : STORVSC_SENSE_LEN_OLD;
+	memcpy(srb->sb_cdb, cdb, csio->cdb_len);
+
+	switch (csio->ccb_h.flags & CAM_DIR_MASK) {
+	case CAM_DIR_IN:
+		srb->sb_data_in = STORVSC_DATA_IN;
+		break;
+	case CAM_DIR_OUT:
+		srb->sb_data_in = STORVSC_DATA_OUT;
+		break;
+	case CAM_DIR_NONE:
+		srb->sb_data_in = STORVSC_DATA_NONE;
+		break;
+	default:
+		return (EINVAL);
+	}
+	if (csio->dxfer_len == 0)
+		srb->sb_data_in = STORVSC_DATA_NONE;
+	if (srb->sb_data_in != STORVSC_DATA_NONE)
+		srb->sb_xfer_len = csio->dxfer_len;
+	if (ext && storvsc_use_win8ext_flags != 0)
+		storvsc_srb_fill_ext(srb, ccb);
+	return (0);
+}
+
+/*
+ * Makes the requests of a channel, their maps and the tag.  The tag cuts at
+ * page boundaries, so that what lies inside a transfer comes out in whole
+ * pages; where a parent tag makes busdma bounce, offsets into pages are kept
+ * for the same end.  Loads on one tag must not overlap (busdma hands out the
+ * tag's own segment array), hence a tag a channel, and c_mtx as its lock.
+ */
+int
+storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs, uint32_t reserve,
+    uint32_t base)
+{
+	struct storvsc_softc *sc = c->c_sc;
+	struct storvsc_req *req;
+	uint32_t i, maxseg;
+	int error;
+
+	maxseg = sc->sc_maxio / STORVSC_PAGE_SIZE + 1;
+	error = bus_dma_tag_create(bus_get_dma_tag(sc->sc_dev), 1,
+	    STORVSC_PAGE_SIZE, BUS_SPACE_MAXADDR, BUS_SPACE_MAXADDR, NULL,
+	    NULL, sc->sc_maxio, maxseg, STORVSC_PAGE_SIZE,
+	    BUS_DMA_KEEP_PG_OFFSET, busdma_lock_mutex, &c->c_mtx, &c->c_dtag);
+	if (error != 0)
+		return (error);
+	c->c_pfn = mallocarray(maxseg, sizeof(*c->c_pfn), M_STORVSC,
+	    M_WAITOK | M_ZERO);
+	c->c_reqs = mallocarray(nreqs + reserve, sizeof(*c->c_reqs), M_STORVSC,
+	    M_WAITOK | M_ZERO);
+	c->c_base = base;
+	for (i = 0; i < nreqs + reserve; i++) {
+		req = &c->c_reqs[i];
+		req->sr_chan = c;
+		req->sr_index = base + i;
+		error = bus_dmamap_create(c->c_dtag, 0, &req->sr_map);
+		if (error != 0)
+			return (error);
+		/* Counts what storvsc_pool_free() finds. */
+		c->c_nreqs++;
+		if (i < nreqs)
+			STAILQ_INSERT_TAIL(&c->c_free, req, sr_link);
+		else
+			req->sr_flags = STORVSC_RF_RESERVE;
+	}
+	return (0);
+}
+
+/*
+ * Undoes any part of storvsc_pool_alloc().  EBUSY while busdma still has a
+ * request: its callback will come.
+ */
+int
+storvsc_pool_free(struct storvsc_chan *c)
+{
+	uint32_t i;
+
+	mtx_lock(&c->c_mtx);
+	for (i = 0; i < c->c_nreqs; i++) {
+		if (c->c_reqs[i].sr_state == STORVSC_RS_LOADING) {
+			mtx_unlock(&c->c_mtx);
+			return (EBUSY);
+		}
+	}
+	STAILQ_INIT(&c->c_free);
+	mtx_unlock(&c->c_mtx);
+
+	while (c->c_nreqs > 0)
+		(void)bus_dmamap_destroy(c->c_dtag,
+		    c->c_reqs[--c->c_nreqs].sr_map);
+	free(c->c_reqs, M_STORVSC);
+	c->c_reqs = NULL;
+	free(c->c_pfn, M_STORVSC);
+	c->c_pfn = NULL;
+	if (c->c_dtag != NULL)
+		(void)bus_dma_tag_destroy(c->c_dtag);
+	c->c_dtag = NULL;
+	return (0);
+}

@@ -1,0 +1,296 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * State of a storage controller, shared by the files of this driver.  No wire
+ * layout here (storvsc_reg.h), no state outside the softc.
+ */
+
+#ifndef _STORVSC_VAR_H_
+#define	_STORVSC_VAR_H_
+
+#include <sys/param.h>
+#include <sys/bus.h>
+#include <sys/callout.h>
+#include <sys/lock.h>
+#include <sys/malloc.h>
+#include <sys/mutex.h>
+#include <sys/queue.h>
+#include <sys/sysctl.h>
+#include <sys/taskqueue.h>
+
+#include <machine/bus.h>
+
+#include <cam/cam.h>
+#include <cam/cam_ccb.h>
+#include <cam/cam_sim.h>
+
+#include <dev/hyperv/include/hyperv.h>
+#include <dev/hyperv/include/vmbus.h>
+#include <dev/hyperv/storvsc/storvsc_reg.h>
+
+/*
+ * Locks.  The order is
+ *
+ *	chan (c)  ->  softc (s)  ->  CAM's own queue locks
+ *
+ * and at most one channel lock is held at a time.  CAM calls the SIM with no
+ * lock of ours, and the SIM has no CAM-wide mutex: processors that submit on
+ * different channels share none.  vmbus takes no lock of this driver.
+ *
+ * Lock key of the members below:
+ *	(c)	c_mtx of the channel
+ *	(s)	sc_mtx
+ *	(a)	set while attaching, before anyone else can look; then constant
+ *	(t)	only by the thread that connects or closes: attach, the
+ *		recovery task, suspend, resume, detach, which exclude each
+ *		other (newbus, and detach and suspend wait for the task)
+ *	(i)	only by the thread that owns the request: the submitter until
+ *		it is sent, the channel callback from then on
+ *	(A)	atomic
+ */
+
+struct storvsc_softc;
+struct storvsc_chan;
+
+#define	STORVSC_MAX_CHANS	64	/* primary included */
+#define	STORVSC_MAX_XFER	(1024 * 1024)
+#define	STORVSC_MAX_LUN		63
+#define	STORVSC_BATCH		32	/* completions a lock round */
+#define	STORVSC_RESERVE		4	/* requests kept for dumps */
+
+/* Limits of waits, in seconds. */
+#define	STORVSC_TIMEOUT_XCHG	5	/* one control exchange */
+#define	STORVSC_TIMEOUT_SUBCH	10	/* sub-channels to be offered */
+#define	STORVSC_TIMEOUT_GRACE	5	/* answers after a reset */
+#define	STORVSC_TIMEOUT_DRAIN	10	/* I/O before suspend, detach */
+#define	STORVSC_TIMEOUT_IO	60	/* a request that states none */
+#define	STORVSC_RECONNECTS	3	/* attempts, a second apart */
+
+enum storvsc_rstate {
+	STORVSC_RS_FREE,	/* on c_free, or reserved for dumps */
+	STORVSC_RS_LOADING,	/* busdma has it */
+	STORVSC_RS_WAIT,	/* on c_wait: the ring was full */
+	STORVSC_RS_SENT,	/* the host has it, and its memory */
+	STORVSC_RS_DONE		/* answered, on its way to CAM */
+};
+
+struct storvsc_req {
+	STAILQ_ENTRY(storvsc_req) sr_link;	/* (c) c_free, c_wait, or (i) */
+	struct storvsc_chan	*sr_chan;	/* (a) */
+	union ccb		*sr_ccb;	/* (i) NULL: nobody waits */
+	bus_dmamap_t		 sr_map;	/* (a) */
+	sbintime_t		 sr_deadline;	/* (i) 0: none */
+	uint32_t		 sr_index;	/* (a) in the controller */
+	uint32_t		 sr_gen;	/* (c) which use of it */
+	uint8_t			 sr_state;	/* (c) STORVSC_RS_ */
+	uint8_t			 sr_flags;	/* (c) */
+#define	STORVSC_RF_LOADED	0x01	/* sr_map holds the data */
+#define	STORVSC_RF_EXPIRED	0x02	/* past its deadline, or unwanted */
+#define	STORVSC_RF_ABORTED	0x04	/* ... since CAM wants it aborted */
+#define	STORVSC_RF_TERMINATED	0x08	/* ... or terminated */
+#define	STORVSC_RF_AGAIN	0x10	/* had to wait for the ring */
+#define	STORVSC_RF_RESERVE	0x20	/* (a) for dumps only */
+	uint8_t			 sr_rxlen;	/* (i) valid bytes of reply */
+	uint32_t		 sr_status;	/* (i) CAM status, 0: from reply */
+	struct storvsc_pkt	 sr_pkt;	/* (i) request, then reply */
+};
+
+STAILQ_HEAD(storvsc_reqs, storvsc_req);
+
+struct storvsc_chan {
+	struct mtx		 c_mtx;
+	struct vmbus_channel	*c_ch;		/* (t) NULL: none */
+	struct storvsc_softc	*c_sc;		/* (a) */
+	uint32_t		 c_gate;	/* (c) CAM status of new I/O,
+						 * 0: it may be sent */
+	struct storvsc_reqs	 c_free;	/* (c) */
+	struct storvsc_reqs	 c_wait;	/* (c) in order */
+	struct storvsc_req	*c_reqs;	/* (a) all of them */
+	uint32_t		 c_base;	/* (a) sr_index of the first */
+	uint32_t		 c_nreqs;	/* (a) reserve included */
+	uint32_t		 c_reserve;	/* (c) next for a dump */
+	uint32_t		 c_out;		/* (c) neither free nor done */
+	uint32_t		 c_expired;	/* (c) of them, host has it */
+	bool			 c_draining;	/* (c) someone waits for c_out */
+	bool			 c_dead;	/* (c) ring broken, said so */
+	bus_dma_tag_t		 c_dtag;	/* (a) loads hold c_mtx */
+	uint64_t		*c_pfn;		/* (c) page list being sent */
+	uint32_t		 c_id;		/* (t) as the host counts */
+
+	/* Statistics (c) */
+	uint64_t		 c_sends;
+	uint64_t		 c_retries;
+	uint64_t		 c_bad;
+	uint64_t		 c_late;
+	uint64_t		 c_bio;
+	uint64_t		 c_vaddr;
+	uint64_t		 c_sg;
+	uint32_t		 c_maxout;
+} __aligned(CACHE_LINE_SIZE);
+
+/* The one control exchange that can be under way, on the primary channel. */
+struct storvsc_xchg {
+	enum {
+		STORVSC_XC_IDLE, STORVSC_XC_WAIT, STORVSC_XC_DONE
+	}			 xc_state;	/* (c) of the primary */
+	uint32_t		 xc_gen;	/* (c) */
+	size_t			 xc_len;	/* (c) of the reply */
+	struct storvsc_pkt	 xc_pkt;	/* (c) */
+};
+
+/* What differs between SCSI and IDE channels. */
+struct storvsc_class {
+	struct hyperv_guid	 cl_guid;
+	const char		*cl_descr;
+	const char		*cl_sim;	/* SIM name, as users know it */
+	bool			 cl_ide;
+};
+
+struct storvsc_softc {
+	device_t		 sc_dev;	/* (a) */
+	const struct storvsc_class *sc_class;	/* (a) */
+	uint32_t		 sc_target;	/* (a) the only target */
+	u_int			 sc_nchan;	/* (A) channels in use */
+	u_int			 sc_nalloc;	/* (t) of sc_chan, set up */
+	struct storvsc_chan	*sc_chan[STORVSC_MAX_CHANS];	/* (a) */
+	struct cam_sim		*sc_sim;	/* (a) */
+	struct cam_path		*sc_path;	/* (a) the whole bus */
+	uint32_t		 sc_maxio;	/* (a) bytes */
+	uint32_t		 sc_maxreqs;	/* (a) for CAM */
+
+	/* Negotiated with the host. */
+	uint32_t		 sc_version;	/* (t) STORVSC_VERSION_ */
+	uint32_t		 sc_pktlen;	/* (t) */
+	struct storvsc_props	 sc_props;	/* (t) */
+	struct storvsc_xchg	 sc_xchg;	/* (c) of the primary */
+
+	/* Time-outs and recovery. */
+	u_int			 sc_ticking;	/* (A) sc_tick is armed */
+	struct callout		 sc_tick;
+	struct taskqueue	*sc_tq;		/* (a) one thread */
+	struct task		 sc_recover;
+	struct timeout_task	 sc_rescan;
+	struct mtx		 sc_mtx;
+	uint32_t		 sc_flags;	/* (s) */
+#define	STORVSC_F_RESCINDED	0x0001	/* the host took the device away */
+#define	STORVSC_F_DETACHING	0x0002
+#define	STORVSC_F_DEAD		0x0004	/* recovery gave up */
+#define	STORVSC_F_SUSPENDED	0x0008
+#define	STORVSC_F_EXPIRED	0x0010	/* requests ran out of time */
+#define	STORVSC_F_BUS_RESET	0x0020	/* CAM asks for one */
+#define	STORVSC_F_BROKEN	0x0040	/* a ring cannot be used any more */
+#define	STORVSC_F_BAD_SAID	0x0080	/* a bad packet was reported */
+#define	STORVSC_F_HELD		0x0100	/* recovery froze the SIM queue */
+#define	STORVSC_F_GONE		(STORVSC_F_RESCINDED | STORVSC_F_DETACHING)
+#define	STORVSC_F_RECOVER	(STORVSC_F_EXPIRED | STORVSC_F_BUS_RESET | \
+				    STORVSC_F_BROKEN)
+	STAILQ_HEAD(, ccb_hdr)	 sc_resets;	/* (s) XPT_RESET_DEV */
+	uint64_t		 sc_timeouts;	/* (s) */
+	uint64_t		 sc_lun_resets;	/* (s) */
+	uint64_t		 sc_bus_resets;	/* (s) */
+	uint64_t		 sc_reconnects;	/* (s) */
+
+	struct sysctl_ctx_list	 sc_sysctl;	/* (a) */
+	bool			 sc_sysctl_init;/* (a) */
+};
+
+MALLOC_DECLARE(M_STORVSC);
+
+/* Tunables; constant after boot. */
+extern int	storvsc_use_win8ext_flags;
+extern int	storvsc_use_pim_unmapped;
+extern u_int	storvsc_ringbuffer_size;
+extern u_int	storvsc_max_io;
+extern u_int	storvsc_chan_cnt;
+
+/*
+ * storvsc_req.c: the part that needs neither CAM's queues nor a channel.
+ */
+#define	STORVSC_ID_CONTROL	0xffffffffu	/* index of exchanges */
+
+static __inline uint64_t
+storvsc_id(uint32_t index, uint32_t gen)
+{
+
+	return (((uint64_t)gen << 32) | index);
+}
+
+struct storvsc_req *storvsc_req_lookup(struct storvsc_chan *c, uint64_t xid);
+int	storvsc_prplist(const bus_dma_segment_t *segs, int nseg,
+	    uint64_t *pfn, u_int maxpfn, struct vmbus_gpa_prplist *pl);
+int	storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
+	    const union ccb *ccb, uint32_t unit);
+uint32_t storvsc_timeout_ms(uint32_t ccb_timeout);
+int	storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs,
+	    uint32_t reserve, uint32_t base);
+int	storvsc_pool_free(struct storvsc_chan *c);
+
+/* storvsc_status.c: what an answer of the host means; pure. */
+struct storvsc_result {
+	uint32_t	rs_status;	/* CAM status, AUTOSNS_VALID included */
+	uint32_t	rs_resid;
+	uint8_t		rs_scsi_status;
+	uint8_t		rs_sense_len;	/* valid bytes of sb_sense */
+	bool		rs_bad;		/* the host contradicts itself */
+};
+
+void	storvsc_result(const struct storvsc_pkt *pkt, size_t len,
+	    uint32_t wanted, struct storvsc_result *rs);
+void	storvsc_inquiry_repair(uint32_t version, const uint8_t *cdb,
+	    uint8_t *data, uint32_t len);
+
+/* storvsc_proto.c: handshake, control exchanges. */
+int	storvsc_exchange(struct storvsc_softc *sc, struct storvsc_pkt *pkt,
+	    size_t want);
+void	storvsc_exchange_reply(struct storvsc_chan *c, uint64_t xid,
+	    const void *data, size_t len);
+void	storvsc_exchange_wake(struct storvsc_softc *sc);
+bool	storvsc_gone(struct storvsc_softc *sc);
+int	storvsc_handshake(struct storvsc_softc *sc);
+int	storvsc_create_subchannels(struct storvsc_softc *sc, u_int cnt);
+int	storvsc_reset_lun(struct storvsc_softc *sc, uint32_t lun);
+int	storvsc_reset_bus(struct storvsc_softc *sc);
+
+/* storvsc_chan.c: channels. */
+int	storvsc_chan_alloc(struct storvsc_softc *sc, u_int cnt);
+int	storvsc_chan_free(struct storvsc_softc *sc);
+int	storvsc_connect(struct storvsc_softc *sc);
+void	storvsc_disconnect(struct storvsc_softc *sc);
+void	storvsc_gate(struct storvsc_softc *sc, uint32_t status);
+bool	storvsc_drain(struct storvsc_softc *sc, int seconds);
+struct storvsc_chan *storvsc_chan_select(struct storvsc_softc *sc);
+void	storvsc_chan_service(struct storvsc_chan *c);
+void	storvsc_chan_bad(struct storvsc_chan *c, const char *what,
+	    uint64_t value);
+
+/* storvsc_io.c: the way of a request. */
+void	storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb);
+void	storvsc_io_resume(struct storvsc_chan *c);
+void	storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
+	    const void *data, size_t len);
+void	storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done);
+void	storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status);
+
+/* storvsc_recover.c: time-outs, aborts, resets. */
+void	storvsc_tick_arm(struct storvsc_softc *sc);
+void	storvsc_tick(void *arg);
+void	storvsc_recover_task(void *arg, int pending);
+void	storvsc_recover_start(struct storvsc_softc *sc, uint32_t why);
+void	storvsc_recover_release(struct storvsc_softc *sc);
+int	storvsc_abort(struct storvsc_softc *sc, union ccb *ccb, uint8_t how);
+
+/* storvsc_cam.c: SIM. */
+int	storvsc_cam_attach(struct storvsc_softc *sc);
+void	storvsc_cam_detach(struct storvsc_softc *sc);
+void	storvsc_rescan_task(void *arg, int pending);
+void	storvsc_rescan(struct storvsc_softc *sc);
+
+/* storvsc_sysctl.c */
+void	storvsc_sysctl_attach(struct storvsc_softc *sc);
+void	storvsc_sysctl_detach(struct storvsc_softc *sc);
+
+#endif	/* !_STORVSC_VAR_H_ */
