@@ -59,6 +59,12 @@ int	kpi_boot(void);
 /* [k] Orderly: modules unloaded in reverse, threads ended. */
 void	kpi_shutdown(void);
 /*
+ * [k] What reboot(8) does before the machine stops: shutdown event handlers and
+ * MOD_SHUTDOWN; nothing is given back.  panicked: as after a panic, that is
+ * scheduler stopped, interrupts off, only the handlers a panic calls.
+ */
+void	kpi_halt(int panicked);
+/*
  * After kpi_shutdown(): what is still allocated, held, registered or running,
  * by name, on the console.  Returns how many entries: 0 is clean.
  */
@@ -96,6 +102,12 @@ void	kpi_sysctl_walk(const char *prefix,
 
 /* [k] The device tree, one line a device, as devinfo -v prints it. */
 void	kpi_devinfo(void (*fn)(void *arg, const char *line), void *arg);
+
+/*
+ * [k] The oldest line that devd(8) would read from /dev/devctl, without its
+ * newline, and takes it off the queue; EAGAIN: none.
+ */
+int	kpi_devctl_read(char *buf, kpi_size len);
 
 /* --- Disks (da, cd) --- */
 

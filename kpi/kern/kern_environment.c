@@ -86,6 +86,33 @@ testenv(const char *name)
 	return (found);
 }
 
+const char *
+kpi_kenv_peek(const char *name)
+{
+	struct kenv_var *kv;
+
+	kpi_lock(&kenv_list_lock);
+	kv = kenv_find(name);
+	kpi_unlock(&kenv_list_lock);
+	return (kv != NULL ? kv->kv_value : NULL);
+}
+
+const char *
+kpi_kenv_index(int index, const char **value)
+{
+	struct kenv_var *kv;
+
+	kpi_lock(&kenv_list_lock);
+	LIST_FOREACH(kv, &kenv_list, kv_link)
+		if (index-- == 0)
+			break;
+	kpi_unlock(&kenv_list_lock);
+	if (kv == NULL)
+		return (NULL);
+	*value = kv->kv_value;
+	return (kv->kv_name);
+}
+
 static void
 kenv_set(const char *name, size_t namelen, const char *value)
 {

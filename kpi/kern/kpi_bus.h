@@ -19,6 +19,10 @@ struct sysctl_oid;
 /* kern_environment.c: a number with C's notation and a unit ("64k"). */
 bool	kpi_parse_number(const char *s, char **endp, bool sign, uint64_t *res);
 
+/* In place; good until the variable is set anew or unset. */
+const char *kpi_kenv_peek(const char *name);
+const char *kpi_kenv_index(int index, const char **value);
+
 /* kern_sysctl.c: the static oids of one linker file. */
 void	kpi_sysctl_register_set(struct sysctl_oid **begin,
 	    struct sysctl_oid **end);

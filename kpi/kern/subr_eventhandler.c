@@ -168,3 +168,23 @@ eventhandler_deregister_nowait(struct eventhandler_list *list,
 
 	evh_remove(list, tag, false);
 }
+
+/* What a module left registered is found by kpi_leaks() as memory. */
+static void
+evh_fini(void *arg __unused)
+{
+	struct eventhandler_list *list, *next;
+
+	TAILQ_FOREACH_SAFE(list, &evh_lists, el_link, next) {
+		if (!TAILQ_EMPTY(&list->el_entries)) {
+			printf("eventhandler %s: still registered\n",
+			    list->el_name);
+			continue;
+		}
+		TAILQ_REMOVE(&evh_lists, list, el_link);
+		mtx_destroy(&list->el_lock);
+		free(list->el_name, M_EVENTHANDLER);
+		free(list, M_EVENTHANDLER);
+	}
+}
+SYSUNINIT(evh_fini, SI_SUB_EVENTHANDLER, SI_ORDER_FIRST, evh_fini, NULL);
