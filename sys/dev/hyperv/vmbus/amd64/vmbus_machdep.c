@@ -1,0 +1,73 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The bus's interrupt on amd64: a vector from the kernel's allocator, and the
+ * C half of its entry (vmbus_vector.S).
+ *
+ * Interrupts are counted in dev.vmbus.N and not in vmstat -i: entries of that
+ * table cannot be given back, and a module comes and goes.
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/bus.h>
+#include <sys/proc.h>
+
+#include <machine/atomic.h>
+#include <machine/cpufunc.h>
+#include <machine/intr_machdep.h>
+#include <machine/md_var.h>
+#include <machine/segments.h>
+#include <x86/apicvar.h>
+#include <x86/x86_var.h>
+
+#include <dev/hyperv/vmbus/vmbus_var.h>
+
+extern inthand_t IDTVEC(vmbus_isr), IDTVEC(vmbus_isr_pti);
+
+int
+vmbus_md_intr_alloc(int *vector)
+{
+	int v;
+
+	v = lapic_ipi_alloc(pti ? IDTVEC(vmbus_isr_pti) : IDTVEC(vmbus_isr));
+	if (v < 0)
+		return (ENOSPC);
+	*vector = v;
+	return (0);
+}
+
+void
+vmbus_md_intr_free(int vector)
+{
+
+	lapic_ipi_free(vector);
+}
+
+/*
+ * The end of interrupt comes before preemption is possible again: a thread
+ * that ran in between would run with this priority class blocked.
+ */
+void
+vmbus_handle_intr(struct trapframe *frame)
+{
+	struct vmbus_softc *sc = vmbus_bus;
+	struct trapframe *oldframe;
+	struct thread *td = curthread;
+
+	td->td_intr_nesting_level++;
+	critical_enter();
+	oldframe = td->td_intr_frame;
+	td->td_intr_frame = frame;
+	if (sc != NULL)
+		vmbus_synic_intr(sc);
+	td->td_intr_frame = oldframe;
+	if (sc == NULL || !sc->sc_autoeoi)
+		lapic_eoi();
+	critical_exit();
+	td->td_intr_nesting_level--;
+}

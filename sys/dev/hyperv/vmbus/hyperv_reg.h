@@ -1,0 +1,111 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The hypervisor's interface as the processor shows it: CPUID leaves, MSRs,
+ * hypercalls and their inputs (protocol: hypervisor, sections 1, 2, 3 and 5).
+ * Constants and layouts only, little-endian.
+ */
+
+#ifndef _DEV_HYPERV_VMBUS_HYPERV_REG_H_
+#define	_DEV_HYPERV_VMBUS_HYPERV_REG_H_
+
+/* CPUID leaves (1.2). */
+#define	HYPERV_CPUID_VENDOR		0x40000000
+#define	HYPERV_CPUID_INTERFACE		0x40000001
+#define	HYPERV_CPUID_VERSION		0x40000002
+#define	HYPERV_CPUID_FEATURES		0x40000003
+#define	HYPERV_CPUID_RECOMMEND		0x40000004
+#define	HYPERV_CPUID_LIMITS		0x40000005
+#define	HYPERV_CPUID_LAST		0x4000ffff
+
+#define	HYPERV_VENDOR_EBX		0x7263694d	/* "Microsoft Hv" */
+#define	HYPERV_VENDOR_ECX		0x666f736f
+#define	HYPERV_VENDOR_EDX		0x76482074
+#define	HYPERV_INTERFACE_HV1		0x31237648	/* "Hv#1" */
+
+/* HYPERV_CPUID_FEATURES, EAX: which MSRs there are (1.3). */
+#define	HYPERV_PRIV_TIMEREFCNT		0x00000002
+#define	HYPERV_PRIV_SYNIC		0x00000004
+#define	HYPERV_PRIV_HYPERCALL		0x00000020
+#define	HYPERV_PRIV_VPINDEX		0x00000040
+#define	HYPERV_PRIV_REFTSC		0x00000200
+
+/* HYPERV_CPUID_RECOMMEND, EAX (1.6). */
+#define	HYPERV_RECOMMEND_NOAUTOEOI	0x00000200
+
+/* MSRs (2). */
+#define	HYPERV_MSR_GUEST_OS_ID		0x40000000
+#define	HYPERV_MSR_HYPERCALL		0x40000001
+#define	HYPERV_MSR_VP_INDEX		0x40000002
+#define	HYPERV_MSR_TIME_REF_COUNT	0x40000020
+#define	HYPERV_MSR_REFERENCE_TSC	0x40000021
+#define	HYPERV_MSR_SCONTROL		0x40000080
+#define	HYPERV_MSR_SIEFP		0x40000082
+#define	HYPERV_MSR_SIMP			0x40000083
+#define	HYPERV_MSR_EOM			0x40000084
+#define	HYPERV_MSR_SINT0		0x40000090
+
+/*
+ * MSRs that name a page share this form: enable, bits that are kept as they
+ * were read, page number.
+ */
+#define	HYPERV_MSR_PAGE_ENABLE		0x0000000000000001ULL
+#define	HYPERV_MSR_PAGE_KEEP		0x0000000000000ffeULL
+#define	HYPERV_MSR_PAGE_MASK		0xfffffffffffff000ULL
+
+#define	HYPERV_SCONTROL_ENABLE		0x0000000000000001ULL
+
+/* SINT registers (3.1). */
+#define	HYPERV_SINT_VECTOR_MASK		0x00000000000000ffULL
+#define	HYPERV_SINT_MASKED		0x0000000000010000ULL
+#define	HYPERV_SINT_AUTOEOI		0x0000000000020000ULL
+#define	HYPERV_SINT_POLLING		0x0000000000040000ULL
+
+/* Guest OS id, open-source form (2.1). */
+#define	HYPERV_GUEST_OS_OPENSOURCE	0x8000000000000000ULL
+#define	HYPERV_GUEST_OS_FREEBSD		0x0200000000000000ULL
+#define	HYPERV_GUEST_OS_VERSION_SHIFT	16
+
+/* Hypercall control word (5.2) and calls (5.6). */
+#define	HYPERV_HCALL_FAST		0x0000000000010000ULL
+#define	HYPERV_HCALL_POST_MESSAGE	0x005c
+#define	HYPERV_HCALL_SIGNAL_EVENT	0x005d
+
+/* Hypercall result (5.3, 5.5). */
+#define	HYPERV_STATUS_MASK		0xffff
+#define	HYPERV_STATUS_SUCCESS		0x0000
+#define	HYPERV_STATUS_NO_MEMORY		0x000b
+#define	HYPERV_STATUS_NO_CONNECTION	0x0012
+#define	HYPERV_STATUS_NO_BUFFERS	0x0013
+
+#define	HYPERV_MSG_PAYLOAD_MAX		240
+
+/* Input of HYPERV_HCALL_POST_MESSAGE; must not cross a page. */
+struct hyperv_post_msg_in {
+	uint32_t	pm_conn;
+	uint32_t	pm_rsvd;
+	uint32_t	pm_type;
+	uint32_t	pm_len;		/* of the payload */
+	uint8_t		pm_payload[HYPERV_MSG_PAYLOAD_MAX];
+};
+_Static_assert(sizeof(struct hyperv_post_msg_in) == 256, "hyperv_post_msg_in");
+_Static_assert(__offsetof(struct hyperv_post_msg_in, pm_payload) == 16,
+    "hyperv_post_msg_in.pm_payload");
+
+/* Reference TSC page (2.5). */
+struct hyperv_reftsc {
+	volatile uint32_t	rt_seq;		/* 0: use the MSR */
+	uint32_t		rt_rsvd;
+	volatile uint64_t	rt_scale;	/* 64.64 fixed point */
+	volatile int64_t	rt_ofs;		/* 100 ns */
+	uint8_t			rt_rsvd2[4072];
+};
+_Static_assert(sizeof(struct hyperv_reftsc) == 4096, "hyperv_reftsc");
+_Static_assert(__offsetof(struct hyperv_reftsc, rt_ofs) == 16,
+    "hyperv_reftsc.rt_ofs");
+
+#endif	/* !_DEV_HYPERV_VMBUS_HYPERV_REG_H_ */

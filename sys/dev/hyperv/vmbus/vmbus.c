@@ -1,0 +1,462 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The bus device.  Attach is a list of steps, each noted when done; detach
+ * undoes those that are noted, in reverse, and so serves a failed attach as
+ * well.  Children are class drivers' devices; their channels are entered in
+ * vmbus_offer.c.
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/bus.h>
+#include <sys/kernel.h>
+#include <sys/module.h>
+#include <sys/proc.h>
+#include <sys/reboot.h>
+#include <sys/sbuf.h>
+#include <sys/smp.h>
+
+#include <dev/hyperv/vmbus/vmbus_chanvar.h>
+#include <dev/hyperv/vmbus/vmbus_var.h>
+
+#include "bus_if.h"
+#include "device_if.h"
+
+MALLOC_DEFINE(M_VMBUS, "vmbus", "Hyper-V VMBus channels and rings");
+
+struct vmbus_softc * volatile vmbus_bus;
+
+/* The child that identify added; ours to take away at unload. */
+static device_t vmbus_identified;
+
+#define	VMBUS_STEP_INIT		0x0001
+#define	VMBUS_STEP_HYPERV	0x0002
+#define	VMBUS_STEP_VECTOR	0x0004
+#define	VMBUS_STEP_SYNIC	0x0008
+#define	VMBUS_STEP_CONNECT	0x0010
+
+/* Ids that both known guests begin with; any would do (6.2). */
+#define	VMBUS_GPADL_FIRST	0xe1e10
+
+void *
+vmbus_page_alloc(void)
+{
+	void *page;
+
+	page = malloc(PAGE_SIZE, M_VMBUS, M_NOWAIT | M_ZERO);
+	KASSERT(((uintptr_t)page & PAGE_MASK) == 0, ("%s: %p", __func__,
+	    page));
+	return (page);
+}
+
+void
+vmbus_page_free(void *page)
+{
+
+	free(page, M_VMBUS);
+}
+
+/*
+ * The last word: disks are quiet by now.  A stopped machine polls; otherwise
+ * the usual way works still.
+ */
+static void
+vmbus_shutdown_final(void *arg, int howto __unused)
+{
+	struct vmbus_softc *sc = arg;
+
+	if (SCHEDULER_STOPPED())
+		vmbus_ctl_disconnect_poll(sc);
+	else if (sc->sc_version != 0)
+		vmbus_ctl_disconnect(sc);
+}
+
+static int
+vmbus_init(struct vmbus_softc *sc)
+{
+
+	mtx_init(&sc->sc_lock, "vmbus", NULL, MTX_DEF);
+	mtx_init(&sc->sc_msgq_mtx, "vmbus messages", NULL, MTX_SPIN);
+	sx_init(&sc->sc_post_sx, "vmbus post");
+	TAILQ_INIT(&sc->sc_reqs);
+	TAILQ_INIT(&sc->sc_gpadls);
+	TAILQ_INIT(&sc->sc_primaries);
+	TAILQ_INIT(&sc->sc_devq);
+	TASK_INIT(&sc->sc_msgtask, 0, vmbus_msg_task, sc);
+	sc->sc_gpadl_next = VMBUS_GPADL_FIRST;
+	sc->sc_openid_next = 1;
+	sc->sc_msgconn = VMBUS_CONN_MESSAGE;
+	sc->sc_devheld = true;
+	sc->sc_vector = -1;
+	sc->sc_steps |= VMBUS_STEP_INIT;
+	return (0);
+}
+
+static int
+vmbus_alloc_pages(struct vmbus_softc *sc)
+{
+
+	sc->sc_post = vmbus_page_alloc();
+	sc->sc_intrpage = vmbus_page_alloc();
+	sc->sc_mnf_rx = vmbus_page_alloc();
+	sc->sc_mnf_tx = vmbus_page_alloc();
+	if (sc->sc_post == NULL || sc->sc_intrpage == NULL ||
+	    sc->sc_mnf_rx == NULL || sc->sc_mnf_tx == NULL)
+		return (ENOMEM);
+	return (0);
+}
+
+static int
+vmbus_alloc_threads(struct vmbus_softc *sc)
+{
+	int error;
+
+	sc->sc_msgtq = taskqueue_create_fast("vmbus messages", M_NOWAIT,
+	    taskqueue_thread_enqueue, &sc->sc_msgtq);
+	sc->sc_devtq = taskqueue_create("vmbus devices", M_NOWAIT,
+	    taskqueue_thread_enqueue, &sc->sc_devtq);
+	if (sc->sc_msgtq == NULL || sc->sc_devtq == NULL)
+		return (ENOMEM);
+	TIMEOUT_TASK_INIT(sc->sc_devtq, &sc->sc_devtask, 0, vmbus_dev_task,
+	    sc);
+	error = taskqueue_start_threads(&sc->sc_msgtq, 1, PI_NET, "hvmsg");
+	if (error == 0)
+		error = taskqueue_start_threads(&sc->sc_devtq, 1, PWAIT,
+		    "hvdev");
+	return (error);
+}
+
+static int
+vmbus_hyperv(struct vmbus_softc *sc)
+{
+	int error;
+
+	sc->sc_autoeoi = (sc->sc_info.hi_recommend &
+	    HYPERV_RECOMMEND_NOAUTOEOI) == 0;
+	error = hyperv_attach(&sc->sc_info);
+	if (error != 0) {
+		device_printf(sc->sc_dev, "no hypercall page: %d\n", error);
+		return (error);
+	}
+	sc->sc_steps |= VMBUS_STEP_HYPERV;
+	return (0);
+}
+
+static int
+vmbus_interrupts(struct vmbus_softc *sc)
+{
+	int error;
+
+	error = vmbus_md_intr_alloc(&sc->sc_vector);
+	if (error != 0) {
+		device_printf(sc->sc_dev, "no interrupt vector\n");
+		return (error);
+	}
+	sc->sc_steps |= VMBUS_STEP_VECTOR;
+	vmbus_bus = sc;
+	vmbus_synic_enable(sc);
+	sc->sc_steps |= VMBUS_STEP_SYNIC;
+	return (0);
+}
+
+static int
+vmbus_connect(struct vmbus_softc *sc)
+{
+	int error;
+
+	error = vmbus_ctl_connect(sc);
+	if (error != 0)
+		return (error);
+	sc->sc_steps |= VMBUS_STEP_CONNECT;
+	device_printf(sc->sc_dev, "protocol version %s\n",
+	    vmbus_ctl_version_name(sc->sc_version));
+	sc->sc_shutdown = EVENTHANDLER_REGISTER(shutdown_final,
+	    vmbus_shutdown_final, sc, SHUTDOWN_PRI_FIRST);
+	return (0);
+}
+
+static void
+vmbus_disconnect(struct vmbus_softc *sc)
+{
+	int error;
+
+	if (sc->sc_shutdown != NULL)
+		EVENTHANDLER_DEREGISTER(shutdown_final, sc->sc_shutdown);
+	sc->sc_shutdown = NULL;
+	error = vmbus_ctl_disconnect(sc);
+	/* No answer: what it was given stays the host's. */
+	taskqueue_drain(sc->sc_msgtq, &sc->sc_msgtask);
+	vmbus_gpadl_forget(sc, error == 0);
+}
+
+/*
+ * Undoes what attach has done.  Nothing here can fail; children are gone.
+ */
+static void
+vmbus_undo(struct vmbus_softc *sc)
+{
+
+	if ((sc->sc_steps & VMBUS_STEP_CONNECT) != 0)
+		vmbus_disconnect(sc);
+	if ((sc->sc_steps & VMBUS_STEP_SYNIC) != 0)
+		vmbus_synic_disable(sc);
+	/* The rendezvous above has let every interrupt end. */
+	vmbus_bus = NULL;
+	if ((sc->sc_steps & VMBUS_STEP_VECTOR) != 0)
+		vmbus_md_intr_free(sc->sc_vector);
+	if (sc->sc_msgtq != NULL)
+		taskqueue_free(sc->sc_msgtq);
+	if (sc->sc_devtq != NULL)
+		taskqueue_free(sc->sc_devtq);
+	if ((sc->sc_steps & VMBUS_STEP_INIT) != 0)
+		vmbus_offer_free_all(sc);
+	vmbus_synic_free(sc);
+	if ((sc->sc_steps & VMBUS_STEP_HYPERV) != 0)
+		hyperv_detach();
+	vmbus_page_free(sc->sc_mnf_tx);
+	vmbus_page_free(sc->sc_mnf_rx);
+	vmbus_page_free(sc->sc_intrpage);
+	vmbus_page_free(sc->sc_post);
+	if ((sc->sc_steps & VMBUS_STEP_INIT) != 0) {
+		sx_destroy(&sc->sc_post_sx);
+		mtx_destroy(&sc->sc_msgq_mtx);
+		mtx_destroy(&sc->sc_lock);
+	}
+	sc->sc_steps = 0;
+}
+
+/* What class drivers left open when their devices went. */
+static void
+vmbus_close_all(struct vmbus_softc *sc)
+{
+	struct vmbus_channel *ch;
+
+	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link) {
+		ch->ch_dev = NULL;
+		vmbus_ch_close(ch);
+	}
+}
+
+static void
+vmbus_identify(driver_t *driver, device_t parent)
+{
+	struct hyperv_info hi;
+
+	if (!hyperv_identify(&hi) ||
+	    device_find_child(parent, "vmbus", -1) != NULL)
+		return;
+	vmbus_identified = BUS_ADD_CHILD(parent, 0, "vmbus", -1);
+}
+
+static int
+vmbus_probe(device_t dev)
+{
+	struct vmbus_softc *sc = device_get_softc(dev);
+
+	/* A partition has one bus, and its driver may be in the kernel. */
+	if (vmbus_bus != NULL || device_get_unit(dev) != 0)
+		return (ENXIO);
+	if (!hyperv_identify(&sc->sc_info))
+		return (ENXIO);
+	device_set_desc(dev, "Hyper-V VMBus");
+	return (BUS_PROBE_DEFAULT);
+}
+
+static int
+vmbus_attach(device_t dev)
+{
+	static int (* const steps[])(struct vmbus_softc *) = {
+		vmbus_init, vmbus_alloc_pages, vmbus_synic_alloc,
+		vmbus_alloc_threads, vmbus_hyperv, vmbus_interrupts,
+		vmbus_connect, vmbus_ctl_request_offers,
+	};
+	struct vmbus_softc *sc = device_get_softc(dev);
+	u_int i;
+	int error;
+
+	memset(sc, 0, sizeof(*sc));
+	sc->sc_dev = dev;
+	if (!hyperv_identify(&sc->sc_info))
+		return (ENXIO);
+	device_printf(dev, "Hyper-V %u.%u build %u\n", sc->sc_info.hi_major,
+	    sc->sc_info.hi_minor, sc->sc_info.hi_build);
+	for (i = 0; i < nitems(steps); i++) {
+		error = steps[i](sc);
+		if (error != 0) {
+			vmbus_undo(sc);
+			return (error);
+		}
+	}
+	vmbus_sysctl_attach(sc);
+	/* What is there at boot is attached before boot goes on. */
+	vmbus_dev_run(sc);
+	vmbus_dev_hold(sc, false);
+	return (0);
+}
+
+static int
+vmbus_detach(device_t dev)
+{
+	struct vmbus_softc *sc = device_get_softc(dev);
+	int error;
+
+	vmbus_dev_hold(sc, true);
+	error = bus_generic_detach(dev);
+	if (error == 0)
+		error = device_delete_children(dev);
+	if (error != 0) {
+		vmbus_dev_hold(sc, false);
+		return (error);
+	}
+	vmbus_close_all(sc);
+	vmbus_undo(sc);
+	return (0);
+}
+
+/*
+ * Children close their channels in their own suspend methods and open them
+ * again in resume; in between the host knows nothing of us.
+ */
+static int
+vmbus_suspend(device_t dev)
+{
+	struct vmbus_softc *sc = device_get_softc(dev);
+	struct vmbus_channel *ch;
+	int error;
+
+	error = bus_generic_suspend(dev);
+	if (error != 0)
+		return (error);
+	vmbus_dev_hold(sc, true);
+	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link)
+		vmbus_ch_close(ch);
+	vmbus_disconnect(sc);
+	sc->sc_steps &= ~VMBUS_STEP_CONNECT;
+	vmbus_synic_disable(sc);
+	sc->sc_steps &= ~VMBUS_STEP_SYNIC;
+	vmbus_offer_suspend(sc);
+	hyperv_detach();
+	sc->sc_steps &= ~VMBUS_STEP_HYPERV;
+	return (0);
+}
+
+static int
+vmbus_resume(device_t dev)
+{
+	struct vmbus_softc *sc = device_get_softc(dev);
+	int error;
+
+	error = vmbus_hyperv(sc);
+	if (error == 0) {
+		vmbus_synic_enable(sc);
+		sc->sc_steps |= VMBUS_STEP_SYNIC;
+		sc->sc_resuming = true;
+		error = vmbus_connect(sc);
+	}
+	if (error == 0)
+		error = vmbus_ctl_request_offers(sc);
+	sc->sc_resuming = false;
+	/* Without a host every device is gone. */
+	vmbus_offer_resumed(sc);
+	bus_generic_resume(dev);
+	vmbus_dev_hold(sc, false);
+	return (error);
+}
+
+static int
+vmbus_read_ivar(device_t dev, device_t child, int index, uintptr_t *result)
+{
+	struct vmbus_softc *sc = device_get_softc(dev);
+	struct vmbus_channel *ch = device_get_ivars(child);
+
+	switch (index) {
+	case VMBUS_IVAR_CHANNEL:
+		*result = (uintptr_t)ch;
+		return (0);
+	case VMBUS_IVAR_TYPE:
+		*result = (uintptr_t)&ch->ch_type;
+		return (0);
+	case VMBUS_IVAR_INSTANCE:
+		*result = (uintptr_t)&ch->ch_instance;
+		return (0);
+	case VMBUS_IVAR_VERSION:
+		*result = sc->sc_version;
+		return (0);
+	default:
+		return (ENOENT);
+	}
+}
+
+/* What devmatch(8) and devd(8) look at. */
+static int
+vmbus_child_pnpinfo(device_t dev, device_t child, struct sbuf *sb)
+{
+	struct vmbus_channel *ch = device_get_ivars(child);
+	char instance[HYPERV_GUID_STRLEN], type[HYPERV_GUID_STRLEN];
+
+	if (ch == NULL)
+		return (0);
+	hyperv_guid_snprintf(type, sizeof(type), &ch->ch_type);
+	hyperv_guid_snprintf(instance, sizeof(instance), &ch->ch_instance);
+	sbuf_printf(sb, "classid=%s deviceid=%s", type, instance);
+	return (0);
+}
+
+static int
+vmbus_child_location(device_t dev, device_t child, struct sbuf *sb)
+{
+	struct vmbus_channel *ch = device_get_ivars(child);
+
+	if (ch != NULL)
+		sbuf_printf(sb, "channel=%u", ch->ch_id);
+	return (0);
+}
+
+static int
+vmbus_modevent(module_t mod, int what, void *arg)
+{
+	device_t dev = vmbus_identified;
+
+	if (what == MOD_UNLOAD && dev != NULL) {
+		vmbus_identified = NULL;
+		return (device_delete_child(device_get_parent(dev), dev));
+	}
+	return (0);
+}
+
+static device_method_t vmbus_methods[] = {
+	DEVMETHOD(device_identify,	vmbus_identify),
+	DEVMETHOD(device_probe,		vmbus_probe),
+	DEVMETHOD(device_attach,	vmbus_attach),
+	DEVMETHOD(device_detach,	vmbus_detach),
+	DEVMETHOD(device_shutdown,	bus_generic_shutdown),
+	DEVMETHOD(device_suspend,	vmbus_suspend),
+	DEVMETHOD(device_resume,	vmbus_resume),
+
+	DEVMETHOD(bus_add_child,	bus_generic_add_child),
+	DEVMETHOD(bus_print_child,	bus_generic_print_child),
+	DEVMETHOD(bus_driver_added,	bus_generic_driver_added),
+	DEVMETHOD(bus_read_ivar,	vmbus_read_ivar),
+	DEVMETHOD(bus_child_pnpinfo,	vmbus_child_pnpinfo),
+	DEVMETHOD(bus_child_location,	vmbus_child_location),
+
+	DEVMETHOD_END
+};
+
+static driver_t vmbus_driver = {
+	"vmbus",
+	vmbus_methods,
+	sizeof(struct vmbus_softc)
+};
+
+/*
+ * The module is not named "vmbus": a kernel that has a bus driver compiled in
+ * has a module of that name.
+ */
+DRIVER_MODULE(hv_vmbus, acpi, vmbus_driver, vmbus_modevent, NULL);
+MODULE_VERSION(hv_vmbus, 1);
