@@ -102,6 +102,7 @@ struct hvh_pkt {
 int	hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt);
 /*
  * Puts a packet (6 in-band, 7 transfer pages, 11 completion) into the ring.
+ * Type 7: data begins with the set id and the ranges (protocol: vmbus, 7.5).
  * EAGAIN: no room, ops->signal comes when there is; EBADMSG: as above.
  * The guest sees a signal, if one is due, at hvh_chan_flush() or at the end
  * of the pump's round.
@@ -163,6 +164,13 @@ void	hvh_source_remove(struct hvh *h, struct hvh_source *s);
 void	hvh_lock(struct hvh *h);
 void	hvh_unlock(struct hvh *h);
 void	hvh_kick(struct hvh *h);
+
+/*
+ * The pump lock, for a device's functions of the management side.  Unlocking
+ * kicks the pump, which then sees to what was left to do.
+ */
+void	hvh_lock(struct hvh *h);
+void	hvh_unlock(struct hvh *h);
 
 uint64_t hvh_now(struct hvh *h);
 void	hvh_log(struct hvh *h, enum hvh_log_level level, const char *fmt, ...)

@@ -1,0 +1,317 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * CPUID leaves and the partition's MSRs (protocol: hypervisor, 1 and 2).  The
+ * MSRs of a VP are in synic.c and timer.c.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "hypervisor/partition.h"
+
+/* What Hyper-V calls itself: 10.0.14393, as KVM does. */
+#define	VERSION_MAJOR	10
+#define	VERSION_BUILD	14393
+
+/* A LAPIC timer whose bus cycle is 1 ns, KVM's default. */
+#define	APIC_HZ		1000000000ull
+
+bool
+hvh_cpuid(struct hvh *h, uint32_t vp, uint32_t leaf, uint32_t subleaf,
+    uint32_t regs[4])
+{
+	bool freq = h->h_tsc_scale != 0;
+
+	if (leaf == 1) {
+		regs[2] |= 1u << 31;
+		return (true);
+	}
+	if (leaf < HV_CPUID_VENDOR || leaf > HV_CPUID_RANGE_END)
+		return (false);
+	memset(regs, 0, 4 * sizeof(regs[0]));
+	switch (leaf) {
+	case HV_CPUID_VENDOR:
+		regs[0] = HV_CPUID_MAX;
+		regs[1] = 0x7263694D;		/* "Micr" */
+		regs[2] = 0x666F736F;		/* "osof" */
+		regs[3] = 0x76482074;		/* "t Hv" */
+		break;
+	case HV_CPUID_INTERFACE:
+		regs[0] = 0x31237648;		/* "Hv#1" */
+		break;
+	case HV_CPUID_VERSION:
+		regs[0] = VERSION_BUILD;
+		regs[1] = VERSION_MAJOR << 16;
+		break;
+	case HV_CPUID_FEATURES:
+		regs[0] = HV_FEAT_EAX_REFCOUNT | HV_FEAT_EAX_SYNIC |
+		    HV_FEAT_EAX_STIMER | HV_FEAT_EAX_HYPERCALL |
+		    HV_FEAT_EAX_VPINDEX | HV_FEAT_EAX_RESET |
+		    HV_FEAT_EAX_REFTSC | (freq ? HV_FEAT_EAX_FREQUENCY : 0);
+		regs[1] = HV_FEAT_EBX_POST | HV_FEAT_EBX_SIGNAL;
+		regs[3] = HV_FEAT_EDX_CRASH | HV_FEAT_EDX_POLLING |
+		    HV_FEAT_EDX_STIMER_DIRECT |
+		    (freq ? HV_FEAT_EDX_FREQUENCY : 0);
+		break;
+	case HV_CPUID_RECOMMEND:
+		regs[0] = HV_REC_RELAXED_TIMING |
+		    (h->h_cf.no_autoeoi ? HV_REC_NO_AUTOEOI : 0);
+		regs[1] = UINT32_MAX;	/* never ask for a long spin */
+		break;
+	case HV_CPUID_LIMITS:
+		regs[0] = regs[1] = h->h_cf.vps;
+		break;
+	}
+	return (true);
+}
+
+uint64_t
+hvh_os_id(struct hvh *h)
+{
+	uint64_t id;
+
+	pthread_mutex_lock(&h->h_part_mtx);
+	id = h->h_os_id;
+	pthread_mutex_unlock(&h->h_part_mtx);
+	return (id);
+}
+
+/* The page's bytes are the host's at each enable, whatever was done to them. */
+static int
+msr_hypercall(struct hvh *h, uint64_t val)
+{
+	struct hvh_overlay *ov = &h->h_code_page;
+
+	/* Without an OS id the register does not move (2.1). */
+	if (h->h_os_id == 0)
+		return (0);
+	if ((val & HV_PAGE_MSR_RESERVED) != 0)
+		return (EPERM);
+	if ((val & HV_PAGE_MSR_ENABLE) == 0) {
+		hvh_overlay_take(ov);
+	} else {
+		if (hvh_overlay_put(h, ov, HV_PAGE_MSR_GPA(val)) != 0)
+			return (EPERM);
+		memcpy(ov->ov_page, h->h_code, HV_PAGE_SIZE);
+	}
+	h->h_hypercall = val;
+	return (0);
+}
+
+static int
+msr_os_id(struct hvh *h, uint64_t val)
+{
+
+	h->h_os_id = val;
+	if (val == 0) {
+		hvh_overlay_take(&h->h_code_page);
+		h->h_hypercall &= ~HV_PAGE_MSR_ENABLE;
+	}
+	return (0);
+}
+
+static int
+msr_ref_tsc(struct hvh *h, uint64_t val)
+{
+	struct hvh_overlay *ov = &h->h_tsc_page;
+	struct hv_tsc_page *ts;
+	uint32_t seq;
+
+	if ((val & HV_PAGE_MSR_RESERVED) != 0)
+		return (EPERM);
+	if ((val & HV_PAGE_MSR_ENABLE) == 0) {
+		hvh_overlay_take(ov);
+		h->h_ref_tsc = val;
+		return (0);
+	}
+	if (hvh_overlay_put(h, ov, HV_PAGE_MSR_GPA(val)) != 0)
+		return (EPERM);
+	h->h_ref_tsc = val;
+	ts = (struct hv_tsc_page *)ov->ov_page;
+	/* Invalid while it changes: others may be reading (2.5). */
+	__atomic_store_n(&ts->ts_sequence, 0, __ATOMIC_SEQ_CST);
+	if (h->h_tsc_scale == 0)
+		return (0);
+	ts->ts_scale = h->h_tsc_scale;
+	ts->ts_offset = -(int64_t)((unsigned __int128)h->h_tsc_born *
+	    h->h_tsc_scale >> 64);
+	seq = h->h_tsc_sequence + 1;
+	if (seq == 0 || seq == UINT32_MAX)
+		seq = 1;
+	h->h_tsc_sequence = seq;
+	__atomic_store_n(&ts->ts_sequence, seq, __ATOMIC_RELEASE);
+	return (0);
+}
+
+static void
+crash_report(struct hvh *h, uint64_t ctl, const uint64_t params[5])
+{
+	char text[HV_PAGE_SIZE + 1];
+	size_t len;
+
+	hvh_log(h, HVH_LOG_WARN, "guest crash: %#jx %#jx %#jx %#jx %#jx",
+	    (uintmax_t)params[0], (uintmax_t)params[1], (uintmax_t)params[2],
+	    (uintmax_t)params[3], (uintmax_t)params[4]);
+	if ((ctl & HV_CRASH_MESSAGE) != 0) {
+		len = params[4] < HV_PAGE_SIZE ? params[4] : HV_PAGE_SIZE;
+		if (hvh_gpa_read(h, (hvh_gpa_t){ params[3] }, text, len) == 0) {
+			text[len] = '\0';
+			hvh_log(h, HVH_LOG_WARN, "guest says: %s", text);
+		}
+	}
+	if (h->h_ops.event != NULL)
+		h->h_ops.event(h->h_arg, HVH_EVENT_CRASH, params);
+}
+
+static int
+partition_read(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t *val)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&h->h_part_mtx);
+	switch (msr) {
+	case HV_MSR_OS_ID:
+		*val = h->h_os_id;
+		break;
+	case HV_MSR_HYPERCALL:
+		*val = h->h_hypercall;
+		break;
+	case HV_MSR_VP_INDEX:
+		*val = vp;
+		break;
+	case HV_MSR_RESET:
+		*val = 0;
+		break;
+	case HV_MSR_REF_COUNT:
+		*val = hvh_ref_time(h);
+		break;
+	case HV_MSR_REF_TSC:
+		*val = h->h_ref_tsc;
+		break;
+	case HV_MSR_TSC_FREQ:
+	case HV_MSR_APIC_FREQ:
+		if (h->h_tsc_scale == 0)
+			error = EPERM;
+		else
+			*val = msr == HV_MSR_TSC_FREQ ? h->h_cf.tsc_hz :
+			    APIC_HZ;
+		break;
+	case HV_MSR_CRASH_CTL:
+		*val = HV_CRASH_NOTIFY | HV_CRASH_MESSAGE;
+		break;
+	default:
+		if (msr >= HV_MSR_CRASH_P0 && msr <= HV_MSR_CRASH_P4)
+			*val = h->h_crash[msr - HV_MSR_CRASH_P0];
+		else
+			error = EPERM;
+	}
+	pthread_mutex_unlock(&h->h_part_mtx);
+	return (error);
+}
+
+static int
+partition_write(struct hvh *h, uint32_t msr, uint64_t val)
+{
+	static const uint64_t none[5];
+	uint64_t params[5];
+	bool reset = false, crash = false;
+	int error = 0;
+
+	pthread_mutex_lock(&h->h_part_mtx);
+	switch (msr) {
+	case HV_MSR_OS_ID:
+		error = msr_os_id(h, val);
+		break;
+	case HV_MSR_HYPERCALL:
+		error = msr_hypercall(h, val);
+		break;
+	case HV_MSR_RESET:
+		reset = (val & 1) != 0;
+		break;
+	case HV_MSR_REF_TSC:
+		error = msr_ref_tsc(h, val);
+		break;
+	case HV_MSR_CRASH_CTL:
+		crash = (val & HV_CRASH_NOTIFY) != 0;
+		memcpy(params, h->h_crash, sizeof(params));
+		break;
+	default:
+		if (msr >= HV_MSR_CRASH_P0 && msr <= HV_MSR_CRASH_P4)
+			h->h_crash[msr - HV_MSR_CRASH_P0] = val;
+		else
+			error = EPERM;	/* read-only or reserved */
+	}
+	pthread_mutex_unlock(&h->h_part_mtx);
+	/* Out of the lock: the user may look at the partition. */
+	if (reset && h->h_ops.event != NULL)
+		h->h_ops.event(h->h_arg, HVH_EVENT_RESET, none);
+	if (crash)
+		crash_report(h, val, params);
+	return (error);
+}
+
+int
+hvh_rdmsr(struct hvh *h, uint32_t vpi, uint32_t msr, uint64_t *val)
+{
+	struct hvh_vp *vp;
+
+	if (msr < HV_MSR_FIRST || msr > HV_MSR_LAST)
+		return (ENOENT);
+	if (vpi >= h->h_cf.vps)
+		return (EPERM);
+	atomic_fetch_add_explicit(&h->h_counters.msr_reads, 1,
+	    memory_order_relaxed);
+	vp = &h->h_vp[vpi];
+	if (msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15)
+		return (hvh_synic_read(h, vp, msr, val));
+	if (msr >= HV_MSR_STIMER0_CONFIG && msr <= HV_MSR_STIMER3_COUNT) {
+		pthread_mutex_lock(&vp->vp_mtx);
+		*val = hvh_stimer_read(vp, msr - HV_MSR_STIMER0_CONFIG);
+		pthread_mutex_unlock(&vp->vp_mtx);
+		return (0);
+	}
+	return (partition_read(h, vpi, msr, val));
+}
+
+int
+hvh_wrmsr(struct hvh *h, uint32_t vpi, uint32_t msr, uint64_t val)
+{
+	struct hvh_irqs irqs = { .n = 0 };
+	struct hvh_vp *vp;
+
+	if (msr < HV_MSR_FIRST || msr > HV_MSR_LAST)
+		return (ENOENT);
+	if (vpi >= h->h_cf.vps)
+		return (EPERM);
+	atomic_fetch_add_explicit(&h->h_counters.msr_writes, 1,
+	    memory_order_relaxed);
+	vp = &h->h_vp[vpi];
+	if (msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15)
+		return (hvh_synic_write(h, vp, msr, val));
+	if (msr >= HV_MSR_STIMER0_CONFIG && msr <= HV_MSR_STIMER3_COUNT) {
+		pthread_mutex_lock(&vp->vp_mtx);
+		hvh_stimer_write(h, vp, msr - HV_MSR_STIMER0_CONFIG, val,
+		    &irqs);
+		pthread_mutex_unlock(&vp->vp_mtx);
+		hvh_irqs_fire(h, vp, &irqs);
+		return (0);
+	}
+	return (partition_write(h, msr, val));
+}
+
+void
+hvh_msr_reset(struct hvh *h)
+{
+
+	pthread_mutex_lock(&h->h_part_mtx);
+	hvh_overlay_take(&h->h_code_page);
+	hvh_overlay_take(&h->h_tsc_page);
+	h->h_os_id = h->h_hypercall = h->h_ref_tsc = 0;
+	memset(h->h_crash, 0, sizeof(h->h_crash));
+	pthread_mutex_unlock(&h->h_part_mtx);
+}

@@ -1,0 +1,571 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The bus in its partition: carries messages between hypercalls, server and
+ * SynIC, signals between hypercalls and channels, and runs a round of all
+ * that when the pump comes by.
+ */
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "vmbus/bus.h"
+
+/* Lines in the log about what one connection sent. */
+#define	GRUMBLES_MAX	16
+/* How long hvh_destroy() waits for I/O of devices. */
+#define	DESTROY_WAIT_MS	100
+#define	DESTROY_ROUNDS	100
+
+/* Port the guest sees as the sender of VMBus messages. */
+#define	BUS_SENDER	1
+
+/* --- From hypercalls, any thread. --- */
+
+uint16_t
+hvh_bus_post(struct hvh *h, uint32_t connection, uint32_t type,
+    const void *payload, uint32_t len)
+{
+	struct hvh_bus *b = h->h_bus;
+	struct hvh_bus_msg m = { .m_type = type, .m_len = len };
+	struct hvh_fault f;
+	size_t size = len;
+	unsigned copies = 1;
+	uint16_t status = HV_STATUS_SUCCESS;
+
+	m.m_multi = connection == VMS_CONN_MULTICLIENT;
+	if (connection != VMS_CONN_MESSAGES &&
+	    !(m.m_multi && vms_multiclient(&b->b_server)))
+		return (HV_STATUS_INVALID_CONNECTION);
+	memcpy(m.m_data, payload, len);
+	if (hvh_fault_strikes(h, HVH_FAULT_POST, 0, &f)) {
+		switch (f.action) {
+		case HVH_FAULT_DROP:
+			return (HV_STATUS_SUCCESS);
+		case HVH_FAULT_STATUS:
+			return ((uint16_t)f.arg);
+		case HVH_FAULT_DUP:
+			copies = 2;
+			break;
+		case HVH_FAULT_DELAY:
+			m.m_delay = f.arg;
+			break;
+		case HVH_FAULT_HOLD:
+			m.m_hold = true;
+			break;
+		default:
+			hvh_fault_apply(&f, m.m_data, &size);
+			m.m_len = (uint32_t)size;
+		}
+	}
+	pthread_mutex_lock(&b->b_in_mtx);
+	if (BUS_IN_MAX - b->b_in_len < copies)
+		status = HV_STATUS_NO_BUFFERS;
+	else
+		for (; copies > 0; copies--)
+			b->b_in[(b->b_in_head + b->b_in_len++) % BUS_IN_MAX] =
+			    m;
+	pthread_mutex_unlock(&b->b_in_mtx);
+	hvh_kick(h);
+	return (status);
+}
+
+/* No lock: two words that only this and the pump know. */
+uint16_t
+hvh_bus_signal(struct hvh *h, uint32_t connection, uint16_t flag)
+{
+	struct hvh_bus *b = h->h_bus;
+	uint32_t id = connection - VMS_CONN_CHANNEL;
+	uint64_t bit;
+
+	if (connection == VMS_CONN_EVENT && flag == 0 &&
+	    atomic_load(&b->b_event_listen)) {
+		if (!atomic_exchange(&b->b_event, true))
+			hvh_kick(h);
+		return (HV_STATUS_SUCCESS);
+	}
+	if (connection < VMS_CONN_CHANNEL || id >= VMS_CHANNELS)
+		return (HV_STATUS_INVALID_CONNECTION);
+	bit = 1ull << id % 64;
+	if ((atomic_load_explicit(&b->b_listen[id / 64],
+	    memory_order_relaxed) & bit) == 0)
+		return (HV_STATUS_INVALID_CONNECTION);
+	if (flag != 0)
+		return (HV_STATUS_INVALID_PARAMETER);
+	if ((atomic_fetch_or(&b->b_signalled[id / 64], bit) & bit) == 0)
+		hvh_kick(h);
+	return (HV_STATUS_SUCCESS);
+}
+
+/* --- The server's ops. --- */
+
+static void
+bus_send(void *arg, uint32_t vp, uint8_t sint, const void *msg, size_t len)
+{
+	struct hvh_bus *b = arg;
+	struct hvh_bus_msg *m;
+
+	m = calloc(1, sizeof(*m));
+	if (m == NULL) {
+		hvh_log(b->b_h, HVH_LOG_ERROR,
+		    "no memory for a message to the guest");
+		return;
+	}
+	m->m_bus = b;
+	m->m_out = true;
+	m->m_vp = vp;
+	m->m_sint = sint;
+	m->m_len = (uint32_t)len;
+	memcpy(m->m_data, msg, len);
+	*b->b_out_tail = m;
+	b->b_out_tail = &m->m_next;
+}
+
+static void
+bus_flush(void *arg)
+{
+	struct hvh_bus *b = arg;
+	struct hvh_delivery *d = &b->b_h->h_delivery;
+	struct hvh_bus_msg *m;
+
+	while ((m = b->b_out) != NULL) {
+		b->b_out = m->m_next;
+		free(m);
+	}
+	b->b_out_tail = &b->b_out;
+	hvh_fault_forget_messages(b);
+	d->discard(d->arg, b->b_server.s_last_vp, VMS_SINT);
+}
+
+static void *
+bus_page(void *arg, uint64_t pfn)
+{
+	struct hvh_bus *b = arg;
+
+	if (pfn > UINT64_MAX >> HV_PAGE_SHIFT)
+		return (NULL);
+	return (hvh_gpa_ptr(b->b_h, (hvh_gpa_t){ pfn << HV_PAGE_SHIFT },
+	    HV_PAGE_SIZE));
+}
+
+static void
+bus_connected(void *arg, const struct vms_conn *conn)
+{
+	struct hvh_bus *b = arg;
+
+	atomic_store(&b->b_event_listen, conn->n_version == VMS_V0_13 &&
+	    conn->n_intpage != NULL);
+	if (conn->n_version == 0) {
+		hvh_monitor_stop(b);
+		return;
+	}
+	b->b_grumbled = 0;
+	hvh_log(b->b_h, HVH_LOG_INFO, "VMBus connected, version %u.%u",
+	    conn->n_version >> 16, conn->n_version & 0xFFFF);
+}
+
+static void
+bus_retarget(void *arg, struct vms_chan *c, uint32_t vp)
+{
+	struct hvh_bus *b = arg;
+
+	hvh_log(b->b_h, HVH_LOG_DEBUG, "channel %u: interrupts to VP %u",
+	    c->c_id, vp);
+}
+
+static void
+bus_bad(void *arg, uint32_t type, const char *why)
+{
+	struct hvh_bus *b = arg;
+
+	b->b_h->h_stats.messages_bad++;
+	if (b->b_grumbled < GRUMBLES_MAX) {
+		b->b_grumbled++;
+		hvh_log(b->b_h, HVH_LOG_WARN, "VMBus message %u: %s", type,
+		    why);
+	}
+}
+
+static const struct vms_ops bus_ops = {
+	.send = bus_send,
+	.flush = bus_flush,
+	.page = bus_page,
+	.connected = bus_connected,
+	.open = hvh_chan_vms_open,
+	.close = hvh_chan_vms_close,
+	.retarget = bus_retarget,
+	.gone = hvh_chan_vms_gone,
+	.bad = bus_bad,
+};
+
+/* --- Messages. --- */
+
+void
+hvh_bus_deliver(struct hvh_bus *b, const struct hvh_bus_msg *m)
+{
+	struct hvh_delivery *d = &b->b_h->h_delivery;
+	int error;
+
+	error = d->post(d->arg, m->m_vp, m->m_sint, HV_MSGTYPE_CHANNEL,
+	    BUS_SENDER, m->m_data, m->m_len);
+	if (error != 0)
+		hvh_log(b->b_h, HVH_LOG_ERROR,
+		    "message to VP %u SINT %u lost: %s", m->m_vp, m->m_sint,
+		    strerror(error));
+	b->b_h->h_stats.messages_out++;
+}
+
+/* Sends what the server has said. */
+void
+hvh_bus_drain(struct hvh_bus *b)
+{
+	struct hvh_bus_msg *m, *rest;
+	bool twice;
+
+	while ((m = b->b_out) != NULL) {
+		/* A fault may make the server say something before this. */
+		rest = m->m_next;
+		b->b_out = NULL;
+		b->b_out_tail = &b->b_out;
+		m->m_next = NULL;
+		twice = false;
+		if (!hvh_fault_active(b->b_h)) {
+			hvh_bus_deliver(b, m);
+		} else if (hvh_fault_message(b, m, &twice)) {
+			hvh_bus_drain(b);
+			hvh_bus_deliver(b, m);
+			if (twice)
+				hvh_bus_deliver(b, m);
+			hvh_fault_passed(b, true);
+		}
+		free(m);
+		*b->b_out_tail = rest;
+		while (*b->b_out_tail != NULL)
+			b->b_out_tail = &(*b->b_out_tail)->m_next;
+	}
+}
+
+void
+hvh_bus_accept(struct hvh_bus *b, const struct hvh_bus_msg *m)
+{
+
+	b->b_h->h_stats.messages_in++;
+	vms_message(&b->b_server, m->m_data, m->m_len, m->m_multi);
+	hvh_bus_drain(b);
+	hvh_chan_answers(b);
+}
+
+static void
+bus_message(struct hvh_bus *b, struct hvh_bus_msg *m)
+{
+	bool twice = false;
+
+	if (m->m_type != HV_MSGTYPE_CHANNEL) {
+		bus_bad(b, m->m_type, "not a channel message");
+		return;
+	}
+	if (m->m_delay != 0 || m->m_hold) {
+		hvh_fault_keep_message(b, m, m->m_hold, m->m_delay);
+		return;
+	}
+	if (hvh_fault_active(b->b_h)) {
+		if (!hvh_fault_message(b, m, &twice))
+			return;
+		hvh_bus_drain(b);
+	}
+	hvh_bus_accept(b, m);
+	if (twice)
+		hvh_bus_accept(b, m);
+	hvh_fault_passed(b, false);
+}
+
+/* Takes the guest's messages; false: they wait until it reads ours. */
+static bool
+bus_messages(struct hvh_bus *b)
+{
+	struct hvh_delivery *d = &b->b_h->h_delivery;
+	struct hvh_bus_msg m;
+
+	for (unsigned n = 0; n < BUS_IN_MAX; n++) {
+		if (d->backlog(d->arg, b->b_server.s_last_vp, VMS_SINT) >=
+		    BUS_OUT_MAX)
+			return (false);
+		pthread_mutex_lock(&b->b_in_mtx);
+		if (b->b_in_len == 0) {
+			pthread_mutex_unlock(&b->b_in_mtx);
+			return (false);
+		}
+		m = b->b_in[b->b_in_head];
+		b->b_in_head = (b->b_in_head + 1) % BUS_IN_MAX;
+		b->b_in_len--;
+		pthread_mutex_unlock(&b->b_in_mtx);
+		m.m_bus = b;
+		m.m_out = false;
+		bus_message(b, &m);
+	}
+	return (true);
+}
+
+/* --- Signals. --- */
+
+static void
+bus_raise(struct hvh_chan *ch)
+{
+	struct hvh *h = ch->ch_h;
+	struct hvh_delivery *d = &h->h_delivery;
+	struct vms_conn *conn = &ch->ch_bus->b_server.s_conn;
+	uint32_t id = ch->ch_vms.c_id, vp = ch->ch_vms.c_req.oq_vp;
+	struct vms_intpage *ip;
+
+	if (vp == VMS_VP_NONE)
+		return;
+	if (conn->n_version < VMS_V2_4 && conn->n_intpage != NULL) {
+		ip = (struct vms_intpage *)conn->n_intpage;
+		__atomic_fetch_or(&ip->ip_to_guest[id / 64],
+		    1ull << id % 64, __ATOMIC_SEQ_CST);
+		id = 0;
+	}
+	d->event(d->arg, vp, VMS_SINT, id);
+}
+
+static void
+bus_raise_late(void *arg)
+{
+
+	bus_raise(arg);
+}
+
+void
+hvh_bus_event(struct hvh_chan *ch)
+{
+	struct hvh *h = ch->ch_h;
+	uint32_t id = ch->ch_vms.c_id;
+	struct hvh_fault f;
+
+	if (!hvh_fault_strikes(h, HVH_FAULT_SIGNAL_OUT, id, &f)) {
+		bus_raise(ch);
+		return;
+	}
+	switch (f.action) {
+	case HVH_FAULT_DROP:
+	case HVH_FAULT_HOLD:	/* the next says all that this would */
+		return;
+	case HVH_FAULT_DELAY:
+		ch->ch_late.fn = bus_raise_late;
+		ch->ch_late.arg = ch;
+		hvh_timer_set(h, &ch->ch_late, hvh_now(h) + f.arg);
+		return;
+	case HVH_FAULT_DUP:
+		bus_raise(ch);
+		break;
+	case HVH_FAULT_RESCIND:
+		ch->ch_bus->b_rescind[id / 64] |= 1ull << id % 64;
+		break;
+	default:
+		break;
+	}
+	bus_raise(ch);
+}
+
+/* 0.13: which channels, says the second half of the interrupt page. */
+static void
+bus_take_intpage(struct hvh_bus *b)
+{
+	struct vms_intpage *ip;
+	uint64_t bits;
+
+	ip = (struct vms_intpage *)b->b_server.s_conn.n_intpage;
+	if (!atomic_exchange(&b->b_event, false) || ip == NULL)
+		return;
+	for (unsigned i = 0; i < VMS_CHANNELS_OLD / 64; i++) {
+		bits = __atomic_exchange_n(&ip->ip_to_host[i], 0,
+		    __ATOMIC_SEQ_CST);
+		atomic_fetch_or(&b->b_signalled[i], bits);
+	}
+}
+
+static void
+bus_dispatch(struct hvh_bus *b)
+{
+	uint64_t guest, own, bits;
+	struct vms_chan *c;
+	uint32_t id;
+
+	for (unsigned i = 0; i < BUS_WORDS; i++) {
+		own = b->b_again[i];
+		b->b_again[i] = 0;
+		guest = 0;
+		if (atomic_load_explicit(&b->b_signalled[i],
+		    memory_order_relaxed) != 0)
+			guest = atomic_exchange(&b->b_signalled[i], 0);
+		for (bits = guest | own; bits != 0; bits &= bits - 1) {
+			id = i * 64 + (uint32_t)__builtin_ctzll(bits);
+			c = b->b_server.s_byid[id];
+			if (c != NULL)
+				hvh_chan_dispatch(hvh_chan_of(c),
+				    (guest >> id % 64 & 1) != 0);
+		}
+	}
+}
+
+/* Rescinds that faults asked for while a device was at work. */
+static void
+bus_rescinds(struct hvh_bus *b)
+{
+	struct vms_chan *c;
+
+	for (unsigned i = 0; i < BUS_WORDS; i++) {
+		for (; b->b_rescind[i] != 0;
+		    b->b_rescind[i] &= b->b_rescind[i] - 1) {
+			c = b->b_server.s_byid[i * 64 +
+			    (uint32_t)__builtin_ctzll(b->b_rescind[i])];
+			if (c != NULL)
+				hvh_chan_revoke(hvh_chan_of(c)->ch_primary);
+		}
+	}
+}
+
+static bool
+bus_waiting(struct hvh_bus *b)
+{
+
+	for (unsigned i = 0; i < BUS_WORDS; i++) {
+		if (b->b_again[i] != 0)
+			return (true);
+	}
+	return (b->b_closed != NULL);
+}
+
+bool
+hvh_bus_pump(struct hvh *h)
+{
+	struct hvh_bus *b = h->h_bus;
+	bool more;
+
+	b->b_round++;
+	more = bus_messages(b);
+	bus_take_intpage(b);
+	bus_dispatch(b);
+	bus_rescinds(b);
+	hvh_chan_flush_all(b);
+	hvh_chan_answers(b);
+	vms_reap(&b->b_server);
+	return (more || bus_waiting(b));
+}
+
+/* --- Life. --- */
+
+int
+hvh_bus_create(struct hvh *h)
+{
+	struct hvh_bus *b;
+
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return (ENOMEM);
+	b->b_h = h;
+	b->b_out_tail = &b->b_out;
+	pthread_mutex_init(&b->b_in_mtx, NULL);
+	vms_init(&b->b_server, &bus_ops, b, h->h_cf.vps, h->h_cf.max_version,
+	    h->h_cf.min_version, h->h_cf.monitor_pages);
+	h->h_bus = b;
+	return (0);
+}
+
+void
+hvh_bus_reset(struct hvh *h)
+{
+	struct hvh_bus *b = h->h_bus;
+
+	pthread_mutex_lock(&b->b_in_mtx);
+	b->b_in_head = b->b_in_len = 0;
+	pthread_mutex_unlock(&b->b_in_mtx);
+	bus_flush(b);
+	vms_reset(&b->b_server);
+	bus_flush(b);
+	hvh_chan_answers(b);
+}
+
+void
+hvh_bus_destroy(struct hvh *h)
+{
+	struct hvh_bus *b = h->h_bus;
+	struct epoll_event ev;
+	struct vms_chan *c;
+
+	hvh_lock(h);
+	hvh_bus_reset(h);
+	for (c = b->b_server.s_chans; c != NULL; c = c->c_next) {
+		if (c->c_primary == NULL)
+			vms_revoke(&b->b_server, c);
+	}
+	/* I/O under way ends; a device that never lets go is left behind. */
+	hvh_chan_answers(b);
+	for (unsigned i = 0; i < DESTROY_ROUNDS && !vms_idle(&b->b_server);
+	    i++) {
+		epoll_wait(h->h_epoll, &ev, 1, DESTROY_WAIT_MS);
+		hvh_timers_run(h);
+		hvh_sources_poll(h);
+		hvh_chan_answers(b);
+	}
+	if (!vms_idle(&b->b_server))
+		hvh_log(h, HVH_LOG_ERROR, "a device does not end its I/O");
+	vms_reap(&b->b_server);
+	bus_flush(b);
+	pthread_mutex_unlock(&h->h_pump_mtx);
+	pthread_mutex_destroy(&b->b_in_mtx);
+	free(b);
+	h->h_bus = NULL;
+}
+
+/* --- Looking. --- */
+
+void
+hvh_get_stats(struct hvh *h, struct hvh_stats *st)
+{
+	struct vms_server *s = &h->h_bus->b_server;
+	struct hvh_counters *c = &h->h_counters;
+
+	pthread_mutex_lock(&h->h_pump_mtx);
+	*st = h->h_stats;
+	st->hypercalls = atomic_load(&c->hypercalls);
+	st->posts = atomic_load(&c->posts);
+	st->signals_in = atomic_load(&c->signals_in);
+	st->interrupts = atomic_load(&c->interrupts);
+	st->events_out = atomic_load(&c->events_out);
+	st->msr_reads = atomic_load(&c->msr_reads);
+	st->msr_writes = atomic_load(&c->msr_writes);
+	st->connected = s->s_conn.n_version;
+	st->channels_open = h->h_bus->b_open;
+	st->gpadls = s->s_ngpadls;
+	st->channels_offered = 0;
+	for (uint32_t id = 1; id < VMS_CHANNELS; id++) {
+		if (s->s_byid[id] != NULL &&
+		    s->s_byid[id]->c_state != VMS_CH_REVOKED)
+			st->channels_offered++;
+	}
+	pthread_mutex_unlock(&h->h_pump_mtx);
+}
+
+int
+hvh_rescind(struct hvh *h, uint32_t chan)
+{
+	struct vms_chan *c;
+	int error = ENOENT;
+
+	hvh_lock(h);
+	c = vms_chan_find(&h->h_bus->b_server, chan);
+	if (c != NULL && c->c_primary == NULL &&
+	    c->c_state != VMS_CH_REVOKED) {
+		hvh_chan_revoke(hvh_chan_of(c));
+		error = 0;
+	}
+	hvh_unlock(h);
+	return (error);
+}
