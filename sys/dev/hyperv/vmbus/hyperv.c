@@ -20,6 +20,7 @@
 
 #include <machine/atomic.h>
 #include <machine/cpu.h>
+#include <machine/specialreg.h>
 
 #include <dev/hyperv/include/hyperv.h>
 #include <dev/hyperv/vmbus/hyperv_reg.h>
@@ -42,8 +43,8 @@ hyperv_identify(struct hyperv_info *hi)
 	uint32_t regs[4], maxleaf;
 
 	memset(hi, 0, sizeof(*hi));
-	/* CPUID leaf 1 said so at boot; the kernel keeps the conclusion. */
-	if (vm_guest == VM_GUEST_NO)
+	hyperv_md_cpuid(1, regs);
+	if ((regs[2] & CPUID2_HV) == 0)
 		return (false);
 	hyperv_md_cpuid(HYPERV_CPUID_VENDOR, regs);
 	maxleaf = regs[0];
