@@ -134,7 +134,8 @@ storvsc_step_softc(struct storvsc_softc *sc)
 		sc->sc_target = inst->hv_guid[4] != 0 ||
 		    inst->hv_guid[5] != 0 ? 1 : 0;
 	}
-	return (storvsc_chan_alloc(sc, 1));
+	storvsc_chan_alloc(sc);
+	return (0);
 }
 
 static int
@@ -177,9 +178,10 @@ storvsc_step_requests(struct storvsc_softc *sc)
 
 	sc->sc_maxreqs = MIN(MAX(storvsc_max_io, STORVSC_MAX_IO_MIN),
 	    STORVSC_MAX_IO_MAX);
-	each = howmany(sc->sc_maxreqs, sc->sc_nalloc);
+	sc->sc_npool = sc->sc_nchan;
+	each = howmany(sc->sc_maxreqs, sc->sc_npool);
 	base = 0;
-	for (i = 0; i < sc->sc_nalloc; i++) {
+	for (i = 0; i < sc->sc_npool; i++) {
 		error = storvsc_pool_alloc(sc->sc_chan[i], each, i == 0 ?
 		    STORVSC_RESERVE : 0, base);
 		if (error != 0)
@@ -266,35 +268,34 @@ static int
 storvsc_detach(device_t dev)
 {
 	struct storvsc_softc *sc = device_get_softc(dev);
-	bool rescinded;
 
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_flags |= STORVSC_F_DETACHING;
-	rescinded = (sc->sc_flags & STORVSC_F_RESCINDED) != 0;
 	mtx_unlock(&sc->sc_mtx);
 	storvsc_gate(sc, CAM_DEV_NOT_THERE);
 	if (sc->sc_nalloc > 0)
 		storvsc_exchange_wake(sc);
-	if (sc->sc_tq != NULL) {
+	if (sc->sc_tq != NULL)
 		taskqueue_drain(sc->sc_tq, &sc->sc_recover);
-		(void)taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_rescan,
-		    NULL);
-		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_rescan);
-	}
-	if (!rescinded)
-		(void)storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN);
+	(void)storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN, STORVSC_F_RESCINDED);
 	storvsc_disconnect(sc);
 	vmbus_ch_set_rescind(vmbus_get_channel(dev), NULL, NULL);
 	storvsc_io_fail_all(sc, CAM_DEV_NOT_THERE);
 	storvsc_fail_resets(sc);
-	if (!storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN)) {
+	if (!storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN, 0)) {
 		/* busdma owes us callbacks: they must find us. */
 		device_printf(dev, "requests still wait for memory\n");
 		return (EBUSY);
 	}
-	callout_drain(&sc->sc_tick);
+	if (sc->sc_tq != NULL) {
+		(void)taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_rescan,
+		    NULL);
+		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_rescan);
+	}
 	storvsc_sysctl_detach(sc);
 	storvsc_cam_detach(sc);
+	/* Until now a CCB could have started it. */
+	callout_drain(&sc->sc_tick);
 	if (sc->sc_tq != NULL) {
 		taskqueue_free(sc->sc_tq);
 		sc->sc_tq = NULL;
@@ -318,7 +319,8 @@ storvsc_suspend(device_t dev)
 	sc->sc_flags |= STORVSC_F_SUSPENDED;
 	mtx_unlock(&sc->sc_mtx);
 	taskqueue_drain(sc->sc_tq, &sc->sc_recover);
-	if (!storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN)) {
+	if (!storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN,
+	    STORVSC_F_RESCINDED)) {
 		mtx_lock(&sc->sc_mtx);
 		sc->sc_flags &= ~STORVSC_F_SUSPENDED;
 		mtx_unlock(&sc->sc_mtx);

@@ -242,6 +242,7 @@ storvsc_cam_attach(struct storvsc_softc *sc)
 		cam_simq_free(devq);
 		return (ENOMEM);
 	}
+	/* After a rescind, channels stay shut whatever is asked for here. */
 	storvsc_gate(sc, 0);
 	if (xpt_bus_register(sc->sc_sim, sc->sc_dev, 0) != CAM_SUCCESS) {
 		cam_sim_free(sc->sc_sim, TRUE);
@@ -292,8 +293,8 @@ storvsc_rescan_task(void *arg, int pending __unused)
 	struct storvsc_softc *sc = arg;
 	union ccb *ccb;
 
-	/* Before registration there is nothing to tell: CAM scans then. */
-	if (storvsc_gone(sc) || sc->sc_path == NULL)
+	/* Before there is a SIM there is nothing to tell: CAM scans then. */
+	if (storvsc_gone(sc) || sc->sc_sim == NULL)
 		return;
 	ccb = xpt_alloc_ccb();
 	if (xpt_create_path(&ccb->ccb_h.path, NULL,

@@ -17,17 +17,23 @@
 #include <dev/hyperv/include/vmbus_pkt_reg.h>
 #include <dev/hyperv/storvsc/storvsc_var.h>
 
-/* Sets up channels until there are cnt; they are without a ring yet. */
-int
-storvsc_chan_alloc(struct storvsc_softc *sc, u_int cnt)
+/*
+ * Sets up as many channels as could ever be of use, without rings, so that
+ * their number never changes: the host may take the device away at any moment,
+ * and every one must hear of it.
+ */
+void
+storvsc_chan_alloc(struct storvsc_softc *sc)
 {
 	struct storvsc_chan *c;
+	u_int cnt;
 
+	cnt = MIN((u_int)mp_ncpus, STORVSC_MAX_CHANS);
+	if (storvsc_chan_cnt > 0)
+		cnt = MIN(cnt, storvsc_chan_cnt);
 	while (sc->sc_nalloc < cnt) {
 		c = malloc_aligned(sizeof(*c), CACHE_LINE_SIZE, M_STORVSC,
 		    M_WAITOK | M_ZERO);
-		if (c == NULL)
-			return (ENOMEM);
 		mtx_init(&c->c_mtx, "storvsc channel", NULL, MTX_DEF);
 		STAILQ_INIT(&c->c_free);
 		STAILQ_INIT(&c->c_wait);
@@ -35,7 +41,6 @@ storvsc_chan_alloc(struct storvsc_softc *sc, u_int cnt)
 		c->c_gate = CAM_REQUEUE_REQ;
 		sc->sc_chan[sc->sc_nalloc++] = c;
 	}
-	return (0);
 }
 
 /* EBUSY if a request of theirs is still with busdma. */
@@ -96,7 +101,10 @@ storvsc_chan_open(struct storvsc_chan *c, struct vmbus_channel *ch, int cpu)
 	return (error);
 }
 
-/* How many sub-channels to ask for: one less than processors at most. */
+/*
+ * How many sub-channels to ask for.  A controller that connects anew has no
+ * more channels than before.
+ */
 static u_int
 storvsc_subchannels_wanted(struct storvsc_softc *sc)
 {
@@ -105,16 +113,14 @@ storvsc_subchannels_wanted(struct storvsc_softc *sc)
 	if ((sc->sc_props.pr_flags & STORVSC_PROP_MULTI_CHANNEL) == 0 ||
 	    vmbus_get_version(sc->sc_dev) <= VMBUS_VERSION_WIN7)
 		return (0);
-	cnt = MIN((u_int)sc->sc_props.pr_max_subch, (u_int)mp_ncpus - 1);
-	if (storvsc_chan_cnt > 0)
-		cnt = MIN(cnt, storvsc_chan_cnt - 1);
-	return (MIN(cnt, STORVSC_MAX_CHANS - 1));
+	/* Requests are there for so many. */
+	cnt = sc->sc_npool > 0 ? sc->sc_npool : sc->sc_nalloc;
+	return (MIN((u_int)sc->sc_props.pr_max_subch, cnt - 1));
 }
 
 /*
  * Opens sub-channels.  Fewer than asked for, or none, still make a controller,
- * so nothing here fails it.  When it reconnects, it stays with as many as it
- * had: requests were dealt out for those.
+ * so nothing here fails it.
  */
 static void
 storvsc_subchannels_open(struct storvsc_softc *sc)
@@ -124,13 +130,9 @@ storvsc_subchannels_open(struct storvsc_softc *sc)
 	int error, got;
 
 	wanted = storvsc_subchannels_wanted(sc);
-	if (sc->sc_sim != NULL)
-		wanted = MIN(wanted, sc->sc_nalloc - 1);
 	if (wanted == 0)
 		return;
 	error = storvsc_create_subchannels(sc, wanted);
-	if (error == 0)
-		error = storvsc_chan_alloc(sc, wanted + 1);
 	if (error != 0) {
 		device_printf(sc->sc_dev, "no sub-channels: error %d\n",
 		    error);
@@ -220,16 +222,18 @@ storvsc_gate(struct storvsc_softc *sc, uint32_t status)
 		if (c->c_gate != CAM_DEV_NOT_THERE)
 			c->c_gate = status;
 		wakeup(&c->c_expired);
+		wakeup(&c->c_out);
 		mtx_unlock(&c->c_mtx);
 	}
 }
 
 /*
  * Waits until no request is under way, at most seconds for all channels
- * together.  Waker: storvsc_io_finish().  Returns whether it came to that.
+ * together, and no longer once any of the flags in unless is set.  Wakers:
+ * what completes requests, and storvsc_gate().  Returns whether none is left.
  */
 bool
-storvsc_drain(struct storvsc_softc *sc, int seconds)
+storvsc_drain(struct storvsc_softc *sc, int seconds, uint32_t unless)
 {
 	struct storvsc_chan *c;
 	int left, until;
@@ -242,7 +246,8 @@ storvsc_drain(struct storvsc_softc *sc, int seconds)
 		c = sc->sc_chan[i];
 		mtx_lock(&c->c_mtx);
 		c->c_draining = true;
-		while (c->c_out > 0 && (left = until - ticks) > 0)
+		while (c->c_out > 0 && !storvsc_flagged(sc, unless) &&
+		    (left = until - ticks) > 0)
 			(void)mtx_sleep(&c->c_out, &c->c_mtx, 0, "hvsdrn",
 			    left);
 		c->c_draining = false;

@@ -27,9 +27,6 @@
 #include <dev/hyperv/include/vmbus_pkt_reg.h>
 #include <dev/hyperv/storvsc/storvsc_var.h>
 
-static void	storvsc_io_load(struct storvsc_chan *c,
-		    struct storvsc_req *req);
-
 /*
  * Gives a CCB back to CAM.  What went wrong freezes the device's queue, so
  * that recovery comes before further requests.
@@ -59,16 +56,12 @@ storvsc_io_hold(struct storvsc_chan *c, union ccb *ccb)
 }
 
 static void
-storvsc_io_unload(struct storvsc_req *req, bus_dmasync_op_t in,
-    bus_dmasync_op_t out)
+storvsc_io_unload(struct storvsc_req *req)
 {
 	struct storvsc_chan *c = req->sr_chan;
 
 	if ((req->sr_flags & STORVSC_RF_LOADED) == 0)
 		return;
-	bus_dmamap_sync(c->c_dtag, req->sr_map,
-	    (req->sr_ccb->ccb_h.flags & CAM_DIR_MASK) == CAM_DIR_IN ?
-	    in : out);
 	bus_dmamap_unload(c->c_dtag, req->sr_map);
 	req->sr_flags &= ~STORVSC_RF_LOADED;
 }
@@ -95,9 +88,21 @@ storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
 {
 	union ccb *ccb = req->sr_ccb;
 
-	storvsc_io_unload(req, BUS_DMASYNC_POSTREAD, BUS_DMASYNC_POSTWRITE);
+	storvsc_io_unload(req);
 	storvsc_req_free(c, req);
 	storvsc_ccb_done(ccb, status);
+}
+
+/* What a request ends with that must end, and was not answered. */
+uint32_t
+storvsc_expired_status(const struct storvsc_req *req)
+{
+
+	if ((req->sr_flags & STORVSC_RF_ABORTED) != 0)
+		return (CAM_REQ_ABORTED);
+	if ((req->sr_flags & STORVSC_RF_TERMINATED) != 0)
+		return (CAM_REQ_TERMIO);
+	return (CAM_CMD_TIMEOUT);
 }
 
 /* What a request that shall not go on ends with, 0 if it shall. */
@@ -106,12 +111,10 @@ storvsc_io_stopped(const struct storvsc_chan *c,
     const struct storvsc_req *req)
 {
 
-	if ((req->sr_flags & STORVSC_RF_ABORTED) != 0)
-		return (CAM_REQ_ABORTED);
-	if ((req->sr_flags & STORVSC_RF_TERMINATED) != 0)
-		return (CAM_REQ_TERMIO);
 	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0)
-		return (CAM_CMD_TIMEOUT);
+		return (storvsc_expired_status(req));
+	if (req->sr_status != 0)
+		return (req->sr_status);
 	return (c->c_ch == NULL && c->c_gate == 0 ? CAM_REQUEUE_REQ :
 	    c->c_gate);
 }
@@ -141,8 +144,7 @@ storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
 		c->c_sends++;
 		return;
 	case EAGAIN:
-		storvsc_io_unload(req, BUS_DMASYNC_POSTREAD,
-		    BUS_DMASYNC_POSTWRITE);
+		storvsc_io_unload(req);
 		storvsc_io_hold(c, req->sr_ccb);
 		c->c_retries++;
 		if ((req->sr_flags & STORVSC_RF_AGAIN) != 0)
@@ -156,8 +158,9 @@ storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
 		storvsc_io_fail(c, req, CAM_REQ_TOO_BIG);
 		return;
 	default:
-		/* The channel closes; who closes it knows what comes next. */
+		/* Rescinded, or the host spoilt the ring: begin anew. */
 		storvsc_io_fail(c, req, CAM_REQUEUE_REQ);
+		storvsc_recover_start(sc, STORVSC_F_BROKEN);
 		return;
 	}
 }
@@ -254,6 +257,8 @@ storvsc_req_get(struct storvsc_chan *c)
 	if (SCHEDULER_STOPPED()) {
 		req = &c->c_reqs[c->c_nreqs - STORVSC_RESERVE +
 		    c->c_reserve++ % STORVSC_RESERVE];
+		if (req->sr_state == STORVSC_RS_WAIT)
+			STAILQ_REMOVE(&c->c_wait, req, storvsc_req, sr_link);
 		if (req->sr_state != STORVSC_RS_FREE) {
 			if ((req->sr_flags & STORVSC_RF_LOADED) != 0)
 				bus_dmamap_unload(c->c_dtag, req->sr_map);
@@ -429,14 +434,24 @@ storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
 			storvsc_inquiry_repair(sc->sc_version,
 			    scsiio_cdb_ptr(csio), csio->data_ptr,
 			    csio->dxfer_len - rs.rs_resid);
-	} else if (code == CAM_CMD_TIMEOUT) {
-		/* The host's word for what we asked it to give up. */
-		if ((req->sr_flags & STORVSC_RF_ABORTED) != 0)
-			return (CAM_REQ_ABORTED);
-		if ((req->sr_flags & STORVSC_RF_TERMINATED) != 0)
-			return (CAM_REQ_TERMIO);
+	} else if (code == CAM_CMD_TIMEOUT || code == CAM_SCSI_BUS_RESET) {
+		/* The host's words for what we asked it to give up. */
+		if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0)
+			return (storvsc_expired_status(req));
 	}
 	return (rs.rs_status);
+}
+
+/* Lets the processor see the data of a request the host has answered. */
+static void
+storvsc_io_sync(struct storvsc_chan *c, struct storvsc_req *req)
+{
+
+	if ((req->sr_flags & STORVSC_RF_LOADED) == 0 || req->sr_status != 0)
+		return;
+	bus_dmamap_sync(c->c_dtag, req->sr_map,
+	    (req->sr_ccb->ccb_h.flags & CAM_DIR_MASK) == CAM_DIR_IN ?
+	    BUS_DMASYNC_POSTREAD : BUS_DMASYNC_POSTWRITE);
 }
 
 /*
@@ -459,8 +474,8 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 		nbad = 0;
 		STAILQ_FOREACH(req, done, sr_link) {
 			bad = false;
-			storvsc_io_unload(req, BUS_DMASYNC_POSTREAD,
-			    BUS_DMASYNC_POSTWRITE);
+			storvsc_io_sync(c, req);
+			storvsc_io_unload(req);
 			ccb[n] = req->sr_ccb;
 			status[n] = storvsc_ccb_result(sc, req, &bad);
 			if (bad)
@@ -505,12 +520,14 @@ storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status)
 		STAILQ_INIT(&c->c_wait);
 		for (j = 0; j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
-			if (req->sr_state != STORVSC_RS_SENT &&
-			    req->sr_state != STORVSC_RS_WAIT)
+			if (req->sr_state == STORVSC_RS_FREE ||
+			    req->sr_state == STORVSC_RS_DONE)
 				continue;
-			req->sr_status = storvsc_io_stopped(c, req);
-			if ((req->sr_flags & STORVSC_RF_EXPIRED) == 0)
-				req->sr_status = status;
+			req->sr_status =
+			    (req->sr_flags & STORVSC_RF_EXPIRED) != 0 ?
+			    storvsc_expired_status(req) : status;
+			if (req->sr_state == STORVSC_RS_LOADING)
+				continue;
 			req->sr_state = STORVSC_RS_DONE;
 			STAILQ_INSERT_TAIL(&done, req, sr_link);
 		}

@@ -27,17 +27,6 @@ static const uint16_t storvsc_versions[] = {
 	STORVSC_VERSION_2_0,
 };
 
-bool
-storvsc_gone(struct storvsc_softc *sc)
-{
-	bool gone;
-
-	mtx_lock(&sc->sc_mtx);
-	gone = (sc->sc_flags & STORVSC_F_GONE) != 0;
-	mtx_unlock(&sc->sc_mtx);
-	return (gone);
-}
-
 /*
  * Sleeps on the exchange until it is woken or the time (ticks) has come.
  * Wakers: the channel callback with the answer or with room in the ring, and

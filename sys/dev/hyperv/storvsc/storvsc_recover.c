@@ -165,11 +165,7 @@ storvsc_recover_scan(struct storvsc_softc *sc)
 			if ((req->sr_flags & STORVSC_RF_EXPIRED) == 0)
 				continue;
 			STAILQ_REMOVE(&c->c_wait, req, storvsc_req, sr_link);
-			req->sr_status = CAM_CMD_TIMEOUT;
-			if ((req->sr_flags & STORVSC_RF_ABORTED) != 0)
-				req->sr_status = CAM_REQ_ABORTED;
-			if ((req->sr_flags & STORVSC_RF_TERMINATED) != 0)
-				req->sr_status = CAM_REQ_TERMIO;
+			req->sr_status = storvsc_expired_status(req);
 			req->sr_state = STORVSC_RS_DONE;
 			STAILQ_INSERT_TAIL(&done, req, sr_link);
 		}
@@ -222,7 +218,8 @@ storvsc_recover_tell(struct storvsc_softc *sc, uint32_t event, uint32_t lun)
 	struct cam_path *path;
 
 	if (event == AC_BUS_RESET) {
-		xpt_async(event, sc->sc_path, NULL);
+		if (sc->sc_path != NULL)
+			xpt_async(event, sc->sc_path, NULL);
 		return;
 	}
 	if (xpt_create_path(&path, NULL, cam_sim_path(sc->sc_sim),
@@ -371,8 +368,9 @@ storvsc_recover_task(void *arg, int pending __unused)
 	luns = storvsc_recover_scan(sc);
 	if ((why & STORVSC_F_BROKEN) == 0) {
 		for (lun = 0; luns >> lun != 0; lun++) {
-			if ((luns & (1ULL << lun)) != 0)
-				(void)storvsc_recover_lun(sc, lun);
+			if ((luns & (1ULL << lun)) != 0 &&
+			    storvsc_recover_lun(sc, lun) != 0)
+				break;
 			if (lun == STORVSC_MAX_LUN)
 				break;
 		}

@@ -81,9 +81,9 @@ enum storvsc_rstate {
 struct storvsc_req {
 	STAILQ_ENTRY(storvsc_req) sr_link;	/* (c) c_free, c_wait, or (i) */
 	struct storvsc_chan	*sr_chan;	/* (a) */
-	union ccb		*sr_ccb;	/* (i) NULL: nobody waits */
+	union ccb		*sr_ccb;	/* (c) NULL: nobody waits */
 	bus_dmamap_t		 sr_map;	/* (a) */
-	sbintime_t		 sr_deadline;	/* (i) 0: none */
+	sbintime_t		 sr_deadline;	/* (c) 0: none */
 	uint32_t		 sr_index;	/* (a) in the controller */
 	uint32_t		 sr_gen;	/* (c) which use of it */
 	uint8_t			 sr_state;	/* (c) STORVSC_RS_ */
@@ -95,7 +95,8 @@ struct storvsc_req {
 #define	STORVSC_RF_AGAIN	0x10	/* had to wait for the ring */
 #define	STORVSC_RF_RESERVE	0x20	/* (a) for dumps only */
 	uint8_t			 sr_rxlen;	/* (i) valid bytes of reply */
-	uint32_t		 sr_status;	/* (i) CAM status, 0: from reply */
+	uint32_t		 sr_status;	/* (c) CAM status to end with,
+						 * 0: what the host says */
 	struct storvsc_pkt	 sr_pkt;	/* (i) request, then reply */
 };
 
@@ -155,7 +156,8 @@ struct storvsc_softc {
 	const struct storvsc_class *sc_class;	/* (a) */
 	uint32_t		 sc_target;	/* (a) the only target */
 	u_int			 sc_nchan;	/* (A) channels in use */
-	u_int			 sc_nalloc;	/* (t) of sc_chan, set up */
+	u_int			 sc_nalloc;	/* (a) of sc_chan, set up */
+	u_int			 sc_npool;	/* (a) of them, with requests */
 	struct storvsc_chan	*sc_chan[STORVSC_MAX_CHANS];	/* (a) */
 	struct cam_sim		*sc_sim;	/* (a) */
 	struct cam_path		*sc_path;	/* (a) the whole bus */
@@ -243,31 +245,51 @@ void	storvsc_result(const struct storvsc_pkt *pkt, size_t len,
 void	storvsc_inquiry_repair(uint32_t version, const uint8_t *cdb,
 	    uint8_t *data, uint32_t len);
 
+/* Whether any of these flags is set; c_mtx may be held. */
+static __inline bool
+storvsc_flagged(struct storvsc_softc *sc, uint32_t flags)
+{
+	bool set;
+
+	mtx_lock(&sc->sc_mtx);
+	set = (sc->sc_flags & flags) != 0;
+	mtx_unlock(&sc->sc_mtx);
+	return (set);
+}
+
+static __inline bool
+storvsc_gone(struct storvsc_softc *sc)
+{
+
+	return (storvsc_flagged(sc, STORVSC_F_GONE));
+}
+
 /* storvsc_proto.c: handshake, control exchanges. */
 int	storvsc_exchange(struct storvsc_softc *sc, struct storvsc_pkt *pkt,
 	    size_t want);
 void	storvsc_exchange_reply(struct storvsc_chan *c, uint64_t xid,
 	    const void *data, size_t len);
 void	storvsc_exchange_wake(struct storvsc_softc *sc);
-bool	storvsc_gone(struct storvsc_softc *sc);
 int	storvsc_handshake(struct storvsc_softc *sc);
 int	storvsc_create_subchannels(struct storvsc_softc *sc, u_int cnt);
 int	storvsc_reset_lun(struct storvsc_softc *sc, uint32_t lun);
 int	storvsc_reset_bus(struct storvsc_softc *sc);
 
 /* storvsc_chan.c: channels. */
-int	storvsc_chan_alloc(struct storvsc_softc *sc, u_int cnt);
+void	storvsc_chan_alloc(struct storvsc_softc *sc);
 int	storvsc_chan_free(struct storvsc_softc *sc);
 int	storvsc_connect(struct storvsc_softc *sc);
 void	storvsc_disconnect(struct storvsc_softc *sc);
 void	storvsc_gate(struct storvsc_softc *sc, uint32_t status);
-bool	storvsc_drain(struct storvsc_softc *sc, int seconds);
+bool	storvsc_drain(struct storvsc_softc *sc, int seconds,
+	    uint32_t unless);
 struct storvsc_chan *storvsc_chan_select(struct storvsc_softc *sc);
 void	storvsc_chan_service(struct storvsc_chan *c);
 void	storvsc_chan_bad(struct storvsc_chan *c, const char *what,
 	    uint64_t value);
 
 /* storvsc_io.c: the way of a request. */
+uint32_t storvsc_expired_status(const struct storvsc_req *req);
 void	storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb);
 void	storvsc_io_resume(struct storvsc_chan *c);
 void	storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,

@@ -1,0 +1,179 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * Transaction ids as the host may return them, and page lists made of DMA
+ * segments (protocol: storvsc, sections 2 and 6.3).
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+
+#include <cam/cam.h>
+#include <cam/cam_ccb.h>
+#include <cam/cam_sim.h>
+
+#include <dev/hyperv/storvsc/storvsc_var.h>
+
+#include "ktest.h"
+
+KTEST(storvsc_ids, "only ids that are out are found")
+{
+	static const uint8_t not_sent[] = {
+		STORVSC_RS_FREE, STORVSC_RS_LOADING, STORVSC_RS_WAIT,
+		STORVSC_RS_DONE
+	};
+	struct storvsc_chan *c;
+	struct storvsc_req *req;
+	u_int i;
+
+	c = malloc_aligned(sizeof(*c), CACHE_LINE_SIZE, M_TEMP,
+	    M_WAITOK | M_ZERO);
+	req = malloc(4 * sizeof(*req), M_TEMP, M_WAITOK | M_ZERO);
+	c->c_reqs = req;
+	c->c_nreqs = 4;
+	c->c_base = 8;
+	for (i = 0; i < 4; i++) {
+		req[i].sr_state = STORVSC_RS_SENT;
+		req[i].sr_gen = 100 + i;
+	}
+
+	/* 1 is the first request of the controller's first channel. */
+	KT_CHECK(storvsc_req_lookup(c, (100ULL << 32) | 9) == &req[0]);
+	KT_CHECK(storvsc_req_lookup(c, (103ULL << 32) | 12) == &req[3]);
+	/* Out of range, on either side and far away. */
+	KT_CHECK(storvsc_req_lookup(c, (100ULL << 32) | 8) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, (100ULL << 32) | 13) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, 0) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, 100ULL << 32) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, ~0ULL) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, (100ULL << 32) | 0xfffffffe) == NULL);
+	/* An earlier or a later use. */
+	KT_CHECK(storvsc_req_lookup(c, (99ULL << 32) | 9) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, (101ULL << 32) | 9) == NULL);
+	/* One that the host does not have, or has answered. */
+	for (i = 0; i < nitems(not_sent); i++) {
+		req[0].sr_state = not_sent[i];
+		KT_CHECK(storvsc_req_lookup(c, (100ULL << 32) | 9) == NULL);
+	}
+	free(req, M_TEMP);
+	free(c, M_TEMP);
+}
+
+KTEST(storvsc_ids_base0, "id 0 and the control id are never a request")
+{
+	struct storvsc_chan *c;
+	struct storvsc_req req;
+
+	c = malloc_aligned(sizeof(*c), CACHE_LINE_SIZE, M_TEMP,
+	    M_WAITOK | M_ZERO);
+	memset(&req, 0, sizeof(req));
+	req.sr_state = STORVSC_RS_SENT;
+	c->c_reqs = &req;
+	c->c_nreqs = 1;
+	KT_CHECK(storvsc_req_lookup(c, 0) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, 1) == &req);
+	KT_CHECK(storvsc_req_lookup(c, 2) == NULL);
+	KT_CHECK(storvsc_req_lookup(c, 0xffffffff) == NULL);
+	KT_EQ(storvsc_id(0xffffffff, 7), 0x7ffffffffLL);
+	free(c, M_TEMP);
+}
+
+static struct vmbus_gpa_prplist pl;
+static uint64_t pfn[5];
+
+static int
+list(const bus_dma_segment_t *segs, int nseg)
+{
+
+	memset(&pl, 0, sizeof(pl));
+	memset(pfn, 0, sizeof(pfn));
+	return (storvsc_prplist(segs, nseg, pfn, nitems(pfn), &pl));
+}
+
+KTEST(storvsc_pages_one, "a piece of one page")
+{
+	static const bus_dma_segment_t whole = { 0x5000, 0x1000 };
+	static const bus_dma_segment_t part = { 0x5200, 0x200 };
+	static const bus_dma_segment_t last = { 0x5fff, 1 };
+
+	KT_EQ(list(&whole, 1), 0);
+	KT_EQ(pl.pl_len, 0x1000);
+	KT_EQ(pl.pl_ofs, 0);
+	KT_EQ(pl.pl_npfn, 1);
+	KT_EQ(pfn[0], 5);
+	KT_CHECK(pl.pl_pfn == pfn);
+	KT_EQ(list(&part, 1), 0);
+	KT_EQ(pl.pl_len, 0x200);
+	KT_EQ(pl.pl_ofs, 0x200);
+	KT_EQ(pl.pl_npfn, 1);
+	KT_EQ(list(&last, 1), 0);
+	KT_EQ(pl.pl_ofs, 0xfff);
+	KT_EQ(pl.pl_npfn, 1);
+}
+
+KTEST(storvsc_pages_run, "first and last page may be partial")
+{
+	static const bus_dma_segment_t segs[] = {
+		{ 0x5800, 0x800 }, { 0x200000000, 0x1000 }, { 0x9000, 0x10 }
+	};
+
+	KT_EQ(list(segs, 3), 0);
+	KT_EQ(pl.pl_len, 0x1810);
+	KT_EQ(pl.pl_ofs, 0x800);
+	KT_EQ(pl.pl_npfn, 3);
+	KT_EQ(pfn[0], 5);
+	KT_EQ(pfn[1], 0x200000);
+	KT_EQ(pfn[2], 9);
+}
+
+KTEST(storvsc_pages_long, "a segment of several pages")
+{
+	static const bus_dma_segment_t segs[] = {
+		{ 0x5e00, 0x1200 }, { 0xa000, 0x1200 }
+	};
+
+	KT_EQ(list(segs, 2), 0);
+	KT_EQ(pl.pl_len, 0x2400);
+	KT_EQ(pl.pl_ofs, 0xe00);
+	KT_EQ(pl.pl_npfn, 4);
+	KT_EQ(pfn[0], 5);
+	KT_EQ(pfn[1], 6);
+	KT_EQ(pfn[2], 10);
+	KT_EQ(pfn[3], 11);
+}
+
+KTEST(storvsc_pages_holes, "what one range cannot say is refused")
+{
+	static const bus_dma_segment_t starts_inside[] = {
+		{ 0x5000, 0x1000 }, { 0x6200, 0xe00 }
+	};
+	static const bus_dma_segment_t ends_inside[] = {
+		{ 0x5000, 0x200 }, { 0x6000, 0x1000 }
+	};
+	static const bus_dma_segment_t middle[] = {
+		{ 0x5000, 0x1000 }, { 0x6000, 0x200 }, { 0x7000, 0x1000 }
+	};
+	static const bus_dma_segment_t nothing[] = {
+		{ 0x5000, 0x1000 }, { 0x6000, 0 }
+	};
+
+	KT_EQ(list(starts_inside, 2), EINVAL);
+	KT_EQ(list(ends_inside, 2), EINVAL);
+	KT_EQ(list(middle, 3), EINVAL);
+	KT_EQ(list(nothing, 2), EINVAL);
+	KT_EQ(list(nothing, 0), EINVAL);
+}
+
+KTEST(storvsc_pages_limit, "no more pages than the list holds")
+{
+	static const bus_dma_segment_t five = { 0x5800, 0x4800 };
+	static const bus_dma_segment_t six = { 0x5800, 0x4801 };
+
+	KT_EQ(list(&five, 1), 0);
+	KT_EQ(pl.pl_npfn, 5);
+	KT_EQ(list(&six, 1), EFBIG);
+}
