@@ -15,9 +15,9 @@
 #include "nbd_var.h"
 
 static size_t
-nbd_pool_size(unsigned class)
+nbd_pool_size(unsigned bin)
 {
-	return ((size_t)1 << (NBD_POOL_SHIFT + class));
+	return ((size_t)1 << (NBD_POOL_SHIFT + bin));
 }
 
 /* Gives up kept buffers, largest first, until `room` bytes fit the limit. */
@@ -27,7 +27,7 @@ nbd_pool_trim(struct nbd_pool *pl, size_t room)
 	struct nbd_buf *b;
 	unsigned i;
 
-	for (i = NBD_POOL_CLASSES; i-- > 0;) {
+	for (i = NBD_POOL_BINS; i-- > 0;) {
 		while (pl->pl_bytes + room > NBD_POOL_LIMIT &&
 		    (b = SLIST_FIRST(&pl->pl_free[i])) != NULL) {
 			SLIST_REMOVE_HEAD(&pl->pl_free[i], b_link);
@@ -39,24 +39,24 @@ nbd_pool_trim(struct nbd_pool *pl, size_t room)
 }
 
 static struct nbd_buf *
-nbd_pool_alloc(struct nbd_pool *pl, unsigned class)
+nbd_pool_alloc(struct nbd_pool *pl, unsigned bin)
 {
 	struct nbd_buf *b;
 
 	if ((b = malloc(sizeof(*b))) == NULL)
 		return (NULL);
-	b->b_class = class;
-	b->b_data = kpi_mem_alloc(nbd_pool_size(class));
+	b->b_bin = bin;
+	b->b_data = kpi_mem_alloc(nbd_pool_size(bin));
 	if (b->b_data == NULL) {
 		/* What is kept in other sizes may be what is missing. */
 		nbd_pool_trim(pl, NBD_POOL_LIMIT);
-		b->b_data = kpi_mem_alloc(nbd_pool_size(class));
+		b->b_data = kpi_mem_alloc(nbd_pool_size(bin));
 	}
 	if (b->b_data == NULL) {
 		free(b);
 		return (NULL);
 	}
-	pl->pl_bytes += nbd_pool_size(class);
+	pl->pl_bytes += nbd_pool_size(bin);
 	return (b);
 }
 
@@ -64,20 +64,20 @@ struct nbd_buf *
 nbd_pool_get(struct nbd_pool *pl, size_t len, bool beyond)
 {
 	struct nbd_buf *b;
-	unsigned class;
+	unsigned bin;
 
-	for (class = 0; nbd_pool_size(class) < len; class++)
-		if (class == NBD_POOL_CLASSES - 1)
+	for (bin = 0; nbd_pool_size(bin) < len; bin++)
+		if (bin == NBD_POOL_BINS - 1)
 			return (NULL);
-	b = SLIST_FIRST(&pl->pl_free[class]);
+	b = SLIST_FIRST(&pl->pl_free[bin]);
 	if (b != NULL) {
-		SLIST_REMOVE_HEAD(&pl->pl_free[class], b_link);
+		SLIST_REMOVE_HEAD(&pl->pl_free[bin], b_link);
 	} else {
-		nbd_pool_trim(pl, nbd_pool_size(class));
+		nbd_pool_trim(pl, nbd_pool_size(bin));
 		if (!beyond &&
-		    pl->pl_bytes + nbd_pool_size(class) > NBD_POOL_LIMIT)
+		    pl->pl_bytes + nbd_pool_size(bin) > NBD_POOL_LIMIT)
 			return (NULL);
-		if ((b = nbd_pool_alloc(pl, class)) == NULL)
+		if ((b = nbd_pool_alloc(pl, bin)) == NULL)
 			return (NULL);
 	}
 	pl->pl_used++;
@@ -89,7 +89,7 @@ nbd_pool_put(struct nbd_pool *pl, struct nbd_buf *b)
 {
 
 	pl->pl_used--;
-	SLIST_INSERT_HEAD(&pl->pl_free[b->b_class], b, b_link);
+	SLIST_INSERT_HEAD(&pl->pl_free[b->b_bin], b, b_link);
 }
 
 void

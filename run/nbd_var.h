@@ -28,7 +28,7 @@
 #define	NBD_MAXINFLIGHT	128		/* requests of one connection */
 #define	NBD_POOL_LIMIT	(64U << 20)	/* bytes of all buffers */
 #define	NBD_POOL_SHIFT	12		/* smallest buffer */
-#define	NBD_POOL_CLASSES 14		/* largest: NBD_MAXIO */
+#define	NBD_POOL_BINS 14		/* largest: NBD_MAXIO */
 #define	NBD_INBUF	8192		/* > the longest option, 4 KiB + 16 */
 #define	NBD_OUTBUF	32768		/* the answer to one option */
 #define	NBD_DISKNAME	16
@@ -36,12 +36,12 @@
 struct nbd_buf {
 	SLIST_ENTRY(nbd_buf) b_link;
 	void		*b_data;	/* guest memory */
-	unsigned	 b_class;
+	unsigned	 b_bin;
 };
 
 /* Buffers of 4 KiB to 32 MiB, by powers of two, kept for the next request. */
 struct nbd_pool {
-	SLIST_HEAD(, nbd_buf) pl_free[NBD_POOL_CLASSES];
+	SLIST_HEAD(, nbd_buf) pl_free[NBD_POOL_BINS];
 	size_t		 pl_bytes;	/* allocated, free ones included */
 	unsigned	 pl_used;	/* buffers with a request */
 };
@@ -77,7 +77,7 @@ struct nbd_conn {
 	bool		 c_fixed;
 	bool		 c_nozeroes;
 	bool		 c_rdclosed;	/* takes no more input */
-	bool		 c_stalled;	/* input waits for memory, or for room */
+	bool		 c_stalled;	/* input waits for memory or room */
 	bool		 c_wrblocked;	/* output waits for the socket */
 
 	char		 c_disk[NBD_DISKNAME];
@@ -101,7 +101,7 @@ struct nbd_server {
 	int		 s_epoll;
 	int		 s_wake;	/* eventfd */
 	bool		 s_listening;	/* s_listen is watched */
-	bool		 s_resting;	/* accept() failed for want of something */
+	bool		 s_resting;	/* accept() lacked something */
 	atomic_bool	 s_stop;	/* (s) */
 	_Atomic(struct nbd_req *) s_done; /* (d) a stack */
 	/*
