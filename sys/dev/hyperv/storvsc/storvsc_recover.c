@@ -238,9 +238,13 @@ storvsc_recover_lun(struct storvsc_softc *sc, uint32_t lun)
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_lun_resets++;
 	mtx_unlock(&sc->sc_mtx);
-	device_printf(sc->sc_dev, "reset of LUN %u: error %d\n", lun, error);
-	if (error == 0)
+	if (error == 0) {
+		device_printf(sc->sc_dev, "LUN %u reset\n", lun);
 		storvsc_recover_tell(sc, AC_SENT_BDR, lun);
+	} else {
+		device_printf(sc->sc_dev, "reset of LUN %u failed: error "
+		    "%d\n", lun, error);
+	}
 	return (error);
 }
 
@@ -253,9 +257,13 @@ storvsc_recover_bus(struct storvsc_softc *sc)
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_bus_resets++;
 	mtx_unlock(&sc->sc_mtx);
-	device_printf(sc->sc_dev, "bus reset: error %d\n", error);
-	if (error == 0)
+	if (error == 0) {
+		device_printf(sc->sc_dev, "bus reset\n");
 		storvsc_recover_tell(sc, AC_BUS_RESET, 0);
+	} else {
+		device_printf(sc->sc_dev, "bus reset failed: error %d\n",
+		    error);
+	}
 	return (error);
 }
 
@@ -269,6 +277,7 @@ storvsc_recover_reconnect(struct storvsc_softc *sc)
 {
 	int error, i;
 
+	device_printf(sc->sc_dev, "channels closed, connecting anew\n");
 	storvsc_gate(sc, CAM_REQUEUE_REQ);
 	storvsc_disconnect(sc);
 	storvsc_io_fail_all(sc, CAM_SCSI_BUS_RESET);
