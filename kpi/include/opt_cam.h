@@ -1,0 +1,1 @@
+/* Options of the CAM subsystem: none set. */
