@@ -107,8 +107,6 @@ kcam_return(union ccb *ccb)
 	ccb->ccb_h.status &= ~CAM_SIM_QUEUED;
 	if (run)
 		kcam_run_devq(&kq->kq_devq);
-	if (KCAM_EB(ccb->ccb_h.path->bus)->kb_dead)
-		wakeup(ed->sim);
 }
 
 static void

@@ -58,24 +58,33 @@ cam_sim_alloc(sim_action_func sim_action, sim_poll_func sim_poll,
 	return (sim);
 }
 
+/* Nobody will let go of the SIM any more: says why. */
 static void
-cam_sim_check_idle(struct cam_sim *sim)
+cam_sim_stuck(struct cam_sim *sim)
 {
 	union ccb *ccb = NULL;
+
+	if (kcam_sim_outstanding(sim, &ccb) != 0 && ccb != NULL)
+		panic("cam_sim_free: %s%u freed with CCB %p (%s) outstanding",
+		    sim->sim_name, sim->unit_number, ccb,
+		    xpt_action_name(ccb->ccb_h.func_code));
+	panic("cam_sim_free: %s%u still has %d references", sim->sim_name,
+	    sim->unit_number, sim->refcount);
+}
+
+static void
+cam_sim_check_bus(struct cam_sim *sim)
+{
 	struct cam_eb *bus;
 
 	if (sim->path_id == CAM_PATH_ANY)
 		return;
 	bus = kcam_bus_find(sim->path_id);
 	if (bus != NULL && bus->sim == sim)
-		panic("%s: %s%u freed while its bus is registered", __func__,
+		panic("cam_sim_free: %s%u freed while its bus is registered",
 		    sim->sim_name, sim->unit_number);
 	if (bus != NULL)
 		kcam_bus_release(bus);
-	if (kcam_sim_outstanding(sim, &ccb) != 0 && ccb != NULL)
-		panic("%s: %s%u freed with CCB %p (%s) outstanding", __func__,
-		    sim->sim_name, sim->unit_number, ccb,
-		    xpt_action_name(ccb->ccb_h.func_code));
 }
 
 void
@@ -90,15 +99,14 @@ cam_sim_free(struct cam_sim *sim, int free_devq)
 	} else
 		mtx_assert(mtx, MA_OWNED);
 	KASSERT(sim->refcount > 0, ("%s: no references", __func__));
-	cam_sim_check_idle(sim);
+	cam_sim_check_bus(sim);
 	sim->refcount--;
 	/* Woken by cam_sim_release(). */
 	while (sim->refcount > 0) {
 		error = msleep(sim, mtx, PRIBIO, "simfree",
 		    CAM_SIM_FREE_WAIT * hz);
 		if (error == EWOULDBLOCK)
-			panic("%s: %s%u still has %d references", __func__,
-			    sim->sim_name, sim->unit_number, sim->refcount);
+			cam_sim_stuck(sim);
 	}
 	if (sim->mtx == NULL)
 		mtx_unlock(mtx);
