@@ -8,6 +8,7 @@ c	style(9) where clang-format cannot say it
 size	length of files and functions
 wire	wire layouts: only in *_reg.h, each with its size asserted
 layers	includes point downwards; sys/ and host/ share nothing
+modules	FreeBSD's makefiles and the hosted kernel build the same sources
 leftovers	what was meant to be temporary, and paths of one machine
 """
 
@@ -205,6 +206,25 @@ def check_layers():
             other = digests.setdefault(digest, path)
             if other.split("/")[0] != path.split("/")[0]:
                 complain(path, 1, "is the same file as %s" % other)
+
+
+def check_modules():
+    for makefile in files("Makefile"):
+        if not re.match(r"sys/modules/hyperv/\w+/", makefile):
+            continue
+        name = makefile.split("/")[3]
+        folder = "sys/dev/hyperv/%s/" % name
+        text = "\n".join(lines(makefile))
+        if len(text.split("\n")) > 40:
+            complain(makefile, 1, "too long for a module's makefile")
+        listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
+        there = {os.path.basename(p) for p in files(".c", ".S")
+                 if p.startswith(folder)}
+        built = {os.path.basename(p) for p in re.findall(
+            r"'([\w/]+\.[cS])'", "\n".join(lines(folder + "meson.build")))}
+        for f in sorted((listed ^ there) | (built ^ there)):
+            complain(makefile, 1, "%s: not in all of makefile, meson.build "
+                     "and %s" % (f, folder))
 
 
 def check_leftovers():

@@ -3,13 +3,61 @@
 # one object whose global symbols, but for kpi_* and ktest_*, are local, so
 # that the kernel's malloc(9) or printf(9) never meets libc's.  What it still
 # wants from outside must be on the list below.
+#
+# Each library is a linker file (kpi/kern/kern_linker.c): marks before and
+# behind its objects delimit its part of the linker sets.  libfbsd_kern,
+# libfbsd_cam and libfbsd_ktest* are the kernel; the others can be loaded.
 set -eu
 out=$1; shift
-ld.lld -r -o "$out.tmp" --whole-archive "$@"
+dir="$out.d"
+mkdir -p "$dir"
+sets="sysinit_set sysuninit_set modmetadata_set sysctl_set"
+
+mark()		# NAME begin|end
+{
+	for s in $sets; do
+		printf '.section set_%s,"aw",@progbits\n.balign 8\n' "$s"
+		printf '.globl kpifile_%s_%s_%s\nkpifile_%s_%s_%s:\n' \
+		    "$1" "$s" "$2" "$1" "$s" "$2"
+	done
+}
+
+entry()		# NAME LOADABLE
+{
+	printf '.section .data.rel,"aw",@progbits\n.balign 8\nfile_%s:\n' "$1"
+	printf '.quad name_%s, %d\n' "$1" "$2"
+	for s in $sets; do
+		printf '.quad kpifile_%s_%s_begin, kpifile_%s_%s_end\n' \
+		    "$1" "$s" "$1" "$s"
+	done
+	printf '.section .rodata\nname_%s: .asciz "%s"\n' "$1" "$1"
+	printf '.section set_kpi_file_set,"aw",@progbits\n.balign 8\n'
+	printf '.quad file_%s\n' "$1"
+}
+
+objs=
+for lib; do
+	name=${lib##*/libfbsd_}
+	name=${name%.a}
+	loadable=1
+	case $name in
+	kern|cam|ktest*) loadable=0 ;;
+	esac
+	mark "$name" begin > "$dir/$name.begin.s"
+	{ mark "$name" end; entry "$name" "$loadable"; } > "$dir/$name.end.s"
+	for m in begin end; do
+		clang -c --target=x86_64-linux-gnu -o "$dir/$name.$m.o" \
+		    "$dir/$name.$m.s"
+	done
+	objs="$objs $dir/$name.begin.o --whole-archive $lib"
+	objs="$objs --no-whole-archive $dir/$name.end.o"
+done
+# shellcheck disable=SC2086
+ld.lld -r -o "$out.tmp" $objs
 llvm-objcopy --wildcard --keep-global-symbol='kpi_*' \
     --keep-global-symbol='ktest_*' "$out.tmp" "$out"
 rm -f "$out.tmp"
-bad=$(llvm-nm -u "$out" | awk '{print $NF}' | grep -vE \
+bad=$(llvm-nm -u "$out" | awk '$1 != "w" {print $NF}' | grep -vE \
     '^(hosted_.*|__(start|stop)_.*|_*(asan|ubsan|tsan|sancov|sanitizer|msan)_.*|mem(cpy|set|move|cmp|chr)|bcmp|str(len|cmp|ncmp|lcpy|chr|rchr|stp)|_GLOBAL_OFFSET_TABLE_|__odr_asan.*|__llvm_.*)$' || true)
 if [ -n "$bad" ]; then
 	echo "$out: symbols that the hosted kernel lacks:" >&2

@@ -17,6 +17,7 @@ check_style9() { tools/checkstyle.py c; }
 check_size() { tools/checkstyle.py size; }
 check_wire() { tools/checkstyle.py wire; }
 check_layers() { tools/checkstyle.py layers; }
+check_modules() { tools/checkstyle.py modules; }
 check_leftovers() { tools/checkstyle.py leftovers; }
 
 check_format() {
@@ -71,7 +72,7 @@ check_scripts() {
 	return $bad
 }
 
-all='text style9 format size wire layers leftovers scripts manual cppcheck
+all='text style9 format size wire layers modules leftovers scripts manual cppcheck
     clang-tidy'
 for c in ${*:-$all}; do
 	"check_$c"
