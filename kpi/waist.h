@@ -41,9 +41,13 @@ int	hosted_thread_create(hosted_u64 *id, void (*fn)(void *), void *arg,
 	    const char *name);
 void	hosted_thread_join(hosted_u64 id);
 void	hosted_thread_detach(hosted_u64 id);
+/* Ends the calling thread, which hosted_thread_create() made. */
+void	hosted_thread_exit(void) __attribute__((__noreturn__));
 /* One pointer a thread, NULL until set; NULL for threads not of the kernel. */
 void	hosted_self_set(void *p);
 void   *hosted_self(void);
+/* Calls fn(p) when a thread ends whose pointer is p and not NULL. */
+void	hosted_self_hook(void (*fn)(void *p));
 /* The base of this thread's %gs: what PCPU_GET() and curthread read. */
 void	hosted_gs_set(void *base);
 void	hosted_yield(void);

@@ -33,6 +33,9 @@ struct start {
 };
 
 static __thread void *self;
+/* Beside the fast variable: only a key has a destructor. */
+static pthread_key_t self_key;
+static void (*self_hook)(void *);
 
 static void *
 thread_main(void *arg)
@@ -86,9 +89,33 @@ hosted_thread_detach(hosted_u64 id)
 }
 
 void
+hosted_thread_exit(void)
+{
+	pthread_exit(NULL);
+}
+
+static void
+self_destroy(void *p)
+{
+	if (self == p && self_hook != NULL) {
+		self_hook(p);
+		self = NULL;
+	}
+}
+
+void
+hosted_self_hook(void (*fn)(void *))
+{
+	self_hook = fn;
+	if (pthread_key_create(&self_key, self_destroy) != 0)
+		abort();
+}
+
+void
 hosted_self_set(void *p)
 {
 	self = p;
+	pthread_setspecific(self_key, p);
 }
 
 void *

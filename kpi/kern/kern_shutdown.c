@@ -1,0 +1,132 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * Panic, and the state of a stopped kernel that writes its dump.
+ */
+
+#include <kern/kpi_internal.h>
+
+#include <sys/eventhandler.h>
+#include <sys/reboot.h>
+#include <sys/stdarg.h>
+
+/* How long others may take to reach a scheduling point. */
+#define	STOP_NS		(50 * 1000 * 1000ULL)
+
+const char	*panicstr;
+bool		 scheduler_stopped;
+int		 dumping;
+int		 rebooting;
+void		*poisoned_buf = (void *)(uintptr_t)0xdeadc0dedeadc0de;
+struct thread	*kpi_dump_thread;
+
+static volatile u_int	go;		/* futex: 0 while others are stopped */
+static char		panic_buf[512];
+
+void
+vpanic(const char *fmt, va_list ap)
+{
+	static volatile u_int once;
+	struct kpi_thread *kt = hosted_self();
+	char msg[sizeof(panic_buf) + 64];
+
+	/* One panic is enough; a second thread has nothing to add. */
+	if (__atomic_exchange_n(&once, 1, __ATOMIC_ACQ_REL) != 0 &&
+	    panicstr == NULL)
+		for (;;)
+			hosted_sleep(1000 * 1000 * 1000);
+	vsnprintf(panic_buf, sizeof(panic_buf), fmt, ap);
+	panicstr = panic_buf;
+	snprintf(msg, sizeof(msg), "panic: %s\ncpuid = %d, thread = %s",
+	    panic_buf, kt != NULL ? (int)kt->kt_pcpu->pc_cpuid : -1,
+	    kt != NULL ? kt->kt_td.td_name : "none");
+	hosted_panic(msg);
+}
+
+void
+panic(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vpanic(fmt, ap);
+}
+
+/* --- Dump --- */
+
+bool
+kpi_dump_others_stop(void)
+{
+	struct kpi_thread *kt = hosted_self();
+
+	if (kt == NULL || &kt->kt_td == kpi_dump_thread)
+		return (false);
+	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&go, __ATOMIC_ACQUIRE) == 0)
+		hosted_futex_wait(&go, 0, HOSTED_FOREVER);
+	__atomic_store_n(&kt->kt_parked, 0, __ATOMIC_RELEASE);
+	return (true);
+}
+
+void
+kpi_dump_enter(void)
+{
+	static char reason[] = "dump";
+	hosted_u64 end;
+
+	critical_enter();
+	kpi_dump_thread = curthread;
+	__atomic_store_n(&go, 0, __ATOMIC_RELAXED);
+	panicstr = reason;
+	dumping = 1;
+	__atomic_store_n(&scheduler_stopped, true, __ATOMIC_SEQ_CST);
+	end = hosted_clock() + STOP_NS;
+	while (kpi_thread_running() != 0 && hosted_clock() < end)
+		hosted_sleep(100 * 1000);
+}
+
+void
+kpi_dump_leave(void)
+{
+	__atomic_store_n(&scheduler_stopped, false, __ATOMIC_SEQ_CST);
+	dumping = 0;
+	panicstr = NULL;
+	kpi_dump_thread = NULL;
+	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+	hosted_futex_wake(&go, (u_int)-1);
+	critical_exit();
+}
+
+void
+kpi_halt(int panicked)
+{
+	struct thread *td = kpi_thread_enter();
+	int howto;
+
+	howto = RB_HALT | (panicked ? RB_NOSYNC : 0);
+	rebooting = 1;
+	if (panicked)
+		kpi_dump_enter();
+	else {
+		EVENTHANDLER_INVOKE(shutdown_pre_sync, howto);
+		EVENTHANDLER_INVOKE(shutdown_post_sync, howto);
+	}
+	EVENTHANDLER_INVOKE(shutdown_final, howto);
+	if (panicked)
+		kpi_dump_leave();
+	rebooting = 0;
+	kpi_thread_leave(td);
+}
+
+static void
+module_shutdown_event(void *arg, int howto)
+{
+	if ((howto & RB_NOSYNC) == 0)
+		kpi_module_shutdown();
+}
+EVENTHANDLER_DEFINE(shutdown_final, module_shutdown_event, NULL,
+    SHUTDOWN_PRI_FIRST);
