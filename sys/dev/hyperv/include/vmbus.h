@@ -95,8 +95,13 @@ int		vmbus_ch_open(struct vmbus_channel *ch,
  * Closes a channel, and its sub-channels before it if it is a primary.  When
  * it returns the callback does not run and will not run again.  Sleeps; not
  * from the callback.  Nothing to do for a closed channel.
+ *
+ * 0 when the host has given back all rings of the channel (and, of a primary,
+ * its sub-channels), and with them every request.  ETIMEDOUT while it has not:
+ * it may still work on memory that packets named.  A further call tells whether
+ * that has changed.
  */
-void		vmbus_ch_close(struct vmbus_channel *ch);
+int		vmbus_ch_close(struct vmbus_channel *ch);
 
 /*
  * Shares size bytes of page-aligned, wired kernel memory at va (whole pages)

@@ -121,7 +121,7 @@ storvsc_rescinded(void *arg)
 }
 
 static int
-storvsc_step_softc(struct storvsc_softc *sc)
+storvsc_step_class(struct storvsc_softc *sc)
 {
 	const struct hyperv_guid *inst;
 
@@ -134,7 +134,6 @@ storvsc_step_softc(struct storvsc_softc *sc)
 		sc->sc_target = inst->hv_guid[4] != 0 ||
 		    inst->hv_guid[5] != 0 ? 1 : 0;
 	}
-	storvsc_chan_alloc(sc);
 	return (0);
 }
 
@@ -203,7 +202,7 @@ static const struct {
 	const char	*what;
 	int		(*fn)(struct storvsc_softc *);
 } storvsc_steps[] = {
-	{ "set up", storvsc_step_softc },
+	{ "tell its kind", storvsc_step_class },
 	{ "start a thread", storvsc_step_thread },
 	{ "connect", storvsc_step_connect },
 	{ "allocate requests", storvsc_step_requests },
@@ -224,6 +223,7 @@ storvsc_attach(device_t dev)
 	mtx_init(&sc->sc_mtx, "storvsc", NULL, MTX_DEF);
 	callout_init(&sc->sc_tick, 1);
 	STAILQ_INIT(&sc->sc_resets);
+	storvsc_chan_alloc(sc);
 	for (i = 0; i < nitems(storvsc_steps); i++) {
 		error = storvsc_steps[i].fn(sc);
 		if (error != 0) {
@@ -260,33 +260,26 @@ storvsc_fail_resets(struct storvsc_softc *sc)
 }
 
 /*
- * In this order: nothing new gets in; what waits ends; what is under way gets
- * its chance, if the host is still there; the channels close, from when on
- * all memory is ours; every CCB goes back; CAM lets go; memory goes.
+ * Requests that cannot be completed yet: busdma owes them a callback, or the
+ * host did not confirm that it has let go of them.  Said once; the bus asks
+ * again later.
  */
 static int
-storvsc_detach(device_t dev)
+storvsc_detach_busy(struct storvsc_softc *sc)
 {
-	struct storvsc_softc *sc = device_get_softc(dev);
 
+	if (!storvsc_flagged(sc, STORVSC_F_KEPT_SAID))
+		device_printf(sc->sc_dev, "requests cannot be given up yet\n");
 	mtx_lock(&sc->sc_mtx);
-	sc->sc_flags |= STORVSC_F_DETACHING;
+	sc->sc_flags |= STORVSC_F_KEPT_SAID;
 	mtx_unlock(&sc->sc_mtx);
-	storvsc_gate(sc, CAM_DEV_NOT_THERE);
-	if (sc->sc_nalloc > 0)
-		storvsc_exchange_wake(sc);
-	if (sc->sc_tq != NULL)
-		taskqueue_drain(sc->sc_tq, &sc->sc_recover);
-	(void)storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN, STORVSC_F_RESCINDED);
-	storvsc_disconnect(sc);
-	vmbus_ch_set_rescind(vmbus_get_channel(dev), NULL, NULL);
-	storvsc_io_fail_all(sc, CAM_DEV_NOT_THERE);
-	storvsc_fail_resets(sc);
-	if (!storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN, 0)) {
-		/* busdma owes us callbacks: they must find us. */
-		device_printf(dev, "requests still wait for memory\n");
-		return (EBUSY);
-	}
+	return (EBUSY);
+}
+
+static void
+storvsc_free(struct storvsc_softc *sc)
+{
+
 	if (sc->sc_tq != NULL) {
 		(void)taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_rescan,
 		    NULL);
@@ -296,12 +289,39 @@ storvsc_detach(device_t dev)
 	storvsc_cam_detach(sc);
 	/* Until now a CCB could have started it. */
 	callout_drain(&sc->sc_tick);
-	if (sc->sc_tq != NULL) {
+	if (sc->sc_tq != NULL)
 		taskqueue_free(sc->sc_tq);
-		sc->sc_tq = NULL;
-	}
-	(void)storvsc_chan_free(sc);
+	storvsc_chan_free(sc);
 	mtx_destroy(&sc->sc_mtx);
+}
+
+/*
+ * In this order: nothing new gets in; what waits ends; what is under way gets
+ * its chance, if the host is still there; the channels close, from when on
+ * all memory is ours; every CCB goes back; CAM lets go; memory goes.
+ */
+static int
+storvsc_detach(device_t dev)
+{
+	struct storvsc_softc *sc = device_get_softc(dev);
+	int error;
+
+	mtx_lock(&sc->sc_mtx);
+	sc->sc_flags |= STORVSC_F_DETACHING;
+	mtx_unlock(&sc->sc_mtx);
+	storvsc_gate(sc, CAM_DEV_NOT_THERE);
+	storvsc_exchange_wake(sc);
+	if (sc->sc_tq != NULL)
+		taskqueue_drain(sc->sc_tq, &sc->sc_recover);
+	(void)storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN, STORVSC_F_RESCINDED |
+	    STORVSC_F_DEAD | STORVSC_F_KEPT_SAID);
+	error = storvsc_disconnect(sc);
+	vmbus_ch_set_rescind(vmbus_get_channel(dev), NULL, NULL);
+	storvsc_io_fail_all(sc, CAM_DEV_NOT_THERE, error == 0);
+	storvsc_fail_resets(sc);
+	if (!storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN, STORVSC_F_KEPT_SAID))
+		return (storvsc_detach_busy(sc));
+	storvsc_free(sc);
 	return (0);
 }
 
@@ -313,6 +333,7 @@ static int
 storvsc_suspend(device_t dev)
 {
 	struct storvsc_softc *sc = device_get_softc(dev);
+	int error;
 
 	xpt_freeze_simq(sc->sc_sim, 1);
 	mtx_lock(&sc->sc_mtx);
@@ -328,8 +349,8 @@ storvsc_suspend(device_t dev)
 		return (EBUSY);
 	}
 	storvsc_gate(sc, CAM_REQUEUE_REQ);
-	storvsc_disconnect(sc);
-	storvsc_io_fail_all(sc, CAM_REQUEUE_REQ);
+	error = storvsc_disconnect(sc);
+	storvsc_io_fail_all(sc, CAM_REQUEUE_REQ, error == 0);
 	return (0);
 }
 

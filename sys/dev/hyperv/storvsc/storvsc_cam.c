@@ -204,8 +204,8 @@ storvsc_action(struct cam_sim *sim, union ccb *ccb)
 
 /*
  * Completions without interrupts, for dumps.  Where the scheduler still runs
- * (a dump of a live system) the callback's own thread may be at work too, so
- * only the part that takes the lock is used.
+ * (a dump of a live system) so do interrupts and the channels' callbacks, which
+ * nothing but they may stand in for.
  */
 static void
 storvsc_poll(struct cam_sim *sim)
@@ -214,16 +214,15 @@ storvsc_poll(struct cam_sim *sim)
 	struct storvsc_chan *c;
 	u_int i, n;
 
+	if (!SCHEDULER_STOPPED())
+		return;
 	n = atomic_load_int(&sc->sc_nchan);
 	for (i = 0; i < n; i++) {
 		c = sc->sc_chan[i];
-		if (SCHEDULER_STOPPED() && c->c_ch != NULL)
+		if (c->c_ch != NULL)
 			vmbus_ch_poll(c->c_ch);
-		else
-			storvsc_chan_service(c);
 	}
-	if (SCHEDULER_STOPPED())
-		storvsc_recover_release(sc);
+	storvsc_recover_release(sc);
 }
 
 int

@@ -43,23 +43,17 @@ storvsc_chan_alloc(struct storvsc_softc *sc)
 	}
 }
 
-/* EBUSY if a request of theirs is still with busdma. */
-int
+void
 storvsc_chan_free(struct storvsc_softc *sc)
 {
 	struct storvsc_chan *c;
-	int error;
 
 	while (sc->sc_nalloc > 0) {
-		c = sc->sc_chan[sc->sc_nalloc - 1];
-		error = storvsc_pool_free(c);
-		if (error != 0)
-			return (error);
+		c = sc->sc_chan[--sc->sc_nalloc];
+		storvsc_pool_free(c);
 		mtx_destroy(&c->c_mtx);
 		free(c, M_STORVSC);
-		sc->sc_chan[--sc->sc_nalloc] = NULL;
 	}
-	return (0);
 }
 
 static void
@@ -176,7 +170,7 @@ storvsc_connect(struct storvsc_softc *sc)
 	atomic_store_int(&sc->sc_nchan, 1);
 	error = storvsc_handshake(sc);
 	if (error != 0) {
-		storvsc_disconnect(sc);
+		(void)storvsc_disconnect(sc);
 		return (error);
 	}
 	storvsc_subchannels_open(sc);
@@ -184,19 +178,19 @@ storvsc_connect(struct storvsc_softc *sc)
 }
 
 /*
- * Closes all channels.  When it returns the host has given back the rings, has
- * therefore let go of every request, and no callback runs: the point from
- * which memory of unanswered requests is the guest's again.
+ * Closes all channels; no callback runs from then on.  0 if the host has given
+ * back the rings, and has therefore let go of every request: the point from
+ * which memory of unanswered requests is the guest's again.  ETIMEDOUT if it
+ * has not; called again, it may have.
  */
-void
+int
 storvsc_disconnect(struct storvsc_softc *sc)
 {
 	struct storvsc_chan *c;
 	u_int i;
+	int error;
 
-	if (sc->sc_nalloc == 0 || sc->sc_chan[0]->c_ch == NULL)
-		return;
-	vmbus_ch_close(sc->sc_chan[0]->c_ch);
+	error = vmbus_ch_close(vmbus_get_channel(sc->sc_dev));
 	for (i = 0; i < sc->sc_nalloc; i++) {
 		c = sc->sc_chan[i];
 		mtx_lock(&c->c_mtx);
@@ -204,6 +198,7 @@ storvsc_disconnect(struct storvsc_softc *sc)
 		mtx_unlock(&c->c_mtx);
 	}
 	atomic_store_int(&sc->sc_nchan, 1);
+	return (error);
 }
 
 /*
@@ -339,9 +334,8 @@ storvsc_chan_packet(struct storvsc_chan *c, const struct vmbus_rxpkt *rp,
 }
 
 /*
- * Takes everything out of the ring; the channel callback, and the poll
- * routine of dumps.  c_mtx is held around the ring, so that the two may meet,
- * and given up for completions: they go into CAM.
+ * Takes everything out of the ring, a batch at a time.  c_mtx is given up for
+ * completions: they go into CAM, which may send the next request from there.
  */
 void
 storvsc_chan_service(struct storvsc_chan *c)

@@ -28,21 +28,20 @@
 #include <dev/hyperv/storvsc/storvsc_var.h>
 
 /*
- * Gives a CCB back to CAM.  What went wrong freezes the device's queue, so
+ * Writes a CCB's final status.  What went wrong freezes the device's queue, so
  * that recovery comes before further requests.
  */
 static void
-storvsc_ccb_done(union ccb *ccb, uint32_t status)
+storvsc_ccb_status(union ccb *ccb, uint32_t status)
 {
-	uint32_t keep;
 
-	keep = ccb->ccb_h.status & CAM_RELEASE_SIMQ;
-	if ((status & CAM_STATUS_MASK) != CAM_REQ_CMP) {
+	status |= ccb->ccb_h.status & (CAM_RELEASE_SIMQ | CAM_DEV_QFRZN);
+	if ((status & CAM_STATUS_MASK) != CAM_REQ_CMP &&
+	    (status & CAM_DEV_QFRZN) == 0) {
 		xpt_freeze_devq(ccb->ccb_h.path, 1);
 		status |= CAM_DEV_QFRZN;
 	}
-	ccb->ccb_h.status = status | keep;
-	xpt_done(ccb);
+	ccb->ccb_h.status = status;
 }
 
 static void
@@ -90,7 +89,8 @@ storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
 
 	storvsc_io_unload(req);
 	storvsc_req_free(c, req);
-	storvsc_ccb_done(ccb, status);
+	storvsc_ccb_status(ccb, status);
+	xpt_done(ccb);
 }
 
 /* What a request ends with that must end, and was not answered. */
@@ -336,13 +336,14 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 	req = storvsc_io_get(sc);
 	if (req == NULL) {
 		/* CAM knows how many there are; channels may have got fewer. */
-		storvsc_ccb_done(ccb, CAM_RESRC_UNAVAIL);
+		storvsc_ccb_status(ccb, CAM_RESRC_UNAVAIL);
+		xpt_done(ccb);
 		return;
 	}
 	c = req->sr_chan;
 	req->sr_ccb = ccb;
 	ccb->ccb_h.spriv_ptr0 = req;
-	ccb->ccb_h.status = CAM_REQ_INPROG | CAM_SIM_QUEUED;
+	ccb->ccb_h.status |= CAM_SIM_QUEUED;
 	ms = storvsc_timeout_ms(ccb->ccb_h.timeout);
 	req->sr_deadline = ms == 0 ? 0 : getsbinuptime() + mstosbt(ms);
 
@@ -494,18 +495,25 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 			c->c_bad += nbad - 1;
 		}
 		mtx_unlock(&c->c_mtx);
-		for (i = 0; i < n; i++)
-			storvsc_ccb_done(ccb[i], status[i]);
+		for (i = 0; i < n; i++) {
+			storvsc_ccb_status(ccb[i], status[i]);
+			/* No lock is held: no need of another thread. */
+			if (SCHEDULER_STOPPED())
+				xpt_done(ccb[i]);
+			else
+				xpt_done_direct(ccb[i]);
+		}
 	}
 }
 
 /*
- * Ends every request that the host does not have any more since the channels
- * are closed: those out of time as such, the others with status.  Requests
- * that busdma has end when its callback comes.
+ * Ends requests after the channels were closed: those out of time as such, the
+ * others with status.  Those that were sent only if so told, as their memory
+ * may still be written to if the host did not confirm; those that busdma has,
+ * when its callback comes.
  */
 void
-storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status)
+storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status, bool sent)
 {
 	struct storvsc_reqs done;
 	struct storvsc_chan *c;
@@ -521,7 +529,8 @@ storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status)
 		for (j = 0; j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
 			if (req->sr_state == STORVSC_RS_FREE ||
-			    req->sr_state == STORVSC_RS_DONE)
+			    req->sr_state == STORVSC_RS_DONE ||
+			    (req->sr_state == STORVSC_RS_SENT && !sent))
 				continue;
 			req->sr_status =
 			    (req->sr_flags & STORVSC_RF_EXPIRED) != 0 ?
@@ -531,8 +540,8 @@ storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status)
 			req->sr_state = STORVSC_RS_DONE;
 			STAILQ_INSERT_TAIL(&done, req, sr_link);
 		}
-		c->c_expired = 0;
-		wakeup(&c->c_expired);
+		if (sent)
+			c->c_expired = 0;
 		mtx_unlock(&c->c_mtx);
 		storvsc_io_finish(c, &done);
 	}

@@ -268,34 +268,47 @@ storvsc_recover_bus(struct storvsc_softc *sc)
 }
 
 /*
+ * A transfer limit smaller than the one CAM knows of cannot be lived with, and
+ * a device that is gone does not come back.
+ */
+static int
+storvsc_recover_connect(struct storvsc_softc *sc)
+{
+	int error, i;
+
+	for (i = 0;; i++) {
+		error = storvsc_connect(sc);
+		if (error == 0 && sc->sc_props.pr_max_xfer < sc->sc_maxio) {
+			(void)storvsc_disconnect(sc);
+			error = EPROTO;
+		}
+		if (error == 0 || error == ENXIO || error == EPROTO ||
+		    i == STORVSC_RECONNECTS - 1)
+			return (error);
+		pause("hvscon", hz);
+	}
+}
+
+/*
  * Closes the channels, ends all requests, connects anew.  What the host had
- * when it was cut off is sent again by CAM; a transfer limit smaller than the
- * one CAM knows of cannot be lived with.
+ * when it was cut off is sent again by CAM.  If the host does not even give
+ * the rings back, its requests stay where they are until it does: detach asks
+ * again.
  */
 static void
 storvsc_recover_reconnect(struct storvsc_softc *sc)
 {
-	int error, i;
+	int error;
 
 	device_printf(sc->sc_dev, "channels closed, connecting anew\n");
 	storvsc_gate(sc, CAM_REQUEUE_REQ);
-	storvsc_disconnect(sc);
-	storvsc_io_fail_all(sc, CAM_SCSI_BUS_RESET);
+	error = storvsc_disconnect(sc);
+	storvsc_io_fail_all(sc, CAM_SCSI_BUS_RESET, error == 0);
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_reconnects++;
 	mtx_unlock(&sc->sc_mtx);
-
-	error = ENXIO;
-	for (i = 0; i < STORVSC_RECONNECTS; i++) {
-		error = storvsc_connect(sc);
-		if (error == 0 && sc->sc_props.pr_max_xfer < sc->sc_maxio) {
-			storvsc_disconnect(sc);
-			error = EPROTO;
-		}
-		if (error == 0 || error == ENXIO || error == EPROTO)
-			break;
-		pause("hvscon", hz);
-	}
+	if (error == 0)
+		error = storvsc_recover_connect(sc);
 	if (error == 0) {
 		storvsc_sysctl_detach(sc);
 		storvsc_sysctl_attach(sc);

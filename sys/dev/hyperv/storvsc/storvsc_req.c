@@ -217,25 +217,12 @@ storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs, uint32_t reserve,
 	return (0);
 }
 
-/*
- * Undoes any part of storvsc_pool_alloc().  EBUSY while busdma still has a
- * request: its callback will come.
- */
-int
+/* Undoes any part of storvsc_pool_alloc(); no request is in use. */
+void
 storvsc_pool_free(struct storvsc_chan *c)
 {
-	uint32_t i;
 
-	mtx_lock(&c->c_mtx);
-	for (i = 0; i < c->c_nreqs; i++) {
-		if (c->c_reqs[i].sr_state == STORVSC_RS_LOADING) {
-			mtx_unlock(&c->c_mtx);
-			return (EBUSY);
-		}
-	}
 	STAILQ_INIT(&c->c_free);
-	mtx_unlock(&c->c_mtx);
-
 	while (c->c_nreqs > 0)
 		(void)bus_dmamap_destroy(c->c_dtag,
 		    c->c_reqs[--c->c_nreqs].sr_map);
@@ -246,5 +233,4 @@ storvsc_pool_free(struct storvsc_chan *c)
 	if (c->c_dtag != NULL)
 		(void)bus_dma_tag_destroy(c->c_dtag);
 	c->c_dtag = NULL;
-	return (0);
 }

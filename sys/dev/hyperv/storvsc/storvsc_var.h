@@ -187,6 +187,7 @@ struct storvsc_softc {
 #define	STORVSC_F_BROKEN	0x0040	/* a ring cannot be used any more */
 #define	STORVSC_F_BAD_SAID	0x0080	/* a bad packet was reported */
 #define	STORVSC_F_HELD		0x0100	/* recovery froze the SIM queue */
+#define	STORVSC_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
 #define	STORVSC_F_GONE		(STORVSC_F_RESCINDED | STORVSC_F_DETACHING)
 #define	STORVSC_F_RECOVER	(STORVSC_F_EXPIRED | STORVSC_F_BUS_RESET | \
 				    STORVSC_F_BROKEN)
@@ -229,7 +230,7 @@ int	storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
 uint32_t storvsc_timeout_ms(uint32_t ccb_timeout);
 int	storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs,
 	    uint32_t reserve, uint32_t base);
-int	storvsc_pool_free(struct storvsc_chan *c);
+void	storvsc_pool_free(struct storvsc_chan *c);
 
 /* storvsc_status.c: what an answer of the host means; pure. */
 struct storvsc_result {
@@ -277,9 +278,9 @@ int	storvsc_reset_bus(struct storvsc_softc *sc);
 
 /* storvsc_chan.c: channels. */
 void	storvsc_chan_alloc(struct storvsc_softc *sc);
-int	storvsc_chan_free(struct storvsc_softc *sc);
+void	storvsc_chan_free(struct storvsc_softc *sc);
 int	storvsc_connect(struct storvsc_softc *sc);
-void	storvsc_disconnect(struct storvsc_softc *sc);
+int	storvsc_disconnect(struct storvsc_softc *sc);
 void	storvsc_gate(struct storvsc_softc *sc, uint32_t status);
 bool	storvsc_drain(struct storvsc_softc *sc, int seconds,
 	    uint32_t unless);
@@ -295,7 +296,8 @@ void	storvsc_io_resume(struct storvsc_chan *c);
 void	storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
 	    const void *data, size_t len);
 void	storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done);
-void	storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status);
+void	storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status,
+	    bool sent);
 
 /* storvsc_recover.c: time-outs, aborts, resets. */
 void	storvsc_tick_arm(struct storvsc_softc *sc);

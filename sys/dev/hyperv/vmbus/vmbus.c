@@ -238,7 +238,7 @@ vmbus_close_all(struct vmbus_softc *sc)
 
 	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link) {
 		ch->ch_dev = NULL;
-		vmbus_ch_close(ch);
+		(void)vmbus_ch_close(ch);
 	}
 }
 
@@ -334,7 +334,7 @@ vmbus_suspend(device_t dev)
 		return (error);
 	vmbus_dev_hold(sc, true);
 	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link)
-		vmbus_ch_close(ch);
+		(void)vmbus_ch_close(ch);
 	vmbus_disconnect(sc);
 	sc->sc_steps &= ~VMBUS_STEP_CONNECT;
 	vmbus_synic_disable(sc);

@@ -297,13 +297,14 @@ vmbus_chan_close_subs(struct vmbus_channel *pri)
 	}
 }
 
-void
+int
 vmbus_ch_close(struct vmbus_channel *ch)
 {
 
 	if (vmbus_ch_is_primary(ch))
 		vmbus_chan_close_subs(ch);
 	vmbus_chan_close_one(ch);
+	return (vmbus_gpadl_lost(ch) ? ETIMEDOUT : 0);
 }
 
 void

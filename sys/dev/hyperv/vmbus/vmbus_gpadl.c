@@ -27,6 +27,7 @@ struct vmbus_gpadl {
 	TAILQ_ENTRY(vmbus_gpadl) gl_link;	/* (l) */
 	uint32_t		 gl_id;		/* (c) */
 	uint32_t		 gl_chan;	/* (c) */
+	uint32_t		 gl_pri;	/* (c) its primary, or itself */
 	size_t			 gl_size;	/* (c) */
 	bool			 gl_lost;	/* (l) host did not answer */
 	void			*gl_mem;	/* (l) to be freed with it */
@@ -93,6 +94,8 @@ vmbus_gpadl_alloc(struct vmbus_channel *ch, size_t size)
 
 	gl = malloc(sizeof(*gl), M_VMBUS, M_WAITOK | M_ZERO);
 	gl->gl_chan = ch->ch_id;
+	gl->gl_pri = ch->ch_primary != NULL ? ch->ch_primary->ch_id :
+	    ch->ch_id;
 	gl->gl_size = size;
 	VMBUS_LOCK(sc);
 	/* Never 0, and unique on the connection. */
@@ -233,6 +236,22 @@ vmbus_gpadl_abandon(struct vmbus_channel *ch, uint32_t id, void *mem)
 	/* Given back in between. */
 	if (gl == NULL)
 		free(mem, M_VMBUS);
+}
+
+/* Whether the host still has memory of a primary or its sub-channels. */
+bool
+vmbus_gpadl_lost(struct vmbus_channel *pri)
+{
+	struct vmbus_softc *sc = pri->ch_sc;
+	struct vmbus_gpadl *gl;
+
+	VMBUS_LOCK(sc);
+	TAILQ_FOREACH(gl, &sc->sc_gpadls, gl_link) {
+		if (gl->gl_lost && gl->gl_pri == pri->ch_id)
+			break;
+	}
+	VMBUS_UNLOCK(sc);
+	return (gl != NULL);
 }
 
 /* TORN DOWN that nobody waits for any more. */

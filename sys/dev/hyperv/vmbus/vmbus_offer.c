@@ -329,7 +329,7 @@ vmbus_dev_detach(struct vmbus_softc *sc, struct vmbus_channel *ch)
 			return (error);
 		ch->ch_dev = NULL;
 	}
-	vmbus_ch_close(ch);
+	(void)vmbus_ch_close(ch);
 	return (0);
 }
 

@@ -254,6 +254,7 @@ int		vmbus_gpadl_disconnect(struct vmbus_channel *ch, uint32_t id);
 /* The host keeps malloc'd mem: freed when it gives it back, or never. */
 void		vmbus_gpadl_abandon(struct vmbus_channel *ch, uint32_t id,
 		    void *mem);
+bool		vmbus_gpadl_lost(struct vmbus_channel *pri);
 void		vmbus_gpadl_late(struct vmbus_softc *sc, uint32_t id);
 /* The host has forgotten all of them. */
 void		vmbus_gpadl_forget(struct vmbus_softc *sc, bool given_back);
