@@ -148,8 +148,9 @@ blk_resized(struct hvh_blk *blk)
 	size -= size % blk->block_size;
 	if (size == blk->size)
 		return (false);
-	hvh_log(blk->h, HVH_LOG_INFO, "%s: size changed from %llu to %llu bytes",
-	    blk->name, (unsigned long long)blk->size, (unsigned long long)size);
+	hvh_log(blk->h, HVH_LOG_INFO,
+	    "%s: size changed from %llu to %llu bytes", blk->name,
+	    (unsigned long long)blk->size, (unsigned long long)size);
 	blk->size = size;
 	return (true);
 }

@@ -28,7 +28,7 @@ enum blk_op {
 	BLK_READ,
 	BLK_WRITE,
 	BLK_FLUSH,		/* what was written before is on the medium */
-	BLK_UNMAP,		/* give the space back; it then reads as zeros */
+	BLK_UNMAP,		/* give the space back; it reads as zeros */
 	BLK_ZERO		/* write zeros, keep the space */
 };
 
@@ -41,7 +41,7 @@ enum blk_state {
 struct blk_req {
 	enum blk_op	 op;
 	bool		 fua;		/* write: on the medium when done */
-	uint64_t	 ofs;		/* bytes, a multiple of the block size */
+	uint64_t	 ofs;		/* bytes, whole blocks */
 	uint64_t	 len;
 	struct iovec	*iov;		/* len bytes; entries are used up */
 	int		 niov;

@@ -310,7 +310,8 @@ blk_file_check(struct hvh_blk *blk, char *err, size_t errlen)
 		    "a pipe or a socket");
 		return (S_ISDIR(sb.st_mode) ? EISDIR : ENOTBLK);
 	}
-	if (flock(blk->fd, (blk->readonly ? LOCK_SH : LOCK_EX) | LOCK_NB) != 0) {
+	if (flock(blk->fd, LOCK_NB | (blk->readonly ? LOCK_SH : LOCK_EX)) !=
+	    0) {
 		error = errno == EWOULDBLOCK ? EBUSY : errno;
 		snprintf(err, errlen, "%s: %s", blk->name, error == EBUSY ?
 		    "is locked: another program or disk uses it" :
@@ -325,8 +326,9 @@ blk_file_check(struct hvh_blk *blk, char *err, size_t errlen)
 	}
 	if (S_ISBLK(sb.st_mode) && (ioctl(blk->fd, BLKSSZGET, &sector) != 0 ||
 	    (uint32_t)sector > blk->block_size)) {
-		snprintf(err, errlen, "%s: its sectors are larger than %u bytes",
-		    blk->name, blk->block_size);
+		snprintf(err, errlen,
+		    "%s: its sectors are larger than %u bytes", blk->name,
+		    blk->block_size);
 		return (EINVAL);
 	}
 	if (size == 0) {

@@ -75,7 +75,7 @@
 
 #define	VSTOR_SENSE_AREA		20
 #define	VSTOR_REPLY_CDB_LEN		16
-#define	VSTOR_DATA_OUT			0	/* anything else: to the guest */
+#define	VSTOR_DATA_OUT			0	/* anything else: data in */
 
 /* protocol: storvsc, 3.1 */
 struct vstor_version {
