@@ -31,8 +31,8 @@ struct busdma_zone {
 	struct busdma_maps dz_waiting;	/* first come, first served */
 };
 
-volatile uint64_t kpi_bytes_bounced;
-volatile uint64_t kpi_maps_loaded;
+static volatile uint64_t busdma_bytes_bounced;
+volatile uint64_t busdma_maps_loaded;
 
 static struct mtx busdma_mtx;
 MTX_SYSINIT(busdma, &busdma_mtx, "busdma bounce", MTX_DEF);
@@ -266,7 +266,7 @@ busdma_bounce_copy(bus_dmamap_t map, bool in)
 			memcpy(data, page, dp->dp_len);
 		else
 			memcpy(page, data, dp->dp_len);
-		atomic_add_64(&kpi_bytes_bounced, dp->dp_len);
+		atomic_add_64(&busdma_bytes_bounced, dp->dp_len);
 	}
 }
 
@@ -332,10 +332,10 @@ busdma_start(void *arg __unused)
 }
 SYSINIT(busdma, SI_SUB_DRIVERS, SI_ORDER_FIRST, busdma_start, NULL);
 
-static void
-busdma_stop(void *arg __unused)
+void
+kpi_busdma_stats(uint64_t *bounced, uint64_t *loaded)
 {
 
-	taskqueue_free(busdma_tq);
+	*bounced = busdma_bytes_bounced;
+	*loaded = busdma_maps_loaded;
 }
-SYSUNINIT(busdma, SI_SUB_DRIVERS, SI_ORDER_FIRST, busdma_stop, NULL);

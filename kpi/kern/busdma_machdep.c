@@ -498,7 +498,7 @@ bounce_map_complete(bus_dma_tag_t dmat, bus_dmamap_t map,
 	}
 	map->dm_state = BUSDMA_LOADED;
 	map->dm_pre = 0;
-	atomic_add_64(&kpi_maps_loaded, 1);
+	atomic_add_64(&busdma_maps_loaded, 1);
 	return (segs);
 }
 

@@ -80,6 +80,8 @@ STAILQ_HEAD(busdma_maps, bus_dmamap);
 
 MALLOC_DECLARE(M_BUSDMA);
 
+extern volatile uint64_t busdma_maps_loaded;
+
 /* busdma_bounce.c */
 bool	busdma_page_bounces(bus_dma_tag_t dmat, vm_paddr_t pa);
 int	busdma_zone_get(bus_dma_tag_t dmat);

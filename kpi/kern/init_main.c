@@ -10,6 +10,7 @@
  */
 
 #include <kern/kpi_internal.h>
+#include <kern/kpi_bus.h>
 
 #include <sys/bus.h>
 #include <sys/malloc.h>
@@ -146,6 +147,7 @@ kpi_shutdown(void)
 	struct thread *td = kpi_thread_enter();
 
 	kpi_linker_shutdown();
+	kpi_bus_shutdown();
 	kpi_thread_leave(td);
 }
 

@@ -151,8 +151,8 @@ bus_devctl_nomatch(device_t dev)
 	devctl_device('?', dev);
 }
 
-static void
-devctl_flush(void *arg __unused)
+void
+bus_devctl_flush(void)
 {
 	struct devctl_line *dl;
 
@@ -162,22 +162,24 @@ devctl_flush(void *arg __unused)
 	}
 	devctl_count = 0;
 }
-SYSUNINIT(devctl, SI_SUB_EVENTHANDLER, SI_ORDER_FIRST, devctl_flush, NULL);
 
 int
 kpi_devctl_read(char *buf, kpi_size len)
 {
 	struct devctl_line *dl;
+	struct thread *td;
 
+	td = kpi_thread_enter();
 	mtx_lock(&devctl_mtx);
 	if ((dl = STAILQ_FIRST(&devctl_lines)) != NULL) {
 		STAILQ_REMOVE_HEAD(&devctl_lines, dl_link);
 		devctl_count--;
 	}
 	mtx_unlock(&devctl_mtx);
-	if (dl == NULL)
-		return (EAGAIN);
-	strlcpy(buf, dl->dl_text, len);
-	free(dl, M_BUS);
-	return (0);
+	if (dl != NULL) {
+		strlcpy(buf, dl->dl_text, len);
+		free(dl, M_BUS);
+	}
+	kpi_thread_leave(td);
+	return (dl != NULL ? 0 : EAGAIN);
 }

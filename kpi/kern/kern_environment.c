@@ -179,20 +179,6 @@ kenv_load(void *arg __unused)
 }
 SYSINIT(kenv, SI_SUB_TUNABLES, SI_ORDER_FIRST, kenv_load, NULL);
 
-/* Back to nothing at the end, so that what is left is a leak. */
-static void
-kenv_unload(void *arg __unused)
-{
-	struct kenv_var *kv;
-
-	while ((kv = LIST_FIRST(&kenv_list)) != NULL) {
-		LIST_REMOVE(kv, kv_link);
-		free(kv->kv_value, M_KENV);
-		free(kv, M_KENV);
-	}
-}
-SYSUNINIT(kenv, SI_SUB_TUNABLES, SI_ORDER_FIRST, kenv_unload, NULL);
-
 int
 getenv_string(const char *name, char *data, int size)
 {

@@ -223,8 +223,14 @@ void
 kpi_sysctl_unregister_set(struct sysctl_oid **begin, struct sysctl_oid **end)
 {
 
-	while (end-- > begin)
-		sysctl_unregister_oid(*end);
+	struct sysctl_oid **oidp;
+
+	for (oidp = end; oidp-- > begin; )
+		sysctl_unregister_oid(*oidp);
+	for (oidp = begin; oidp < end; oidp++)
+		KASSERT(RB_EMPTY(SYSCTL_CHILDREN(*oidp)),
+		    ("sysctl %s: nodes are left below it",
+		    (*oidp)->oid_name));
 }
 
 struct sysctl_oid *

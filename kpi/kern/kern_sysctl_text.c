@@ -154,8 +154,8 @@ sysctl_read(struct sysctl_oid *oidp, char **valp, size_t *lenp)
 	return (E2BIG);
 }
 
-int
-kpi_sysctl_get(const char *name, char *buf, kpi_size size)
+static int
+sysctl_get(const char *name, char *buf, size_t size)
 {
 	struct sysctl_oid *oidp;
 	struct sbuf sb;
@@ -181,8 +181,8 @@ kpi_sysctl_get(const char *name, char *buf, kpi_size size)
 	return (error);
 }
 
-int
-kpi_sysctl_set(const char *name, const char *value)
+static int
+sysctl_set(const char *name, const char *value)
 {
 	struct sysctl_oid *oidp;
 	char *bin;
@@ -203,6 +203,30 @@ kpi_sysctl_set(const char *name, const char *value)
 		error = kpi_sysctl_request(oidp, NULL, NULL, bin, len);
 	free(bin, M_TEMP);
 	kpi_sysctl_drop(oidp);
+	return (error);
+}
+
+int
+kpi_sysctl_get(const char *name, char *buf, kpi_size len)
+{
+	struct thread *td;
+	int error;
+
+	td = kpi_thread_enter();
+	error = sysctl_get(name, buf, len);
+	kpi_thread_leave(td);
+	return (error);
+}
+
+int
+kpi_sysctl_set(const char *name, const char *value)
+{
+	struct thread *td;
+	int error;
+
+	td = kpi_thread_enter();
+	error = sysctl_set(name, value);
+	kpi_thread_leave(td);
 	return (error);
 }
 
@@ -233,10 +257,12 @@ kpi_sysctl_walk(const char *prefix,
     void (*fn)(void *arg, const char *name, const char *value), void *arg)
 {
 	char path[SYSCTL_MAXPATH], *value;
+	struct thread *td;
 	struct sbuf sb;
 	const char *name, *end;
 	size_t plen;
 
+	td = kpi_thread_enter();
 	plen = prefix != NULL ? strlen(prefix) : 0;
 	sbuf_new(&sb, NULL, 0, SBUF_AUTOEXTEND);
 	sysctl_wlock();
@@ -249,9 +275,10 @@ kpi_sysctl_walk(const char *prefix,
 		if (plen > 0 && (strncmp(name, prefix, plen) != 0 ||
 		    (name[plen] != '.' && name[plen] != '\0')))
 			continue;
-		if (kpi_sysctl_get(name, value, SYSCTL_MAXVALUE) == 0)
+		if (sysctl_get(name, value, SYSCTL_MAXVALUE) == 0)
 			fn(arg, name, value);
 	}
 	free(value, M_TEMP);
 	sbuf_delete(&sb);
+	kpi_thread_leave(td);
 }

@@ -37,8 +37,9 @@ int	kpi_sysctl_request(struct sysctl_oid *oidp, void *old, size_t *oldlen,
 /* kern_sysctl_text.c: text as sysctl(8) takes it, to the oid's type. */
 int	kpi_sysctl_parse(u_int kind, const char *text, void *buf, size_t *len);
 
-/* busdma_bounce.c: for kpi_get_stats(). */
-extern volatile uint64_t kpi_bytes_bounced;
-extern volatile uint64_t kpi_maps_loaded;
+/* nexus.c: for kpi_shutdown(), once the modules have gone. */
+void	kpi_bus_shutdown(void);
+/* subr_eventhandler.c */
+void	kpi_eventhandler_prune(void);
 
 #endif	/* !_KPI_BUS_H_ */

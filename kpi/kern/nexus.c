@@ -277,25 +277,17 @@ nexus_configure(void *arg __unused)
 SYSINIT(nexus_configure, SI_SUB_CONFIGURE, SI_ORDER_THIRD, nexus_configure,
     NULL);
 
-/* What the boot made goes, so that the rest is a leak. */
-static void
-nexus_unroot(void *arg __unused)
+/*
+ * After the last module has gone: what newbus keeps for the next one, as a
+ * running kernel does, would look like a leak.
+ */
+void
+kpi_bus_shutdown(void)
 {
 
 	bus_topo_lock();
-	if (device_delete_children(root_bus) != 0 ||
-	    devclass_delete_driver(bus_devclass_get("nexus"),
-	    &acpi_driver) != 0 ||
-	    devclass_delete_driver(root_devclass, &nexus_driver) != 0)
-		printf("nexus: devices are left behind\n");
-	else {
-		root_bus->dev_state = DS_NOTPRESENT;
-		bus_device_free(root_bus);
-		root_bus = NULL;
-		root_devclass = NULL;
-		bus_devclass_free_all();
-	}
-	bus_current_pass = BUS_PASS_ROOT;
+	bus_devclass_prune();
 	bus_topo_unlock();
+	bus_devctl_flush();
+	kpi_eventhandler_prune();
 }
-SYSUNINIT(nexus_unroot, SI_SUB_CONFIGURE, SI_ORDER_FIRST, nexus_unroot, NULL);

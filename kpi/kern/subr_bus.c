@@ -132,11 +132,11 @@ device_add_child_ordered(device_t dev, u_int order, const char *name, int unit)
 	return (child);
 }
 
-void
-bus_device_free(device_t dev)
+/* The last step of a device, detached and without children. */
+static void
+device_unmake(device_t dev)
 {
 
-	(void)device_set_driver(dev, NULL);
 	device_set_desc(dev, NULL);
 	if (dev->dev_class != NULL)
 		bus_devclass_delete_device(dev->dev_class, dev);
@@ -164,7 +164,7 @@ device_delete_child(device_t dev, device_t child)
 		if ((error = device_delete_child(child, grandchild)) != 0)
 			return (error);
 	BUS_CHILD_DELETED(dev, child);
-	bus_device_free(child);
+	device_unmake(child);
 	return (0);
 }
 

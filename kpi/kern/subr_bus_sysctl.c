@@ -148,10 +148,13 @@ bus_devinfo(device_t dev, int depth,
 void
 kpi_devinfo(void (*fn)(void *arg, const char *line), void *arg)
 {
+	struct thread *td;
 	device_t child;
 
+	td = kpi_thread_enter();
 	bus_topo_lock();
 	TAILQ_FOREACH(child, &root_bus->dev_children, dev_link)
 		bus_devinfo(child, 0, fn, arg);
 	bus_topo_unlock();
+	kpi_thread_leave(td);
 }

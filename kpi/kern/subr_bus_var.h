@@ -80,11 +80,8 @@ struct _device {
 extern int bus_current_pass;
 extern struct bus_devclass_list bus_devclasses;
 
-/* subr_bus.c: the last step of a device, detached and without children. */
-void	bus_device_free(device_t dev);
-
 /* subr_devclass.c */
-void	bus_devclass_free_all(void);
+void	bus_devclass_prune(void);
 devclass_t bus_devclass_get(const char *name);
 int	bus_devclass_add_device(devclass_t dc, device_t dev);
 void	bus_devclass_delete_device(devclass_t dc, device_t dev);
@@ -97,5 +94,6 @@ void	bus_sysctl_fini(device_t dev);
 void	bus_devctl_added(device_t dev);
 void	bus_devctl_removed(device_t dev);
 void	bus_devctl_nomatch(device_t dev);
+void	bus_devctl_flush(void);
 
 #endif	/* !_SUBR_BUS_VAR_H_ */

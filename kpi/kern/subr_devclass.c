@@ -411,17 +411,21 @@ driver_module_handler(module_t mod, int what, void *arg)
 	return (error);
 }
 
+/* Classes without a device, a driver or an heir. */
 void
-bus_devclass_free_all(void)
+bus_devclass_prune(void)
 {
-	devclass_t dc;
+	devclass_t dc, heir, next;
 
-	while ((dc = TAILQ_FIRST(&bus_devclasses)) != NULL) {
-		KASSERT(TAILQ_EMPTY(&dc->dc_drivers) &&
-		    devclass_get_count(dc) == 0,
-		    ("devclass %s is in use", dc->dc_name));
+	TAILQ_FOREACH_SAFE(dc, &bus_devclasses, dc_link, next) {
+		TAILQ_FOREACH(heir, &bus_devclasses, dc_link)
+			if (heir->dc_parent == dc)
+				break;
+		if (heir != NULL || !TAILQ_EMPTY(&dc->dc_drivers) ||
+		    devclass_get_count(dc) > 0 ||
+		    sysctl_ctx_free(&dc->dc_sysctl_ctx) != 0)
+			continue;
 		TAILQ_REMOVE(&bus_devclasses, dc, dc_link);
-		(void)sysctl_ctx_free(&dc->dc_sysctl_ctx);
 		free(dc->dc_devices, M_BUS);
 		free(dc->dc_name, M_BUS);
 		free(dc, M_BUS);

@@ -11,8 +11,8 @@
  * Lock order: evh_mtx (names), then el_lock (entries).
  */
 
-#include <sys/param.h>
-#include <sys/systm.h>
+#include "kpi_bus.h"
+
 #include <sys/kernel.h>
 #include <sys/eventhandler.h>
 #include <sys/lock.h>
@@ -20,6 +20,9 @@
 #include <sys/mutex.h>
 
 static MALLOC_DEFINE(M_EVENTHANDLER, "eventhandler", "Event handler records");
+
+/* el_flags: made by the kernel's own files, which keep a pointer to it. */
+#define	EVH_BOOT	0x1
 
 /* What every struct eventhandler_entry_NAME begins with. */
 struct evh_entry {
@@ -52,6 +55,7 @@ eventhandler_create_list(const char *name)
 
 	new = malloc(sizeof(*new), M_EVENTHANDLER, M_WAITOK | M_ZERO);
 	new->el_name = strdup(name, M_EVENTHANDLER);
+	new->el_flags = cold ? EVH_BOOT : 0;
 	TAILQ_INIT(&new->el_entries);
 	mtx_init(&new->el_lock, name, "eventhandler list", MTX_DEF);
 	mtx_lock(&evh_mtx);
@@ -78,7 +82,7 @@ eventhandler_find_list(const char *name)
 
 	mtx_lock(&evh_mtx);
 	list = evh_lookup(name);
-	/* Lists are never freed, so the lock may be taken below. */
+	/* Lists stay while the kernel runs: the lock may be taken below. */
 	mtx_unlock(&evh_mtx);
 	if (list != NULL)
 		EHL_LOCK(list);
@@ -169,22 +173,19 @@ eventhandler_deregister_nowait(struct eventhandler_list *list,
 	evh_remove(list, tag, false);
 }
 
-/* What a module left registered is found by kpi_leaks() as memory. */
-static void
-evh_fini(void *arg __unused)
+/* Lists that modules brought and that nobody is on any more. */
+void
+kpi_eventhandler_prune(void)
 {
 	struct eventhandler_list *list, *next;
 
 	TAILQ_FOREACH_SAFE(list, &evh_lists, el_link, next) {
-		if (!TAILQ_EMPTY(&list->el_entries)) {
-			printf("eventhandler %s: still registered\n",
-			    list->el_name);
+		if ((list->el_flags & EVH_BOOT) != 0 ||
+		    !TAILQ_EMPTY(&list->el_entries))
 			continue;
-		}
 		TAILQ_REMOVE(&evh_lists, list, el_link);
 		mtx_destroy(&list->el_lock);
 		free(list->el_name, M_EVENTHANDLER);
 		free(list, M_EVENTHANDLER);
 	}
 }
-SYSUNINIT(evh_fini, SI_SUB_EVENTHANDLER, SI_ORDER_FIRST, evh_fini, NULL);
