@@ -230,15 +230,20 @@ vmbus_undo(struct vmbus_softc *sc)
 	sc->sc_steps = 0;
 }
 
-/* What class drivers left open when their devices went. */
+/* What class drivers left open. */
 static void
 vmbus_close_all(struct vmbus_softc *sc)
 {
 	struct vmbus_channel *ch;
+	u_int id;
 
-	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link) {
-		ch->ch_dev = NULL;
-		(void)vmbus_ch_close(ch);
+	/* Offers may still come; nothing goes while work is held. */
+	for (id = 1; id <= VMBUS_CHANID_MAX; id++) {
+		VMBUS_LOCK(sc);
+		ch = sc->sc_chans[id];
+		VMBUS_UNLOCK(sc);
+		if (ch != NULL && vmbus_ch_is_primary(ch))
+			(void)vmbus_ch_close(ch);
 	}
 }
 
@@ -326,15 +331,13 @@ static int
 vmbus_suspend(device_t dev)
 {
 	struct vmbus_softc *sc = device_get_softc(dev);
-	struct vmbus_channel *ch;
 	int error;
 
 	error = bus_generic_suspend(dev);
 	if (error != 0)
 		return (error);
 	vmbus_dev_hold(sc, true);
-	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link)
-		(void)vmbus_ch_close(ch);
+	vmbus_close_all(sc);
 	vmbus_disconnect(sc);
 	sc->sc_steps &= ~VMBUS_STEP_CONNECT;
 	vmbus_synic_disable(sc);

@@ -25,7 +25,8 @@ vmbus_chan_alloc(struct vmbus_softc *sc)
 {
 	struct vmbus_channel *ch;
 
-	ch = malloc(sizeof(*ch), M_VMBUS, M_WAITOK | M_ZERO);
+	ch = malloc_aligned(sizeof(*ch), __alignof(*ch), M_VMBUS,
+	    M_WAITOK | M_ZERO);
 	ch->ch_sc = sc;
 	TAILQ_INIT(&ch->ch_subs);
 	sx_init(&ch->ch_sx, "vmbus channel");
@@ -172,7 +173,7 @@ vmbus_chan_ask(struct vmbus_channel *ch,
 		vmbus_req_cancel(sc, &rq);
 		return (EIO);
 	}
-	error = vmbus_req_wait(sc, &rq, vmbus_timeout_ms);
+	error = vmbus_req_wait(sc, &rq);
 	if (error == ETIMEDOUT) {
 		/* It may open later. */
 		vmbus_msg_send_chan(sc, VMBUS_MSG_CLOSE, ch->ch_id);

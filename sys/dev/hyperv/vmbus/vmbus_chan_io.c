@@ -335,12 +335,16 @@ void
 vmbus_chan_task(void *arg, int pending __unused)
 {
 	struct vmbus_channel *ch = arg;
+	bool again;
 
 	if (!ch->ch_running)
 		return;
 	vmbus_chan_txwakeup(ch);
 	ch->ch_callback(ch, ch->ch_arg);
-	if (vmbus_chan_give_back(ch, ch->ch_batch) && ch->ch_running)
+	again = vmbus_chan_give_back(ch, ch->ch_batch);
+	/* Noticed just now that the ring is bad: the driver is to know. */
+	again = again || (ch->ch_rx.rb_bad && !ch->ch_rxbad);
+	if (again && ch->ch_running)
 		taskqueue_enqueue(ch->ch_evtq, &ch->ch_task);
 }
 

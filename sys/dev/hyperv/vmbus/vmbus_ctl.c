@@ -83,7 +83,7 @@ vmbus_ctl_contact(struct vmbus_softc *sc, uint32_t version, uint32_t conn)
 		vmbus_req_cancel(sc, &rq);
 		return (error == ENXIO ? EPROTONOSUPPORT : error);
 	}
-	error = vmbus_req_wait(sc, &rq, vmbus_timeout_ms);
+	error = vmbus_req_wait(sc, &rq);
 	if (error != 0)
 		return (error);
 	if (rq.rq_version.vr_supported == 0)
@@ -139,7 +139,7 @@ vmbus_ctl_request_offers(struct vmbus_softc *sc)
 	if (error != 0)
 		return (error);
 	VMBUS_LOCK(sc);
-	end = ticks + howmany(vmbus_timeout_ms * hz, 1000) + 1;
+	end = ticks + vmbus_timeout();
 	while (!sc->sc_offers_done) {
 		left = end - ticks;
 		if (left <= 0)
@@ -177,7 +177,7 @@ vmbus_ctl_disconnect(struct vmbus_softc *sc)
 	if (error != 0 || sc->sc_version < VMBUS_VERSION_WIN8_1)
 		vmbus_req_cancel(sc, &rq);
 	else
-		error = vmbus_req_wait(sc, &rq, vmbus_timeout_ms);
+		error = vmbus_req_wait(sc, &rq);
 	if (error != 0)
 		device_printf(sc->sc_dev, "host does not let go: %d\n", error);
 	vmbus_ctl_disconnected(sc);

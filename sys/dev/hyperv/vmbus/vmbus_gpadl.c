@@ -26,8 +26,8 @@
 struct vmbus_gpadl {
 	TAILQ_ENTRY(vmbus_gpadl) gl_link;	/* (l) */
 	uint32_t		 gl_id;		/* (c) */
-	uint32_t		 gl_chan;	/* (c) */
-	uint32_t		 gl_pri;	/* (c) its primary, or itself */
+	uint32_t		 gl_chan;	/* (l) 0: released */
+	uint32_t		 gl_pri;	/* (l) its primary, or itself */
 	size_t			 gl_size;	/* (c) */
 	bool			 gl_lost;	/* (l) host did not answer */
 	void			*gl_mem;	/* (l) to be freed with it */
@@ -140,7 +140,7 @@ vmbus_gpadl_teardown(struct vmbus_softc *sc, struct vmbus_gpadl *gl)
 	if (error != 0)
 		vmbus_req_cancel(sc, &rq);
 	else
-		error = vmbus_req_wait(sc, &rq, vmbus_timeout_ms);
+		error = vmbus_req_wait(sc, &rq);
 	if (error == 0) {
 		vmbus_gpadl_free(sc, gl);
 		return (0);
@@ -191,7 +191,7 @@ vmbus_gpadl_connect(struct vmbus_channel *ch, void *va, size_t size,
 		vmbus_gpadl_free(sc, gl);
 		return (EIO);
 	}
-	error = vmbus_req_wait(sc, &rq, vmbus_timeout_ms);
+	error = vmbus_req_wait(sc, &rq);
 	if (error == 0 && rq.rq_status == 0) {
 		*idp = gl->gl_id;
 		return (0);
@@ -252,6 +252,23 @@ vmbus_gpadl_lost(struct vmbus_channel *pri)
 	}
 	VMBUS_UNLOCK(sc);
 	return (gl != NULL);
+}
+
+/* The channel's id is about to be another's. */
+void
+vmbus_gpadl_disown(struct vmbus_channel *ch)
+{
+	struct vmbus_softc *sc = ch->ch_sc;
+	struct vmbus_gpadl *gl;
+
+	VMBUS_LOCK(sc);
+	TAILQ_FOREACH(gl, &sc->sc_gpadls, gl_link) {
+		if (gl->gl_pri == ch->ch_id)
+			gl->gl_pri = 0;
+		if (gl->gl_chan == ch->ch_id)
+			gl->gl_chan = 0;
+	}
+	VMBUS_UNLOCK(sc);
 }
 
 /* TORN DOWN that nobody waits for any more. */

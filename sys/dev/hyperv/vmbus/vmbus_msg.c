@@ -163,17 +163,27 @@ vmbus_req_begin(struct vmbus_softc *sc, struct vmbus_req *rq, uint32_t type,
 	VMBUS_UNLOCK(sc);
 }
 
+/* The time limit in ticks; whatever the administrator set, a day at most. */
+int
+vmbus_timeout(void)
+{
+	int ms;
+
+	ms = MIN(MAX(vmbus_timeout_ms, 1), 24 * 60 * 60 * 1000);
+	return ((int)howmany((int64_t)ms * hz, 1000) + 1);
+}
+
 /*
  * Woken by vmbus_req_reply() and vmbus_req_rescind(), both on the message
  * thread.
  */
 int
-vmbus_req_wait(struct vmbus_softc *sc, struct vmbus_req *rq, int ms)
+vmbus_req_wait(struct vmbus_softc *sc, struct vmbus_req *rq)
 {
 	int end, error, left;
 
 	VMBUS_LOCK(sc);
-	end = ticks + howmany(ms * hz, 1000) + 1;
+	end = ticks + vmbus_timeout();
 	while (rq->rq_error == EINPROGRESS) {
 		left = end - ticks;
 		if (left <= 0)

@@ -335,19 +335,47 @@ vmbus_dev_detach(struct vmbus_softc *sc, struct vmbus_channel *ch)
 
 /* Takes a rescinded channel off every list and tells the host. */
 static void
-vmbus_dev_release(struct vmbus_softc *sc, struct vmbus_channel *ch)
+vmbus_dev_release_one(struct vmbus_softc *sc, struct vmbus_channel *ch)
 {
+	uint32_t id = ch->ch_id;
 
-	vmbus_chan_orphan_subs(ch);
 	VMBUS_LOCK(sc);
+	if ((ch->ch_flags & VMBUS_CHF_QUEUED) != 0)
+		TAILQ_REMOVE(&sc->sc_devq, ch, ch_devlink);
 	if (ch->ch_subidx == 0)
 		TAILQ_REMOVE(&sc->sc_primaries, ch, ch_link);
 	else if (ch->ch_primary != NULL)
 		TAILQ_REMOVE(&ch->ch_primary->ch_subs, ch, ch_link);
-	sc->sc_chans[ch->ch_id] = NULL;
+	sc->sc_chans[id] = NULL;
 	VMBUS_UNLOCK(sc);
-	vmbus_msg_send_chan(sc, VMBUS_MSG_RELID_RELEASED, ch->ch_id);
+	vmbus_gpadl_disown(ch);
+	/* A channel that did not come back after resume has no id. */
+	if (id != 0)
+		vmbus_msg_send_chan(sc, VMBUS_MSG_RELID_RELEASED, id);
 	vmbus_chan_free(ch);
+}
+
+/* With those of its sub-channels that the host wants back, first. */
+static void
+vmbus_dev_release(struct vmbus_softc *sc, struct vmbus_channel *ch)
+{
+	struct vmbus_channel *sub;
+
+	for (;;) {
+		VMBUS_LOCK(sc);
+		TAILQ_FOREACH(sub, &ch->ch_subs, ch_link) {
+			if ((sub->ch_flags & (VMBUS_CHF_RESCINDED |
+			    VMBUS_CHF_HELD | VMBUS_CHF_OPEN |
+			    VMBUS_CHF_NOTIFYING)) == VMBUS_CHF_RESCINDED)
+				break;
+		}
+		VMBUS_UNLOCK(sc);
+		if (sub == NULL)
+			break;
+		vmbus_dev_release_one(sc, sub);
+	}
+	vmbus_chan_orphan_subs(ch);
+	vmbus_dev_release_one(sc, ch);
 }
 
 /* One piece of work for one channel; EBUSY: again later. */
@@ -430,35 +458,40 @@ vmbus_offer_free_all(struct vmbus_softc *sc)
 	u_int id;
 
 	TAILQ_INIT(&sc->sc_devq);
-	TAILQ_INIT(&sc->sc_primaries);
 	for (id = 0; id <= VMBUS_CHANID_MAX; id++) {
 		ch = sc->sc_chans[id];
 		sc->sc_chans[id] = NULL;
-		if (ch != NULL)
+		if (ch != NULL && ch->ch_subidx != 0)
 			vmbus_chan_free(ch);
+	}
+	while ((ch = TAILQ_FIRST(&sc->sc_primaries)) != NULL) {
+		TAILQ_REMOVE(&sc->sc_primaries, ch, ch_link);
+		vmbus_chan_free(ch);
 	}
 }
 
 /*
- * Before suspend every channel is closed; sub-channels end with the
- * connection, primaries wait to be offered again.
+ * Every channel is closed; sub-channels end with the connection, primaries
+ * wait to be offered again.
  */
 void
 vmbus_offer_suspend(struct vmbus_softc *sc)
 {
-	struct vmbus_channel *ch;
+	struct vmbus_channel *ch, *next;
 	u_int id;
 
 	for (id = 0; id <= VMBUS_CHANID_MAX; id++) {
 		ch = sc->sc_chans[id];
 		sc->sc_chans[id] = NULL;
-		if (ch == NULL)
+		if (ch == NULL || ch->ch_subidx == 0)
 			continue;
-		if (ch->ch_subidx != 0) {
-			vmbus_chan_free(ch);
-			continue;
-		}
+		if ((ch->ch_flags & VMBUS_CHF_QUEUED) != 0)
+			TAILQ_REMOVE(&sc->sc_devq, ch, ch_devlink);
+		vmbus_chan_free(ch);
+	}
+	TAILQ_FOREACH_SAFE(ch, &sc->sc_primaries, ch_link, next) {
 		TAILQ_INIT(&ch->ch_subs);
+		ch->ch_id = 0;
 		ch->ch_flags |= VMBUS_CHF_SUSPENDED;
 	}
 }
@@ -466,17 +499,22 @@ vmbus_offer_suspend(struct vmbus_softc *sc)
 void
 vmbus_offer_resumed(struct vmbus_softc *sc)
 {
-	struct vmbus_channel *ch, *next;
+	struct vmbus_channel *ch;
 
-	TAILQ_FOREACH_SAFE(ch, &sc->sc_primaries, ch_link, next) {
+	for (;;) {
 		VMBUS_LOCK(sc);
-		if ((ch->ch_flags & VMBUS_CHF_SUSPENDED) == 0) {
-			VMBUS_UNLOCK(sc);
-			continue;
+		TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link) {
+			if ((ch->ch_flags & VMBUS_CHF_SUSPENDED) != 0)
+				break;
 		}
-		ch->ch_flags &= ~VMBUS_CHF_SUSPENDED;
-		ch->ch_flags |= VMBUS_CHF_RESCINDED | VMBUS_CHF_NOTIFYING;
+		if (ch != NULL) {
+			ch->ch_flags &= ~VMBUS_CHF_SUSPENDED;
+			ch->ch_flags |= VMBUS_CHF_RESCINDED |
+			    VMBUS_CHF_NOTIFYING;
+		}
 		VMBUS_UNLOCK(sc);
+		if (ch == NULL)
+			return;
 		vmbus_offer_revoke(sc, ch);
 	}
 }

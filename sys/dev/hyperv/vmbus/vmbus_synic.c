@@ -54,8 +54,8 @@ vmbus_synic_alloc(struct vmbus_softc *sc)
 {
 	int cpu, error;
 
-	sc->sc_pcpu = malloc(sizeof(*sc->sc_pcpu) * (mp_maxid + 1), M_VMBUS,
-	    M_WAITOK | M_ZERO);
+	sc->sc_pcpu = malloc_aligned(sizeof(*sc->sc_pcpu) * (mp_maxid + 1),
+	    __alignof(*sc->sc_pcpu), M_VMBUS, M_WAITOK | M_ZERO);
 	CPU_FOREACH(cpu) {
 		error = vmbus_synic_alloc_cpu(sc, cpu);
 		if (error != 0)

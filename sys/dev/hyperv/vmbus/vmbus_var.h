@@ -204,8 +204,8 @@ int		vmbus_msg_send_chan(struct vmbus_softc *sc, uint32_t type,
 void		vmbus_req_begin(struct vmbus_softc *sc, struct vmbus_req *rq,
 		    uint32_t type, uint32_t chan, uint32_t key,
 		    struct vmbus_channel *ch);
-int		vmbus_req_wait(struct vmbus_softc *sc, struct vmbus_req *rq,
-		    int ms);
+int		vmbus_req_wait(struct vmbus_softc *sc, struct vmbus_req *rq);
+int		vmbus_timeout(void);
 void		vmbus_req_cancel(struct vmbus_softc *sc, struct vmbus_req *rq);
 /* All requests that hang on ch end with ENXIO. */
 void		vmbus_req_rescind(struct vmbus_softc *sc,
@@ -254,7 +254,9 @@ int		vmbus_gpadl_disconnect(struct vmbus_channel *ch, uint32_t id);
 /* The host keeps malloc'd mem: freed when it gives it back, or never. */
 void		vmbus_gpadl_abandon(struct vmbus_channel *ch, uint32_t id,
 		    void *mem);
+/* Whether the host still has memory of a primary or its sub-channels. */
 bool		vmbus_gpadl_lost(struct vmbus_channel *pri);
+void		vmbus_gpadl_disown(struct vmbus_channel *ch);
 void		vmbus_gpadl_late(struct vmbus_softc *sc, uint32_t id);
 /* The host has forgotten all of them. */
 void		vmbus_gpadl_forget(struct vmbus_softc *sc, bool given_back);

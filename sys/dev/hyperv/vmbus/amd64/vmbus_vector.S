@@ -1,0 +1,22 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * Interrupt entry of VMBus, with and without page-table isolation: the frame
+ * is the kernel's, the rest is vmbus_handle_intr() (vmbus_machdep.c).
+ */
+
+/* The macros of asmacros.h take their offsets from here when read. */
+#include "assym.inc"
+
+#include <machine/asmacros.h>
+
+INTR_HANDLER vmbus_isr
+	KMSAN_ENTER
+	movq	%rsp, %rdi
+	call	vmbus_handle_intr
+	KMSAN_LEAVE
+	jmp	doreti
