@@ -12,6 +12,11 @@
 #include <kern/kpi_internal.h>
 
 #include <machine/frame.h>
+#include <machine/md_var.h>
+#include <x86/x86_var.h>
+
+/* Page-table isolation: off. */
+int	pti;
 
 void	vmbus_handle_intr(struct trapframe *frame) __weak_symbol;
 void	Xvmbus_isr(void);
