@@ -21,8 +21,6 @@ SANITIZERS = {
     "ASAN_OPTIONS": "abort_on_error=0:exitcode=99:detect_leaks=1:"
                     "detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
-    "LSAN_OPTIONS": "print_suppressions=0:suppressions=" +
-                    os.path.join(TOP, "tests/lib/lsan.supp"),
     "TSAN_OPTIONS": "halt_on_error=1:exitcode=99:second_deadlock_stack=1",
 }
 
@@ -106,8 +104,16 @@ def skip_reason(case):
 
 
 def trim(text):
-    """kyua's own headings and the bulk of a very long log are left out."""
-    lines = [s for s in text.splitlines() if s.strip()]
+    """kyua's account of the case and the bulk of a very long log are left
+    out."""
+    lines, metadata = [], False
+    for s in text.splitlines():
+        if s in ("Test case metadata", "Timing information"):
+            metadata = True
+        elif s.startswith("Original std"):
+            metadata = False
+        elif s.strip(" -") and not metadata:
+            lines.append(s)
     if len(lines) > 120:
         lines = lines[:80] + ["[%d lines left out]" % (len(lines) - 110)] + \
             lines[-30:]

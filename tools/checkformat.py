@@ -78,7 +78,7 @@ def tidy(s):
     s = re.sub(r" ?\* ?(?=[\w(*])", "*", s)
     s = re.sub(r"(?<=\w) \(\*", "(*", s)
     s = re.sub(r"(?<=[\w\])]) \.(?=\w)", ".", s)
-    return s.replace("; ;", ";;")
+    return s.replace("; ;", ";;").replace("; )", ";)")
 
 
 def indent(s):

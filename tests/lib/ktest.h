@@ -15,6 +15,10 @@
  *		KT_EQ(used, 64);
  *	}
  *
+ * After the test the kernel is shut down and must leave nothing behind: no
+ * memory, thread, callout or device.  A name that begins with "real_" gets the
+ * real clock, one with "scatter_" scattered memory.
+ *
  * A test whose point is a report that ends the kernel says so with
  * KTEST_PANICS(name, descr, substring): it passes only if the kernel panics
  * and the message contains the substring.
