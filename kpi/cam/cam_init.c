@@ -20,7 +20,7 @@ int kcam_retry_count = 4;
 int kcam_default_timeout = 60;
 
 SYSCTL_DECL(_kern_cam);
-static SYSCTL_NODE(_kern_cam, OID_AUTO, da, CTLFLAG_RD | CTLFLAG_MPSAFE, 0,
+SYSCTL_NODE(_kern_cam, OID_AUTO, da, CTLFLAG_RD | CTLFLAG_MPSAFE, 0,
     "CAM Direct Access Disk driver");
 SYSCTL_INT(_kern_cam_da, OID_AUTO, default_timeout, CTLFLAG_RWTUN,
     &kcam_default_timeout, 0, "Normal I/O timeout (in seconds)");
