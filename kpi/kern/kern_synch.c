@@ -142,9 +142,11 @@ kpi_sleepq_wait(const void *wchan)
 	ns = HOSTED_FOREVER;
 	if (kt->kt_deadline != SBT_MAX && !kpi_conf.virtual_clock)
 		ns = kpi_clock_deadline(kt->kt_deadline);
+	DROP_GIANT();
 	while (__atomic_load_n(&kt->kt_parked, __ATOMIC_ACQUIRE) != 0)
 		if (hosted_futex_wait(&kt->kt_parked, 1, ns) != 0)
 			chain_timeout(kt, wchan);
+	PICKUP_GIANT();
 	if (kt->kt_deadline != SBT_MAX && kpi_conf.virtual_clock) {
 		kpi_lock(&timed_lock);
 		TAILQ_REMOVE(&timed, kt, kt_tq);

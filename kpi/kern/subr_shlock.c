@@ -26,8 +26,10 @@ sh_wait(volatile uintptr_t *w, uintptr_t v, uintptr_t waiter)
 			return;
 		v |= waiter;
 	}
+	DROP_GIANT();
 	hosted_futex_wait((const volatile unsigned *)w, (u_int)v,
 	    HOSTED_FOREVER);
+	PICKUP_GIANT();
 }
 
 static void

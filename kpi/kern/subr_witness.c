@@ -164,6 +164,11 @@ static void
 check_one(const struct kpi_held *h, struct lock_object *lock, int flags,
     const char *file, int line)
 {
+	/* Giant is dropped by who sleeps: no order between it and these. */
+	if (h->kh_lock == &Giant.lock_object && sleepable(lock))
+		return;
+	if (lock == &Giant.lock_object && sleepable(h->kh_lock))
+		return;
 	if (sleepable(lock) && !sleepable(h->kh_lock))
 		panic("sleepable lock (%s) \"%s\" acquired at %s:%d with "
 		    "non-sleepable (%s) \"%s\" held since %s:%d",
