@@ -33,7 +33,7 @@ struct vm_config {
 	bool		 no_autoeoi;
 	bool		 monitor_pages;
 	uint32_t	 max_version;		/* VMBus, 0: newest */
-	const char	*const *kenv;		/* "name=value", NULL at the end */
+	const char	*const *kenv;		/* "name=value", then NULL */
 	void		(*console)(void *arg, const char *line);
 	void		*console_arg;
 };

@@ -71,11 +71,11 @@ struct hvh_config {
 	uint32_t	 vps;			/* 1 to 64 */
 	struct hvh_mem_region mem[4];
 	unsigned	 nmem;
-	uint32_t	 max_version;		/* highest VMBus version offered,
-						 * 0: the newest known */
+	uint32_t	 max_version;		/* highest VMBus version
+						 * offered, 0: newest */
 	uint32_t	 min_version;		/* lowest, 0: 0.13 */
-	bool		 no_autoeoi;		/* CPUID recommends against it */
-	bool		 monitor_pages;		/* offer monitored notification */
+	bool		 no_autoeoi;		/* CPUID says: do not use */
+	bool		 monitor_pages;		/* monitored notification */
 	/*
 	 * What the hypercall page holds: code that reaches hvh_hypercall()
 	 * and returns.  It is copied over the guest's page when that is
@@ -127,13 +127,13 @@ int	hvh_pump_fd(struct hvh *h);
 /* --- Management side: storage --- */
 
 struct hvh_blk_params {
-	const char	*path;		/* raw file or block device; NULL: memory */
+	const char	*path;		/* file or block device; NULL: memory */
 	uint64_t	 size;		/* of a memory back end, bytes */
-	uint32_t	 block_size;	/* 512 or 4096; for a CD-ROM also 2048 */
+	uint32_t	 block_size;	/* 512, 4096; a CD-ROM also 2048 */
 	bool		 readonly;
 	bool		 write_through;	/* no volatile cache */
 	bool		 no_uring;	/* plain pread and pwrite */
-	bool		 create;	/* make the file, of size bytes, if absent */
+	bool		 create;	/* make the file if absent, of size */
 };
 
 /*
@@ -182,7 +182,7 @@ enum hvh_fault_point {
 	HVH_FAULT_POST,		/* the post-message hypercall; key: 0 */
 	HVH_FAULT_SIGNAL_OUT,	/* event to the guest; key: channel id */
 	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: VSTOR operation */
-	HVH_FAULT_PKT_IN,	/* packet from the guest; key: VSTOR operation */
+	HVH_FAULT_PKT_IN,	/* packet from the guest; key: as above */
 	HVH_FAULT_BLK,		/* back-end I/O; key: SCSI opcode */
 	HVH_FAULT_POINTS
 };
@@ -208,7 +208,7 @@ struct hvh_fault {
 	enum hvh_fault_action	 action;
 	uint32_t		 key;		/* HVH_FAULT_ANY: all */
 	uint32_t		 skip;		/* let so many pass first */
-	uint32_t		 times;		/* then strike so often, 0: for good */
+	uint32_t		 times;		/* strike so often, 0: always */
 	uint64_t		 arg;
 	uint32_t		 offset;	/* HVH_FAULT_CORRUPT */
 	uint32_t		 len;		/* 1, 2, 4 or 8 */
@@ -235,7 +235,7 @@ struct hvh_stats {
 	uint64_t	events_saved;	/* data sent without a signal */
 	uint64_t	messages_in, messages_out, messages_bad;
 	uint64_t	packets_in, packets_out;
-	uint64_t	rings_corrupt;	/* channels shut for what the guest did */
+	uint64_t	rings_corrupt;	/* channels shut: the guest's fault */
 	uint64_t	msr_reads, msr_writes;
 	uint64_t	io_requests, io_read_bytes, io_write_bytes, io_errors;
 	uint64_t	io_flushes, io_unmaps;

@@ -86,7 +86,7 @@ struct hvh_range {
  * the same channel.
  */
 struct hvh_pkt {
-	uint16_t	 type;		/* 6 in-band, 9 GPA direct, 11 completion */
+	uint16_t	 type;		/* 6 in-band, 9 GPA, 11 completion */
 	bool		 wants_completion;
 	uint64_t	 xid;
 	const uint8_t	*data;		/* payload */
@@ -117,13 +117,16 @@ void	hvh_chan_flush(struct hvh_chan *ch);
 
 /* An address the guest supplied; not an integer, so that nobody adds to a
  * host pointer by mistake. */
-typedef struct { uint64_t gpa; } hvh_gpa_t;
+typedef struct {
+	uint64_t	gpa;
+} hvh_gpa_t;
 
 /* Host pointer for len bytes at gpa within one region, or NULL. */
 void   *hvh_gpa_ptr(struct hvh *h, hvh_gpa_t gpa, uint64_t len);
 /* Whole or nothing; EFAULT. */
 int	hvh_gpa_read(struct hvh *h, hvh_gpa_t gpa, void *buf, size_t len);
-int	hvh_gpa_write(struct hvh *h, hvh_gpa_t gpa, const void *buf, size_t len);
+int	hvh_gpa_write(struct hvh *h, hvh_gpa_t gpa, const void *buf,
+	    size_t len);
 /*
  * Turns len bytes of a range, from skip on, into at most max pieces of host
  * memory, neighbouring pages joined.  EFAULT: a page is not guest memory, or

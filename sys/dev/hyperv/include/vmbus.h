@@ -33,7 +33,7 @@ enum {
 	VMBUS_IVAR_CHANNEL,	/* struct vmbus_channel *, the primary */
 	VMBUS_IVAR_TYPE,	/* const struct hyperv_guid *, interface */
 	VMBUS_IVAR_INSTANCE,	/* const struct hyperv_guid * */
-	VMBUS_IVAR_VERSION,	/* uint32_t, bus protocol, major << 16 | minor */
+	VMBUS_IVAR_VERSION,	/* uint32_t, bus protocol, VMBUS_VERSION() */
 };
 
 __BUS_ACCESSOR(vmbus, channel, VMBUS, CHANNEL, struct vmbus_channel *)
@@ -69,7 +69,7 @@ struct vmbus_ch_open_params {
 	size_t			 op_udlen;
 	vmbus_ch_callback_t	*op_callback;
 	void			*op_arg;
-	bool			 op_batch;	/* mask the host while reading */
+	bool			 op_batch;	/* mask host while reading */
 };
 
 /*
@@ -131,7 +131,7 @@ int		vmbus_ch_send(struct vmbus_channel *ch, uint16_t type,
 /* One run of guest memory: pages may be anywhere, holes are not possible. */
 struct vmbus_gpa_prplist {
 	uint32_t	 pl_len;	/* bytes */
-	uint32_t	 pl_ofs;	/* of the first byte in the first page */
+	uint32_t	 pl_ofs;	/* of the first byte in its page */
 	u_int		 pl_npfn;	/* pages listed */
 	const uint64_t	*pl_pfn;	/* page frame numbers */
 };
@@ -157,7 +157,7 @@ struct vmbus_rxpkt {
 	uint16_t	 rp_flags;	/* VMBUS_PKT_FLAG_* */
 	uint32_t	 rp_hdrlen;	/* type-specific header behind the
 					 * 16-byte descriptor, bytes */
-	uint32_t	 rp_len;	/* payload bytes, padding to 8 included */
+	uint32_t	 rp_len;	/* payload bytes, with padding to 8 */
 	uint64_t	 rp_xid;	/* not checked: look it up in a table */
 	const void	*rp_hdr;	/* vmbus_ch_peek() only, contiguous */
 	const void	*rp_data;	/* vmbus_ch_peek() only, contiguous */

@@ -21,7 +21,7 @@
 struct vmbus_pkt_desc {
 	uint16_t	pd_type;	/* VMBUS_PKT_TYPE_ */
 	uint16_t	pd_hlen;	/* offset of the payload, units, >= 2 */
-	uint16_t	pd_tlen;	/* all but the trailer, units, >= hlen */
+	uint16_t	pd_tlen;	/* without trailer, units, >= hlen */
 	uint16_t	pd_flags;	/* VMBUS_PKT_FLAG_ */
 	uint64_t	pd_xid;		/* transaction id */
 };
@@ -39,7 +39,7 @@ _Static_assert(__offsetof(struct vmbus_pkt_desc, pd_xid) == 8,
 /* Behind each packet; readers skip it without a look. */
 struct vmbus_pkt_trailer {
 	uint32_t	pt_zero;
-	uint32_t	pt_start;	/* ring index at which the packet began */
+	uint32_t	pt_start;	/* ring index of the packet's start */
 };
 _Static_assert(sizeof(struct vmbus_pkt_trailer) == 8, "vmbus_pkt_trailer");
 
