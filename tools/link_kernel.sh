@@ -37,11 +37,12 @@ entry()		# NAME LOADABLE
 
 objs=
 for lib; do
-	name=${lib##*/libfbsd_}
+	name=${lib##*/lib}
+	name=${name#fbsd_}
 	name=${name%.a}
 	loadable=1
 	case $name in
-	kern|cam|ktest*) loadable=0 ;;
+	kern|cam|ktest*|bench*) loadable=0 ;;
 	esac
 	mark "$name" begin > "$dir/$name.begin.s"
 	{ mark "$name" end; entry "$name" "$loadable"; } > "$dir/$name.end.s"
