@@ -109,6 +109,26 @@ void	kpi_devinfo(void (*fn)(void *arg, const char *line), void *arg);
  */
 int	kpi_devctl_read(char *buf, kpi_size len);
 
+/* --- Device nodes, as a process sees them under /dev --- */
+
+struct kpi_devfile;
+
+/* flags: 1 to read, 2 to write, 4 not to block. */
+int	kpi_dev_open(const char *name, int flags, struct kpi_devfile **fp);
+int	kpi_dev_close(struct kpi_devfile *f);
+int	kpi_dev_read(struct kpi_devfile *f, void *buf, kpi_size len,
+	    kpi_size *done);
+int	kpi_dev_write(struct kpi_devfile *f, const void *buf, kpi_size len,
+	    kpi_size *done);
+/* cmd as FreeBSD encodes it; data is copied in and out as it says. */
+int	kpi_dev_ioctl(struct kpi_devfile *f, unsigned long cmd, void *data);
+/* POLL* as poll(2); up to ms of kernel time, for ever if negative. */
+int	kpi_dev_poll(struct kpi_devfile *f, int events, int ms, int *revents);
+/* One event of an EVFILT_*; EWOULDBLOCK (35): none came. */
+int	kpi_dev_kevent(struct kpi_devfile *f, int filter, int ms,
+	    long long *data);
+void	kpi_dev_list(void (*fn)(void *arg, const char *name), void *arg);
+
 /* --- Disks (da, cd) --- */
 
 enum kpi_disk_op {
@@ -185,7 +205,9 @@ kpi_u64	kpi_malloc_type_bytes(const char *type);
 /* --- Tests that run inside the kernel (tests/lib/ktest.h) --- */
 
 unsigned kpi_ktest_count(void);
-void	kpi_ktest_info(unsigned i, const char **name, const char **descr);
+/* *panic: NULL, or a part of the message of the panic that the test causes. */
+void	kpi_ktest_info(unsigned i, const char **name, const char **descr,
+	    const char **panic);
 /* [k] Runs test i; it reports failures through the waist. */
 void	kpi_ktest_run(unsigned i);
 

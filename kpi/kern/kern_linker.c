@@ -35,6 +35,7 @@ MALLOC_DEFINE(M_LINKER, "linker", "kernel linker");
 
 static struct kfile kfiles[KFILES_MAX];
 static u_int	 nkfiles, load_count;
+static struct sysinit *all[2048];
 static struct sx kld_sx;
 SX_SYSINIT(kld, &kld_sx, "kernel linker");
 
@@ -121,7 +122,6 @@ file_sysctl(struct kfile *kl, bool add)
 void
 kpi_linker_boot(void)
 {
-	static struct sysinit *all[2048];
 	struct kpi_file **kfp;
 	struct kfile *kl;
 	u_int n;
@@ -162,8 +162,30 @@ SYSINIT(kpi_linker, SI_SUB_KLD, SI_ORDER_ANY, linker_register_kernel, NULL);
 
 static int	file_unload(struct kfile *kl);
 
-void
-kpi_linker_shutdown(void)
+/*
+ * Ends the kernel's own threads; locks, memory types and events stay, so that
+ * what is left can still be looked at.
+ */
+static void
+kernel_sysuninit(void)
+{
+	struct kpi_file **kfp;
+	struct sysinit **sip;
+	u_int n = 0;
+
+	SET_FOREACH(kfp, kpi_file_set) {
+		if ((*kfp)->kf_module)
+			continue;
+		for (sip = (*kfp)->kf_sysuninit; sip < (*kfp)->kf_sysuninit_end;
+		    sip++)
+			if ((*sip)->subsystem > SI_SUB_KLD)
+				all[n++] = *sip;
+	}
+	sysinit_run(all, n, true);
+}
+
+static void
+unload_all(void)
 {
 	struct kfile *last;
 	u_int i;
@@ -186,6 +208,13 @@ kpi_linker_shutdown(void)
 			printf("kldunload %s: error %d\n",
 			    last->kl_file->kf_name, error);
 	} while (error == 0);
+}
+
+void
+kpi_linker_shutdown(void)
+{
+	unload_all();
+	kernel_sysuninit();
 }
 
 /* --- Dependencies --- */

@@ -33,7 +33,7 @@ static struct kpi_lock	list_lock;
 static TAILQ_HEAD(, kpi_thread) threads = TAILQ_HEAD_INITIALIZER(threads);
 static struct kpi_thread *slots;
 static struct proc	*procs;		/* one a slot, for kproc_create() */
-static u_int		 slot_hint;
+static u_int		 slot_hint, slot_top;
 static u_int		 next_cpu;
 static volatile int	 next_tid = 100000;
 
@@ -73,7 +73,7 @@ kpi_thread_bootstrap(void)
 		cpuid_to_pcpu[i] = &__pcpu[i];
 		STAILQ_INSERT_TAIL(&cpuhead, &__pcpu[i], pc_allcpu);
 	}
-	slot_hint = kpi_conf.ncpus;
+	slot_hint = slot_top = kpi_conf.ncpus;
 	strlcpy(proc0.p_comm, "kernel", sizeof(proc0.p_comm));
 	hosted_self_hook(foreign_ends);
 }
@@ -95,6 +95,7 @@ slot_pick(void)
 		kt = &slots[first + (slot_hint - first + i) % n];
 		if (kt->kt_pcpu == NULL) {
 			slot_hint = first + (kt - slots - first + 1) % n;
+			slot_top = MAX(slot_top, (u_int)(kt - slots) + 1);
 			return (kt);
 		}
 	}
@@ -286,8 +287,8 @@ kpi_thread_start(void (*fn)(void *), void *arg, int cpu, bool intr,
 }
 
 static int
-kthread_start1(void (*fn)(void *), void *arg, struct proc *p, bool newproc,
-    struct proc **pp, struct thread **tdp, const char *name)
+kthread_launch(void (*fn)(void *), void *arg, struct proc *p, bool newproc,
+    struct proc **pp, struct thread **tdp, int cpu, const char *name)
 {
 	struct kpi_thread *kt;
 
@@ -297,7 +298,8 @@ kthread_start1(void (*fn)(void *), void *arg, struct proc *p, bool newproc,
 	kt = slot_alloc(-1);
 	if (kt == NULL)
 		return (EAGAIN);
-	thread_setup(kt, pick_cpu(), name);
+	thread_setup(kt, cpu >= 0 ? cpu : pick_cpu(), name);
+	kt->kt_bound = cpu >= 0;
 	if (newproc) {
 		p = &procs[kt->kt_slot];
 		memset(p, 0, sizeof(*p));
@@ -313,6 +315,13 @@ kthread_start1(void (*fn)(void *), void *arg, struct proc *p, bool newproc,
 }
 
 int
+kpi_kthread_add_cpu(void (*fn)(void *), void *arg, struct proc *p,
+    struct thread **tdp, int cpu, const char *name)
+{
+	return (kthread_launch(fn, arg, p, false, NULL, tdp, cpu, name));
+}
+
+int
 kthread_add(void (*fn)(void *), void *arg, struct proc *p,
     struct thread **tdp, int flags, int pages, const char *fmt, ...)
 {
@@ -323,7 +332,7 @@ kthread_add(void (*fn)(void *), void *arg, struct proc *p,
 	va_start(ap, fmt);
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
-	return (kthread_start1(fn, arg, p, false, NULL, tdp, name));
+	return (kthread_launch(fn, arg, p, false, NULL, tdp, -1, name));
 }
 
 int
@@ -337,7 +346,7 @@ kproc_create(void (*fn)(void *), void *arg, struct proc **newpp, int flags,
 	va_start(ap, fmt);
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
-	return (kthread_start1(fn, arg, NULL, true, newpp, NULL, name));
+	return (kthread_launch(fn, arg, NULL, true, newpp, NULL, -1, name));
 }
 
 int
@@ -351,7 +360,7 @@ kproc_kthread_add(void (*fn)(void *), void *arg, struct proc **procp,
 	va_start(ap, fmt);
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
-	return (kthread_start1(fn, arg, *procp, *procp == NULL, procp, tdp,
+	return (kthread_launch(fn, arg, *procp, *procp == NULL, procp, tdp, -1,
 	    name));
 }
 
@@ -417,6 +426,12 @@ sched_prio(struct thread *td, u_char prio)
 }
 
 /* --- Counts --- */
+
+u_int
+kpi_thread_slots(void)
+{
+	return (__atomic_load_n(&slot_top, __ATOMIC_RELAXED));
+}
 
 u_int
 kpi_thread_count(void)

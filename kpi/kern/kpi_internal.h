@@ -139,6 +139,10 @@ void	kpi_thread_leave(struct thread *td);
 /* cpu -1: any, not bound; intr: the CPU's interrupt thread. */
 int	kpi_thread_start(void (*fn)(void *), void *arg, int cpu, bool intr,
 	    const char *name, struct thread **tdp);
+/* kthread_add() on a certain CPU; -1: any. */
+int	kpi_kthread_add_cpu(void (*fn)(void *), void *arg, struct proc *p,
+	    struct thread **tdp, int cpu, const char *name);
+u_int	kpi_thread_slots(void);		/* that were ever used */
 u_int	kpi_thread_count(void);
 u_int	kpi_thread_running(void);	/* not asleep, without the caller */
 u_int	kpi_thread_leaks(void);

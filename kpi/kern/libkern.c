@@ -58,6 +58,14 @@ strncpy(char *dst, const char *src, size_t n)
 	return (dst);
 }
 
+#undef strcpy
+char *
+strcpy(char *dst, const char *src)
+{
+	memcpy(dst, src, strlen(src) + 1);
+	return (dst);
+}
+
 char *
 strcat(char *dst, const char *src)
 {
