@@ -14,6 +14,9 @@
 
 #include "kpi_internal.h"
 
+struct cdev;
+struct file;
+struct knote;
 struct sysctl_oid;
 
 /* kern_environment.c: a number with C's notation and a unit ("64k"). */
@@ -41,5 +44,13 @@ int	kpi_sysctl_parse(u_int kind, const char *text, void *buf, size_t *len);
 void	kpi_bus_shutdown(void);
 /* subr_eventhandler.c */
 void	kpi_eventhandler_prune(void);
+
+/* kern_conf.c: under devmtx; and what kern_devfile.c needs of it. */
+struct cdev *kpi_cdev_find(const char *name);
+void	kpi_cdevpriv_drop(struct file *fp);
+/* sys_generic.c: waits up to ms of kernel time, for ever if negative. */
+int	kpi_select(int (*poll)(void *arg, struct thread *td), void *arg,
+	    int ms, int *revents);
+int	kpi_knote_wait(struct knote *kn, int ms);
 
 #endif	/* !_KPI_BUS_H_ */
