@@ -12,6 +12,7 @@
 
 #include <sys/stat.h>
 
+#include <assert.h>
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
@@ -226,6 +227,7 @@ add_devices(struct options *op)
 	unsigned i, n;
 	int error;
 
+	assert(op->controllers > 0);	/* parse_options() */
 	sp.max_subchannels = op->subchannels;
 	for (i = 0; i < op->controllers; i++) {
 		snprintf(guid, sizeof(guid),

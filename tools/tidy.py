@@ -62,7 +62,8 @@ def main():
     with open(os.path.join(build, "compile_commands.json")) as f:
         commands = json.load(f)
     deps = dependencies()
-    rules = digest(os.path.join(top, ".clang-tidy"))
+    rules = " ".join(digest(os.path.join(top, d, ".clang-tidy"))
+                     for d in ("", "kpi", "tests"))
     jobs = {}
     for c in commands:
         source = os.path.normpath(os.path.join(c["directory"], c["file"]))

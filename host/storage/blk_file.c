@@ -295,7 +295,7 @@ static int
 blk_file_check(struct hvh_blk *blk, char *err, size_t errlen)
 {
 	struct stat sb;
-	uint64_t size;
+	uint64_t size = 0;
 	int error, sector;
 
 	if (fstat(blk->fd, &sb) != 0) {

@@ -113,7 +113,7 @@ out_bits(struct sink *s, u_int num, const char *names)
 		out(s, buf[--n]);
 	if (num == 0)
 		return;
-	while ((bit = *names++) != 0) {
+	while ((bit = (u_char)*names++) != 0) {
 		if (num & (1U << (bit - 1))) {
 			out(s, any ? ',' : '<');
 			for (; *names > ' '; names++)

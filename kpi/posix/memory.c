@@ -10,6 +10,8 @@
  */
 
 #include <sys/mman.h>
+#include <stdlib.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "waist.h"
@@ -72,8 +74,10 @@ hosted_mem_alias(void *va, hosted_u64 gpa, hosted_size len)
 void
 hosted_mem_unalias(void *va, hosted_size len)
 {
-	mmap(va, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE |
-	    MAP_FIXED, -1, 0);
+	/* Going on with the old pages there would corrupt silently. */
+	if (mmap(va, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
+	    MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
 }
 
 void *
