@@ -21,7 +21,7 @@ kcam_speed(struct cam_path *path)
 	cts.ccb_h.func_code = XPT_GET_TRAN_SETTINGS;
 	cts.type = CTS_TYPE_CURRENT_SETTINGS;
 	xpt_action((union ccb *)&cts);
-	if (cam_ccb_status((union ccb *)&cts) == CAM_REQ_CMP &&
+	if ((cts.ccb_h.status & CAM_STATUS_MASK) == CAM_REQ_CMP &&
 	    cts.transport == XPORT_SAS &&
 	    (cts.xport_specific.sas.valid & CTS_SAS_VALID_SPEED) != 0)
 		return (cts.xport_specific.sas.bitrate);

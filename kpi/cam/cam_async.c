@@ -260,9 +260,10 @@ kcam_async_device(struct cam_ed *ed, uint32_t code, void *arg)
 			ed->target->bus->last_reset = now;
 		break;
 	case AC_LOST_DEVICE:
+		/* First, so that a disk just attaching sees it, or is seen. */
+		kcam_device_configured(ed, false);
 		kcam_async_periphs(ed, code, arg);
 		kcam_flush(ed, CAM_DEV_NOT_THERE);
-		kcam_device_configured(ed, false);
 		return;
 	default:
 		break;
@@ -323,7 +324,8 @@ kcam_async_bury(struct cam_eb *bus)
 	while ((ed = kcam_device_next(bus, ed)) != NULL) {
 		mtx_lock(&ed->device_mtx);
 		SLIST_FOREACH(periph, &ed->periphs, periph_links) {
-			if ((periph->flags & CAM_PERIPH_INVALID) == 0)
+			if ((periph->flags & (CAM_PERIPH_INVALID |
+			    CAM_PERIPH_ANNOUNCED)) == CAM_PERIPH_ANNOUNCED)
 				panic("scbus%u deregistered, but %s%u lives",
 				    bus->path_id, periph->periph_name,
 				    periph->unit_number);

@@ -182,6 +182,7 @@ kcam_disk_attach(const struct kcam_disk_type *type, struct cam_path *path)
 {
 	struct cam_ed *ed = path->device;
 	struct kcam_disk *kd;
+	struct kcam_dccb *dc;
 	int error;
 
 	kd = kcam_disk_unit(type);
@@ -189,15 +190,14 @@ kcam_disk_attach(const struct kcam_disk_type *type, struct cam_path *path)
 		xpt_print(path, "no %s unit left\n", type->dt_name);
 		return;
 	}
-	if (xpt_create_path(&kd->kd_periph.path, &kd->kd_periph,
-	    xpt_path_path_id(path), xpt_path_target_id(path),
-	    xpt_path_lun_id(path)) != CAM_REQ_CMP) {
+	if (xpt_clone_path(&kd->kd_periph.path, path) != 0) {
 		xpt_print(path, "no memory for a %s\n", type->dt_name);
 		mtx_lock(&kd->kd_mtx);
 		kd->kd_state = KD_FREE;
 		mtx_unlock(&kd->kd_mtx);
 		return;
 	}
+	kd->kd_periph.path->periph = &kd->kd_periph;
 	kd->kd_periph.flags = 0;
 	kd->kd_periph.sim = ed->sim;
 	sysctl_ctx_init(&kd->kd_sysctl);
@@ -208,8 +208,8 @@ kcam_disk_attach(const struct kcam_disk_type *type, struct cam_path *path)
 	kd->kd_maxccbs = imax(1, ed->ccbq.total_openings);
 	SLIST_INIT(&kd->kd_free);
 	kd->kd_reserve = kcam_dccb_alloc(M_WAITOK);
-	SLIST_INSERT_HEAD(&kd->kd_free, kcam_dccb_alloc(M_WAITOK),
-	    dc_link);
+	dc = kcam_dccb_alloc(M_WAITOK);
+	SLIST_INSERT_HEAD(&kd->kd_free, dc, dc_link);
 	kd->kd_nccbs = 1;
 	kd->kd_unmap = malloc(KCAM_UNMAP_SIZE, M_CAMDISK, M_WAITOK);
 	mtx_lock(&ed->device_mtx);

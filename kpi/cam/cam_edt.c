@@ -246,7 +246,10 @@ kcam_device_free(struct kcam_ed *ke)
 	kcam_target_put(et);
 }
 
-/* A device whose INQUIRY was good is held by that. */
+/*
+ * A device whose INQUIRY was good is held by that, unless its bus is leaving
+ * and will not let go of it again.
+ */
 void
 kcam_device_configured(struct cam_ed *ed, bool yes)
 {
@@ -255,7 +258,7 @@ kcam_device_configured(struct cam_ed *ed, bool yes)
 
 	mtx_lock(&bus->eb_mtx);
 	was = (ed->flags & CAM_DEV_UNCONFIGURED) == 0;
-	if (yes && !was) {
+	if (yes && !was && !KCAM_EB(bus)->kb_dead) {
 		ed->flags &= ~CAM_DEV_UNCONFIGURED;
 		ed->refcount++;
 	} else if (!yes)

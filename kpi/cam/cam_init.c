@@ -70,7 +70,7 @@ xpt_bus_announce(struct cam_path *path)
 	union ccb *ccb;
 
 	xpt_path_inq(&cpi, path);
-	if (cam_ccb_status((union ccb *)&cpi) != CAM_REQ_CMP)
+	if ((cpi.ccb_h.status & CAM_STATUS_MASK) != CAM_REQ_CMP)
 		return;
 	xpt_async(AC_PATH_REGISTERED, path, &cpi);
 	if ((cpi.hba_misc & PIM_NOSCAN) != 0)

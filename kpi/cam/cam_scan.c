@@ -97,6 +97,8 @@ kcam_scan_found(struct cam_path *path, bool new)
 {
 	struct ccb_getdev cgd;
 
+	if ((path->device->flags & CAM_DEV_UNCONFIGURED) != 0)
+		return;
 	kcam_disk_found(path);
 	if (!new)
 		return;
@@ -270,7 +272,7 @@ kcam_scan(union ccb *ccb)
 		return;
 	}
 	xpt_path_inq(&cpi, path);
-	if (cam_ccb_status((union ccb *)&cpi) != CAM_REQ_CMP) {
+	if ((cpi.ccb_h.status & CAM_STATUS_MASK) != CAM_REQ_CMP) {
 		ccb->ccb_h.status = cpi.ccb_h.status;
 		return;
 	}

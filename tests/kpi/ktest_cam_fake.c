@@ -11,6 +11,8 @@
 
 #include "ktest_cam_fake.h"
 
+#include <sys/proc.h>
+
 static MALLOC_DEFINE(M_FAKESIM, "fakesim", "SIM of memory disks");
 
 static void
@@ -349,8 +351,9 @@ fake_scsi(struct fake_sim *fs, struct ccb_scsiio *csio)
 	if (fake_is_rw(cdb) &&
 	    (csio->ccb_h.flags & CAM_TAG_ACTION_VALID) != 0)
 		fl->fl_tagged++;
-	fs->fs_out_max = MAX(fs->fs_out_max, ++fs->fs_out);
-	fl->fl_out_max = MAX(fl->fl_out_max, ++fl->fl_out);
+	fs->fs_out++;
+	fs->fs_out_max = MAX(fs->fs_out_max, fs->fs_out);
+	fl->fl_out++;
 	if (fs->fs_hold && fake_is_rw(cdb)) {
 		STAILQ_INSERT_TAIL(&fs->fs_held, &csio->ccb_h, sim_links.stqe);
 		fs->fs_nheld++;
@@ -404,7 +407,7 @@ fake_action(struct cam_sim *sim, union ccb *ccb)
 
 	if (fs->fs_unlocked)
 		mtx_lock(&fs->fs_mtx);
-	else if (!mtx_owned(&fs->fs_mtx))
+	else if (!mtx_owned(&fs->fs_mtx) && !SCHEDULER_STOPPED())
 		fs->fs_unowned = true;
 	switch (ccb->ccb_h.func_code) {
 	case XPT_SCSI_IO:

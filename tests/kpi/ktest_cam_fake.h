@@ -62,7 +62,7 @@ struct fake_lun {
 	u_int		 fl_ops[256];	/* commands by code */
 	uint8_t		 fl_cdb[16];	/* of the last read or write */
 	uint32_t	 fl_longest;	/* bytes, of a read or write */
-	u_int		 fl_out, fl_out_max;
+	u_int		 fl_out;
 	u_int		 fl_tagged;	/* reads and writes with a tag */
 	u_int		 fl_ranges;	/* of the last UNMAP */
 };
@@ -77,7 +77,6 @@ struct fake_sim {
 	u_int		 fs_max_target, fs_initiator, fs_maxio;
 	bool		 fs_unlocked;	/* a SIM without mutex */
 	u_int		 fs_openings, fs_queue;
-	bool		 fs_poll_only;	/* hold; sim_poll lets go */
 
 	bool		 fs_hold;	/* keep reads and writes */
 	STAILQ_HEAD(, ccb_hdr) fs_held;	/* fs_mtx */

@@ -88,7 +88,7 @@ queue_many(u_int openings, u_int queue, u_int luns, u_int expect)
 	struct fake_sim *fs;
 	uint8_t *buf;
 	char name[8];
-	u_int i, done = 0;
+	u_int i, n;
 
 	fs = fake_new();
 	fs->fs_openings = openings;
@@ -106,11 +106,9 @@ queue_many(u_int openings, u_int queue, u_int luns, u_int expect)
 	}
 	KT_EQ(fs->fs_nheld, expect);
 	for (i = 0; i < nitems(fi); i++)
-		done += fi[i].fi_done;
-	KT_EQ(done, 0);
-	while ((fs->fs_nheld > 0 || fs->fs_out > 0) &&
-	    FAKE_UNTIL(fs->fs_nheld > 0))
-		(void)fake_release(fs, 3);
+		KT_EQ(fi[i].fi_done, 0);
+	for (n = 0; n < nitems(fi); n += fake_release(fs, 3))
+		KT_CHECK(FAKE_UNTIL(fs->fs_nheld > 0));
 	for (i = 0; i < nitems(fi); i++)
 		KT_EQ(fake_finish(&fi[i]), 0);
 	KT_EQ(fs->fs_out_max, expect);
