@@ -443,7 +443,7 @@ contigmalloc(u_long size, struct malloc_type *type, int flags, vm_paddr_t low,
 void
 contigfree(void *p, u_long size, struct malloc_type *type)
 {
-	struct record *r = record_of(p, "contigfree");
+	struct record *r __diagused = record_of(p, "contigfree");
 
 	KASSERT(r->r_npages == atop(round_page(size)),
 	    ("contigfree: %lu bytes of an allocation of %u", size, r->r_size));

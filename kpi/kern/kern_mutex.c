@@ -319,7 +319,7 @@ void
 __mtx_assert(const volatile uintptr_t *c, int what, const char *file, int line)
 {
 	const struct mtx *m = cookie(c);
-	const char *name = m->lock_object.lo_name;
+	const char *name __diagused = m->lock_object.lo_name;
 
 	if (KERNEL_PANICKED() || SCHEDULER_STOPPED())
 		return;

@@ -430,7 +430,7 @@ int
 sysctl_ctx_free(struct sysctl_ctx_list *clist)
 {
 	struct sysctl_ctx_entry *e;
-	int error;
+	int error __diagused;
 
 	sysctl_wlock();
 	if (!sysctl_ctx_may_go(clist)) {
