@@ -10,7 +10,6 @@
  */
 
 #include <kern/kpi_internal.h>
-#include <kern/kpi_bus.h>
 
 #include <sys/bus.h>
 #include <sys/malloc.h>
@@ -20,6 +19,8 @@
 #include <vm/vm_param.h>
 
 #define	MEMSIZE_DEFAULT	(512UL * 1024 * 1024)
+
+#define	SHUTDOWN_NS	(500 * 1000 * 1000ULL)
 
 struct kpi_config kpi_conf;
 
@@ -137,6 +138,7 @@ kpi_boot(void)
 	kpi_linker_boot();
 	kpi_settle();
 	kpi_malloc_baseline();
+	kpi_thread_baseline();
 	kpi_thread_leave(td);
 	return (0);
 }
@@ -145,9 +147,13 @@ void
 kpi_shutdown(void)
 {
 	struct thread *td = kpi_thread_enter();
+	hosted_u64 end;
 
 	kpi_linker_shutdown();
-	kpi_bus_shutdown();
+	/* Threads that were told to end may need a moment for it. */
+	end = hosted_clock() + SHUTDOWN_NS;
+	while (kpi_thread_count() != 0 && hosted_clock() < end)
+		hosted_sleep(200 * 1000);
 	kpi_thread_leave(td);
 }
 

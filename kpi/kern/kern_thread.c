@@ -433,6 +433,18 @@ kpi_thread_slots(void)
 	return (__atomic_load_n(&slot_top, __ATOMIC_RELAXED));
 }
 
+/* Threads that the kernel itself started while it booted are no leak. */
+void
+kpi_thread_baseline(void)
+{
+	struct kpi_thread *kt;
+
+	kpi_lock(&list_lock);
+	TAILQ_FOREACH(kt, &threads, kt_link)
+		kt->kt_boot = true;
+	kpi_unlock(&list_lock);
+}
+
 u_int
 kpi_thread_count(void)
 {
@@ -441,7 +453,7 @@ kpi_thread_count(void)
 
 	kpi_lock(&list_lock);
 	TAILQ_FOREACH(kt, &threads, kt_link)
-		if (!kt->kt_foreign)
+		if (!kt->kt_foreign && !kt->kt_boot)
 			n++;
 	kpi_unlock(&list_lock);
 	return (n);
@@ -470,7 +482,7 @@ kpi_thread_leaks(void)
 
 	kpi_lock(&list_lock);
 	TAILQ_FOREACH(kt, &threads, kt_link)
-		if (!kt->kt_foreign) {
+		if (!kt->kt_foreign && !kt->kt_boot) {
 			printf("leak: thread %s (%s)\n", kt->kt_td.td_name,
 			    kt->kt_td.td_wmesg != NULL ? kt->kt_td.td_wmesg :
 			    "running");

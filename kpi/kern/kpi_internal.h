@@ -66,6 +66,7 @@ struct kpi_thread {
 	u_int		 kt_slot;	/* of kt_pcpu */
 	bool		 kt_foreign;	/* a program's thread, for a call */
 	bool		 kt_internal;	/* the hosted kernel's own */
+	bool		 kt_boot;	/* started while the kernel booted */
 	bool		 kt_bound;
 	u_int		 kt_calls;	/* foreign: nested calls */
 	bool		 kt_intr_off;	/* cli: holds its virtual CPU */
@@ -86,7 +87,9 @@ struct kpi_thread {
 	u_int		 kt_nheld;
 	struct kpi_held	 kt_held[KPI_HELD_MAX];
 
-	u_int		 kt_epochs;	/* sections entered */
+	u_int		 kt_epochs;	/* preemptible sections entered */
+	u_int		 kt_plain_epochs; /* others */
+	u_int		 kt_epoch_phase; /* of the others */
 	struct kpi_line	 kt_line;
 } __aligned(CACHE_LINE_SIZE);		/* lock words have flags below */
 
@@ -143,7 +146,8 @@ int	kpi_thread_start(void (*fn)(void *), void *arg, int cpu, bool intr,
 int	kpi_kthread_add_cpu(void (*fn)(void *), void *arg, struct proc *p,
 	    struct thread **tdp, int cpu, const char *name);
 u_int	kpi_thread_slots(void);		/* that were ever used */
-u_int	kpi_thread_count(void);
+void	kpi_thread_baseline(void);	/* at the end of boot */
+u_int	kpi_thread_count(void);		/* that came later */
 u_int	kpi_thread_running(void);	/* not asleep, without the caller */
 u_int	kpi_thread_leaks(void);
 
@@ -200,7 +204,6 @@ void	kpi_malloc_baseline(void);	/* at the end of boot */
 uint64_t kpi_malloc_bytes(void);
 u_int	kpi_malloc_leaks(void);
 u_int	kpi_uma_leaks(void);
-void	kpi_uma_init(void);
 /* Whole pages, virtually contiguous, scattered if configured so. */
 void   *kpi_pages_alloc(vm_size_t npages);
 void	kpi_pages_free(void *va, vm_size_t npages);

@@ -329,14 +329,14 @@ random(void)
 }
 
 int
-copyin(const void *from, void *to, size_t len)
+(copyin)(const void *from, void *to, size_t len)
 {
 	memcpy(to, from, len);
 	return (0);
 }
 
 int
-copyout(const void *from, void *to, size_t len)
+(copyout)(const void *from, void *to, size_t len)
 {
 	memcpy(to, from, len);
 	return (0);
