@@ -274,9 +274,9 @@ sum_channel(void *arg, const char *name, const char *value)
 	leaf = strrchr(name, '.');
 	if (leaf == NULL)
 		return;
-	if (strcmp(leaf, ".signals_sent") == 0)
+	if (strcmp(leaf, ".tx_signals") == 0)
 		s->sent += strtoull(value, NULL, 10);
-	else if (strcmp(leaf, ".signals_saved") == 0)
+	else if (strcmp(leaf, ".tx_signals_saved") == 0)
 		s->saved += strtoull(value, NULL, 10);
 }
 
@@ -302,8 +302,8 @@ print_disk(void *arg, const char *name)
 	    unit) + counter("kern.cam.%.2s.%d.writes", name, unit) +
 	    counter("kern.cam.%.2s.%d.flushes", name, unit) +
 	    counter("kern.cam.%.2s.%d.deletes", name, unit)),
-	    "bytes", (json_int_t)(counter("kern.cam.%.2s.%d.read_bytes", name,
-	    unit) + counter("kern.cam.%.2s.%d.write_bytes", name, unit)),
+	    "bytes", (json_int_t)(counter("kern.cam.%.2s.%d.bytes_read", name,
+	    unit) + counter("kern.cam.%.2s.%d.bytes_written", name, unit)),
 	    "errors", (json_int_t)counter("kern.cam.%.2s.%d.errors", name,
 	    unit),
 	    "interrupts", (json_int_t)hs.interrupts,
