@@ -438,7 +438,8 @@ ATF_TC_BODY(reset, tc)
 	}
 	ATF_CHECK(join_load_stop(l, &errors) > 100);
 	ATF_CHECK_EQ(0, errors);
-	ATF_CHECK(join_sysctl("dev.storvsc.0.resets") > 0);
+	ATF_CHECK(join_sysctl("dev.storvsc.0.lun_resets") > 0);
+	ATF_CHECK(join_sysctl("dev.storvsc.0.bus_resets") > 0);
 	join_finish(&j);
 }
 
