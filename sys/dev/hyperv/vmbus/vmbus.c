@@ -173,7 +173,7 @@ vmbus_connect(struct vmbus_softc *sc)
 	if (error != 0)
 		return (error);
 	sc->sc_steps |= VMBUS_STEP_CONNECT;
-	device_printf(sc->sc_dev, "protocol version %s\n",
+	device_printf(sc->sc_dev, "version %s\n",
 	    vmbus_ctl_version_name(sc->sc_version));
 	sc->sc_shutdown = EVENTHANDLER_REGISTER(shutdown_final,
 	    vmbus_shutdown_final, sc, SHUTDOWN_PRI_FIRST);
