@@ -177,3 +177,44 @@ KTEST(storvsc_pages_limit, "no more pages than the list holds")
 	KT_EQ(pl.pl_npfn, 5);
 	KT_EQ(list(&six, 1), EFBIG);
 }
+
+KTEST(storvsc_sg_holes, "lists that must be copied")
+{
+	static const bus_dma_segment_t fits[] = {
+		{ 0x5800, 0x800 }, { 0x9000, 0x2000 }, { 0x7000, 0x10 }
+	};
+	static const bus_dma_segment_t ends[] = {
+		{ 0x5000, 0x200 }, { 0x9000, 0x1000 }
+	};
+	static const bus_dma_segment_t starts[] = {
+		{ 0x5000, 0x1000 }, { 0x9200, 0x200 }
+	};
+
+	KT_CHECK(!storvsc_sg_has_holes(fits, 3));
+	KT_CHECK(!storvsc_sg_has_holes(ends, 1));
+	KT_CHECK(storvsc_sg_has_holes(ends, 2));
+	KT_CHECK(storvsc_sg_has_holes(starts, 2));
+	KT_CHECK(!storvsc_sg_has_holes(fits, 0));
+}
+
+KTEST(storvsc_sg_copies, "copies between a list and a buffer")
+{
+	uint8_t a[4] = { 1, 2, 3, 4 }, b[3] = { 5, 6, 7 }, buf[8];
+	bus_dma_segment_t sg[2] = {
+		{ (uintptr_t)a, 4 }, { (uintptr_t)b, 3 }
+	};
+	static const uint8_t all[8] = { 1, 2, 3, 4, 5, 6, 7, 0xee };
+
+	memset(buf, 0xee, sizeof(buf));
+	KT_EQ(storvsc_sg_copy(sg, 2, buf, 8, false), 7);
+	KT_EQ(memcmp(buf, all, 8), 0);
+
+	/* Back, but for the last two bytes: those stay as they are. */
+	memset(a, 0, sizeof(a));
+	memset(b, 0, sizeof(b));
+	KT_EQ(storvsc_sg_copy(sg, 2, buf, 5, true), 5);
+	KT_EQ(memcmp(a, all, 4), 0);
+	KT_EQ(b[0], 5);
+	KT_EQ(b[1], 0);
+	KT_EQ(b[2], 0);
+}

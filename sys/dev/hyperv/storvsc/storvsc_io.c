@@ -88,6 +88,7 @@ storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
 	union ccb *ccb = req->sr_ccb;
 
 	storvsc_io_unload(req);
+	(void)storvsc_sg_end(req, 0);
 	storvsc_req_free(c, req);
 	storvsc_ccb_status(ccb, status);
 	xpt_done(ccb);
@@ -165,6 +166,21 @@ storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
 	}
 }
 
+/* What CAM is told when data cannot be made a page list of. */
+static uint32_t
+storvsc_load_status(int error)
+{
+
+	switch (error) {
+	case EFBIG:
+		return (CAM_REQ_TOO_BIG);
+	case EINVAL:
+		return (CAM_REQ_INVALID);
+	default:
+		return (CAM_RESRC_UNAVAIL);
+	}
+}
+
 /* busdma has the data in place, perhaps long after it was asked to. */
 static void
 storvsc_io_loaded(void *arg, bus_dma_segment_t *segs, int nseg, int error)
@@ -176,8 +192,7 @@ storvsc_io_loaded(void *arg, bus_dma_segment_t *segs, int nseg, int error)
 
 	mtx_assert(&c->c_mtx, MA_OWNED);
 	if (error != 0) {
-		storvsc_io_fail(c, req, error == EFBIG ? CAM_REQ_TOO_BIG :
-		    CAM_RESRC_UNAVAIL);
+		storvsc_io_fail(c, req, storvsc_load_status(error));
 		return;
 	}
 	req->sr_flags |= STORVSC_RF_LOADED;
@@ -189,8 +204,7 @@ storvsc_io_loaded(void *arg, bus_dma_segment_t *segs, int nseg, int error)
 	error = storvsc_prplist(segs, nseg, c->c_pfn,
 	    c->c_sc->sc_maxio / STORVSC_PAGE_SIZE + 1, &pl);
 	if (error != 0) {
-		storvsc_io_fail(c, req, error == EFBIG ? CAM_REQ_TOO_BIG :
-		    CAM_REQ_INVALID);
+		storvsc_io_fail(c, req, storvsc_load_status(error));
 		return;
 	}
 	bus_dmamap_sync(c->c_dtag, req->sr_map,
@@ -207,7 +221,7 @@ static void
 storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
 {
 	uint32_t status;
-	int error;
+	int error, flags;
 
 	mtx_assert(&c->c_mtx, MA_OWNED);
 	status = storvsc_io_stopped(c, req);
@@ -219,10 +233,22 @@ storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
 		storvsc_io_send(c, req, NULL);
 		return;
 	}
+	flags = SCHEDULER_STOPPED() ? BUS_DMA_NOWAIT : BUS_DMA_WAITOK;
 	req->sr_state = STORVSC_RS_LOADING;
 	/* The callback sees errors too; only a deferral is news here. */
-	error = bus_dmamap_load_ccb(c->c_dtag, req->sr_map, req->sr_ccb,
-	    storvsc_io_loaded, req, SCHEDULER_STOPPED() ? BUS_DMA_NOWAIT : 0);
+	if (__predict_false(storvsc_sg_needed(req->sr_ccb))) {
+		error = storvsc_sg_begin(c, req);
+		if (error != 0) {
+			storvsc_io_fail(c, req, storvsc_load_status(error));
+			return;
+		}
+		error = bus_dmamap_load(c->c_dtag, req->sr_map, req->sr_buf,
+		    req->sr_ccb->csio.dxfer_len, storvsc_io_loaded, req,
+		    flags);
+	} else {
+		error = bus_dmamap_load_ccb(c->c_dtag, req->sr_map,
+		    req->sr_ccb, storvsc_io_loaded, req, flags);
+	}
 	if (error == EINPROGRESS)
 		storvsc_io_hold(c, req->sr_ccb);
 }
@@ -406,17 +432,18 @@ storvsc_ccb_sense(struct ccb_scsiio *csio, const struct storvsc_pkt *pkt,
 
 /*
  * Fills the CCB from the answer and unloads its data.  Returns the CAM status
- * and whether the answer was not what it should be.
+ * and whether the answer was not what it should be, or data were copied.
  */
 static uint32_t
 storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
-    bool *bad)
+    bool *bad, bool *copied)
 {
 	struct ccb_scsiio *csio = &req->sr_ccb->csio;
 	struct storvsc_result rs;
 	uint32_t code;
 
 	if (req->sr_status != 0) {
+		(void)storvsc_sg_end(req, 0);
 		csio->resid = csio->dxfer_len;
 		return (req->sr_status);
 	}
@@ -428,6 +455,8 @@ storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
 	csio->scsi_status = rs.rs_scsi_status;
 	storvsc_ccb_sense(csio, &req->sr_pkt, &rs);
 
+	if (storvsc_sg_end(req, csio->dxfer_len - rs.rs_resid))
+		*copied = true;
 	code = rs.rs_status & CAM_STATUS_MASK;
 	if (code == CAM_REQ_CMP) {
 		if ((csio->ccb_h.flags & (CAM_DIR_MASK | CAM_DATA_MASK)) ==
@@ -467,20 +496,21 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 	struct storvsc_req *req;
 	union ccb *ccb[STORVSC_BATCH];
 	uint32_t status[STORVSC_BATCH];
-	u_int i, n, nbad;
-	bool bad;
+	u_int i, n, nbad, ncopies;
+	bool bad, copied;
 
 	while (!STAILQ_EMPTY(done)) {
 		n = 0;
-		nbad = 0;
+		nbad = ncopies = 0;
 		STAILQ_FOREACH(req, done, sr_link) {
-			bad = false;
+			bad = copied = false;
 			storvsc_io_sync(c, req);
 			storvsc_io_unload(req);
 			ccb[n] = req->sr_ccb;
-			status[n] = storvsc_ccb_result(sc, req, &bad);
-			if (bad)
-				nbad++;
+			status[n] = storvsc_ccb_result(sc, req, &bad,
+			    &copied);
+			nbad += bad;
+			ncopies += copied;
 			if (++n == STORVSC_BATCH)
 				break;
 		}
@@ -490,6 +520,7 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 			STAILQ_REMOVE_HEAD(done, sr_link);
 			storvsc_req_free(c, req);
 		}
+		c->c_copies += ncopies;
 		if (nbad > 0) {
 			storvsc_chan_bad(c, "contradictory completion", nbad);
 			c->c_bad += nbad - 1;

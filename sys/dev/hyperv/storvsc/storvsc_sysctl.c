@@ -78,6 +78,8 @@ static const struct storvsc_sum storvsc_sums64[] = {
 	    "Requests with a virtual address"),
 	STORVSC_SUM("data_sg_cnt", c_sg,
 	    "Requests with a scatter/gather list"),
+	STORVSC_SUM("data_copied_cnt", c_copies,
+	    "Copies of scatter/gather lists with holes"),
 	STORVSC_SUM("requests", c_sends, "Requests sent to the host"),
 	STORVSC_SUM("retries", c_retries,
 	    "Sends put off since the ring was full"),

@@ -83,6 +83,7 @@ struct storvsc_req {
 	struct storvsc_chan	*sr_chan;	/* (a) */
 	union ccb		*sr_ccb;	/* (c) NULL: nobody waits */
 	bus_dmamap_t		 sr_map;	/* (a) */
+	uint8_t			*sr_buf;	/* (i) NULL, or storvsc_sg.c */
 	sbintime_t		 sr_deadline;	/* (c) 0: none */
 	uint32_t		 sr_index;	/* (a) in the controller */
 	uint32_t		 sr_gen;	/* (c) which use of it */
@@ -116,7 +117,7 @@ struct storvsc_chan {
 	uint32_t		 c_reserve;	/* (c) next for a dump */
 	uint32_t		 c_out;		/* (c) neither free nor done */
 	uint32_t		 c_expired;	/* (c) of them, host has it */
-	bool			 c_draining;	/* (c) someone waits for c_out */
+	bool			 c_draining;	/* (c) c_out is waited for */
 	bool			 c_dead;	/* (c) ring broken, said so */
 	bus_dma_tag_t		 c_dtag;	/* (a) loads hold c_mtx */
 	uint64_t		*c_pfn;		/* (c) page list being sent */
@@ -130,6 +131,7 @@ struct storvsc_chan {
 	uint64_t		 c_bio;
 	uint64_t		 c_vaddr;
 	uint64_t		 c_sg;
+	uint64_t		 c_copies;
 	uint32_t		 c_maxout;
 } __aligned(CACHE_LINE_SIZE);
 
@@ -264,6 +266,14 @@ storvsc_gone(struct storvsc_softc *sc)
 
 	return (storvsc_flagged(sc, STORVSC_F_GONE));
 }
+
+/* storvsc_sg.c: lists with holes. */
+bool	storvsc_sg_has_holes(const bus_dma_segment_t *sg, u_int cnt);
+size_t	storvsc_sg_copy(const bus_dma_segment_t *sg, u_int cnt, uint8_t *buf,
+	    size_t len, bool to_list);
+bool	storvsc_sg_needed(const union ccb *ccb);
+int	storvsc_sg_begin(struct storvsc_chan *c, struct storvsc_req *req);
+bool	storvsc_sg_end(struct storvsc_req *req, uint32_t len);
 
 /* storvsc_proto.c: handshake, control exchanges. */
 int	storvsc_exchange(struct storvsc_softc *sc, struct storvsc_pkt *pkt,
