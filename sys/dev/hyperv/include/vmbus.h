@@ -106,6 +106,7 @@ int		vmbus_ch_close(struct vmbus_channel *ch);
 /*
  * Shares size bytes of page-aligned, wired kernel memory at va (whole pages)
  * with the host and returns the GPADL id.  Sleeps.  Errors as vmbus_ch_open().
+ * On failure *gpadl is 0 unless the host may have the memory nevertheless.
  * vmbus_ch_gpadl_disconnect() returns 0 when the memory is the caller's again;
  * any other value means the host may still use it: it must not be freed.
  */
