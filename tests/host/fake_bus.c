@@ -20,6 +20,8 @@
 
 #include "fake_bus.h"
 
+#define	FAKE_GUARD	65536
+
 #define	MUST(x)								\
 	do {								\
 		if (!(x)) {						\
@@ -39,9 +41,12 @@ fake_new(uint64_t memory)
 	h = calloc(1, sizeof(*h));
 	MUST(h != NULL);
 	h->size = memory;
-	h->mem = mmap(NULL, memory, PROT_READ | PROT_WRITE,
+	/* Between pages that nobody may touch. */
+	h->mem = mmap(NULL, memory + 2 * FAKE_GUARD, PROT_NONE,
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	MUST(h->mem != MAP_FAILED);
+	h->mem += FAKE_GUARD;
+	MUST(mprotect(h->mem, memory, PROT_READ | PROT_WRITE) == 0);
 	h->now = 1000000000;
 	return (h);
 }
@@ -116,7 +121,7 @@ fake_free(struct hvh *h)
 		free(ch);
 	}
 	MUST(h->timers == NULL);
-	munmap(h->mem, h->size);
+	munmap(h->mem - FAKE_GUARD, h->size + 2 * FAKE_GUARD);
 	free(h);
 }
 
