@@ -47,7 +47,7 @@ struct vmbus_txbr {
 	struct vmbus_ring_ctl *tb_ctl;
 	uint8_t		*tb_data;
 	uint32_t	 tb_size;	/* data bytes */
-	uint32_t	 tb_in;		/* ours; the shared copy is write-only */
+	uint32_t	 tb_in;		/* ours; the shared one is not read */
 	uint32_t	 tb_out;	/* the host's, as last checked */
 	uint32_t	 tb_pending;	/* ours; 0: nobody waits for room */
 	bool		 tb_bad;	/* the host wrote nonsense */

@@ -20,7 +20,7 @@
 struct vmbus_chan_stats {
 	uint64_t	cs_tx_packets;		/* (t) */
 	uint64_t	cs_tx_bytes;		/* (t) */
-	uint64_t	cs_tx_full;		/* (t) sends that found no room */
+	uint64_t	cs_tx_full;		/* (t) no room found */
 	uint64_t	cs_tx_signals;		/* (t) the rules asked for */
 	uint64_t	cs_tx_saved;		/* (t) not asked for */
 	uint64_t	cs_rx_packets;		/* (r) */
