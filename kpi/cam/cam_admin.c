@@ -19,6 +19,7 @@ static int
 kcam_admin_path(const char *sim, unsigned unit, int target, int lun,
     struct cam_path **path)
 {
+	struct cam_path p;
 	struct cam_eb *bus;
 	path_id_t id = CAM_PATH_ANY;
 
@@ -31,10 +32,13 @@ kcam_admin_path(const char *sim, unsigned unit, int target, int lun,
 	mtx_unlock(&kcam.topo_mtx);
 	if (id == CAM_PATH_ANY)
 		return (ENXIO);
-	if (xpt_create_path(path, NULL, id,
+	if (kcam_path_compile(&p, NULL, id,
 	    target < 0 ? CAM_TARGET_WILDCARD : (target_id_t)target,
-	    lun < 0 ? CAM_LUN_WILDCARD : (lun_id_t)lun) != CAM_REQ_CMP)
-		return (ENOMEM);
+	    lun < 0 ? CAM_LUN_WILDCARD : (lun_id_t)lun, M_WAITOK) !=
+	    CAM_REQ_CMP)
+		return (ENXIO);
+	*path = kcam_path_clone(&p, M_WAITOK);
+	xpt_release_path(&p);
 	return (0);
 }
 
@@ -154,6 +158,8 @@ kpi_cam_rescan(const char *sim, unsigned unit)
 	error = kcam_admin_path(sim, unit, -1, -1, &path);
 	if (error != 0)
 		return (error);
+	/* What events ask to be scanned is scanned before. */
+	kcam_async_drain();
 	ccb = xpt_alloc_ccb();
 	ccb->ccb_h.path = path;
 	ccb->ccb_h.cbfcnp = kcam_admin_scanned;

@@ -56,34 +56,41 @@ kcam_event_free(struct kcam_event *kv)
 }
 
 void
-xpt_async(uint32_t async_code, struct cam_path *path, void *async_arg)
+kcam_async_post(uint32_t code, struct cam_path *path, void *arg, int how)
 {
 	struct kcam_event *kv;
-	size_t size = kcam_async_size(async_code);
+	size_t size = kcam_async_size(code);
 
-	kv = malloc(sizeof(*kv), M_CAMXPT, M_NOWAIT | M_ZERO);
-	if (kv == NULL || xpt_clone_path(&kv->kv_path, path) != 0) {
-		xpt_print(path, "no memory for event %#x\n", async_code);
-		free(kv, M_CAMXPT);
-		return;
-	}
-	kv->kv_code = async_code;
+	kv = malloc(sizeof(*kv), M_CAMXPT, how | M_ZERO);
+	if (kv == NULL)
+		goto fail;
+	kv->kv_code = code;
 	/* Codes without a structure carry a number, or nothing. */
-	kv->kv_arg = async_arg;
-	if (size != 0 && async_arg != NULL) {
-		kv->kv_arg = malloc(size, M_CAMXPT, M_NOWAIT);
-		if (kv->kv_arg == NULL) {
-			xpt_print(path, "no memory for event %#x\n",
-			    async_code);
-			kcam_event_free(kv);
-			return;
-		}
-		bcopy(async_arg, kv->kv_arg, size);
+	kv->kv_arg = size == 0 ? arg : NULL;
+	if ((kv->kv_path = kcam_path_clone(path, how)) == NULL)
+		goto fail;
+	if (size != 0 && arg != NULL) {
+		kv->kv_arg = malloc(size, M_CAMXPT, how);
+		if (kv->kv_arg == NULL)
+			goto fail;
+		bcopy(arg, kv->kv_arg, size);
 	}
 	mtx_lock(&kcam.xpt_mtx);
 	STAILQ_INSERT_TAIL(&kcam.events, kv, kv_link);
 	wakeup(&kcam.events);
 	mtx_unlock(&kcam.xpt_mtx);
+	return;
+fail:
+	xpt_print(path, "no memory for event %#x\n", code);
+	if (kv != NULL)
+		kcam_event_free(kv);
+}
+
+void
+xpt_async(uint32_t async_code, struct cam_path *path, void *async_arg)
+{
+
+	kcam_async_post(async_code, path, async_arg, M_NOWAIT);
 }
 
 void
@@ -272,23 +279,6 @@ kcam_async_device(struct cam_ed *ed, uint32_t code, void *arg)
 }
 
 static void
-kcam_async_rescan(struct cam_path *path)
-{
-	struct cam_path *copy;
-	union ccb *ccb;
-
-	ccb = xpt_alloc_ccb();
-	if (xpt_clone_path(&copy, path) != 0) {
-		xpt_print(path, "no memory to scan again\n");
-		xpt_free_ccb(ccb);
-		return;
-	}
-	ccb->ccb_h.path = copy;
-	ccb->ccb_h.pinfo.index = CAM_UNQUEUED_INDEX;
-	xpt_rescan(ccb);
-}
-
-static void
 kcam_async_deliver(struct cam_eb *bus, uint32_t code, struct cam_path *path,
     void *arg)
 {
@@ -305,7 +295,7 @@ kcam_async_deliver(struct cam_eb *bus, uint32_t code, struct cam_path *path,
 	}
 	kcam_async_list(&kcam.asyncs, path->device, code, path, arg);
 	if (code == AC_INQ_CHANGED)
-		kcam_async_rescan(path);
+		kcam_scan_path(path);
 }
 
 /* The end of a bus: its devices, then what it had of itself. */
@@ -317,7 +307,7 @@ kcam_async_bury(struct cam_eb *bus)
 	struct cam_ed *ed = NULL;
 
 	while (kcam_device_get(bus, CAM_TARGET_WILDCARD, CAM_LUN_WILDCARD,
-	    &path.target, &path.device) != CAM_REQ_CMP)
+	    M_WAITOK, &path.target, &path.device) != CAM_REQ_CMP)
 		pause("camlost", hz / 10);
 	kcam_async_deliver(bus, AC_LOST_DEVICE, &path, NULL);
 	kcam_async_deliver(bus, AC_PATH_DEREGISTERED, &path, NULL);

@@ -190,13 +190,7 @@ kcam_disk_attach(const struct kcam_disk_type *type, struct cam_path *path)
 		xpt_print(path, "no %s unit left\n", type->dt_name);
 		return;
 	}
-	if (xpt_clone_path(&kd->kd_periph.path, path) != 0) {
-		xpt_print(path, "no memory for a %s\n", type->dt_name);
-		mtx_lock(&kd->kd_mtx);
-		kd->kd_state = KD_FREE;
-		mtx_unlock(&kd->kd_mtx);
-		return;
-	}
+	kd->kd_periph.path = kcam_path_clone(path, M_WAITOK);
 	kd->kd_periph.path->periph = &kd->kd_periph;
 	kd->kd_periph.flags = 0;
 	kd->kd_periph.sim = ed->sim;

@@ -65,24 +65,68 @@ kcam_bus_release(struct cam_eb *bus)
 
 /* (b) held. */
 static struct cam_et *
-kcam_target_get(struct cam_eb *bus, target_id_t id)
+kcam_target_find(struct cam_eb *bus, target_id_t id)
 {
 	struct cam_et *et;
 
+	mtx_assert(&bus->eb_mtx, MA_OWNED);
 	TAILQ_FOREACH(et, &bus->et_entries, links) {
 		if (et->target_id == id)
 			return (et);
 	}
-	et = malloc(sizeof(*et), M_CAMXPT, M_NOWAIT | M_ZERO);
+	return (NULL);
+}
+
+static struct cam_et *
+kcam_target_alloc(struct cam_eb *bus, target_id_t id, int how)
+{
+	struct cam_et *et;
+
+	et = malloc(sizeof(*et), M_CAMXPT, how | M_ZERO);
 	if (et == NULL)
 		return (NULL);
 	TAILQ_INIT(&et->ed_entries);
 	et->bus = bus;
 	et->target_id = id;
 	mtx_init(&et->luns_mtx, "CAM LUNs lock", NULL, MTX_DEF);
-	TAILQ_INSERT_TAIL(&bus->et_entries, et, links);
-	bus->generation++;
-	kcam_bus_ref(bus);
+	return (et);
+}
+
+static void
+kcam_target_free(struct cam_et *et)
+{
+
+	mtx_destroy(&et->luns_mtx);
+	free(et->luns, M_CAMXPT);
+	free(et, M_CAMXPT);
+}
+
+/* Finds or makes the target, with a reference. */
+static struct cam_et *
+kcam_target_get(struct cam_eb *bus, target_id_t id, int how)
+{
+	struct cam_et *et, *new = NULL;
+
+	mtx_lock(&bus->eb_mtx);
+	et = kcam_target_find(bus, id);
+	if (et == NULL) {
+		mtx_unlock(&bus->eb_mtx);
+		new = kcam_target_alloc(bus, id, how);
+		mtx_lock(&bus->eb_mtx);
+		et = kcam_target_find(bus, id);
+	}
+	if (et == NULL && new != NULL) {
+		et = new;
+		new = NULL;
+		TAILQ_INSERT_TAIL(&bus->et_entries, et, links);
+		bus->generation++;
+		kcam_bus_ref(bus);
+	}
+	if (et != NULL)
+		et->refcount++;
+	mtx_unlock(&bus->eb_mtx);
+	if (new != NULL)
+		kcam_target_free(new);
 	return (et);
 }
 
@@ -100,30 +144,36 @@ kcam_target_put(struct cam_et *et)
 	TAILQ_REMOVE(&bus->et_entries, et, links);
 	bus->generation++;
 	mtx_unlock(&bus->eb_mtx);
-	mtx_destroy(&et->luns_mtx);
-	free(et->luns, M_CAMXPT);
-	free(et, M_CAMXPT);
+	kcam_target_free(et);
 	kcam_bus_release(bus);
 }
 
-struct cam_ed *
-xpt_alloc_device(struct cam_eb *bus, struct cam_et *target, lun_id_t lun_id)
+/* The queue's memory is never waited for; a caller who may wait tries on. */
+#define	KCAM_ALLOC_TRIES	100
+
+static struct cam_ed *
+kcam_ed_alloc(struct cam_et *target, lun_id_t lun_id, int how)
 {
+	struct cam_sim *sim = target->bus->sim;
 	struct kcam_ed *ke;
 	struct cam_ed *ed;
+	int tries;
 
-	ke = malloc(sizeof(*ke), M_CAMXPT, M_NOWAIT | M_ZERO);
+	ke = malloc(sizeof(*ke), M_CAMXPT, how | M_ZERO);
 	if (ke == NULL)
 		return (NULL);
 	ed = &ke->ke_ed;
 	/* Untagged until INQUIRY has told that the device queues. */
-	if (cam_ccbq_init(&ed->ccbq, bus->sim->max_dev_openings) != 0) {
-		free(ke, M_CAMXPT);
-		return (NULL);
+	tries = (how & M_WAITOK) != 0 ? KCAM_ALLOC_TRIES : 1;
+	while (cam_ccbq_init(&ed->ccbq, sim->max_dev_openings) != 0) {
+		if (--tries == 0) {
+			free(ke, M_CAMXPT);
+			return (NULL);
+		}
 	}
 	cam_init_pinfo(&ed->devq_entry);
 	ed->target = target;
-	ed->sim = bus->sim;
+	ed->sim = sim;
 	ed->lun_id = lun_id;
 	ed->maxtags = 255;
 	ed->mintags = 2;
@@ -133,38 +183,73 @@ xpt_alloc_device(struct cam_eb *bus, struct cam_et *target, lun_id_t lun_id)
 	SLIST_INIT(&ed->periphs);
 	ed->flags = CAM_DEV_UNCONFIGURED;
 	callout_init(&ed->callout, 1);
-	callout_init_mtx(&ke->ke_unfreeze, &bus->sim->devq->send_mtx, 0);
+	callout_init_mtx(&ke->ke_unfreeze, &sim->devq->send_mtx, 0);
 	mtx_init(&ed->device_mtx, "CAM device lock", NULL, MTX_DEF);
 	TAILQ_INIT(&ke->ke_active);
-	target->refcount++;
-	TAILQ_INSERT_TAIL(&target->ed_entries, ed, links);
-	target->generation++;
 	return (ed);
 }
 
-cam_status
-kcam_device_get(struct cam_eb *bus, target_id_t target, lun_id_t lun,
-    struct cam_et **etp, struct cam_ed **edp)
+/* Of one that no table has known. */
+static void
+kcam_ed_free(struct cam_ed *ed)
 {
-	struct cam_et *et;
-	struct cam_ed *ed = NULL;
 
-	mtx_lock(&bus->eb_mtx);
-	et = kcam_target_get(bus, target);
-	if (et == NULL) {
-		mtx_unlock(&bus->eb_mtx);
-		return (CAM_RESRC_UNAVAIL);
-	}
-	et->refcount++;
+	cam_ccbq_fini(&ed->ccbq);
+	mtx_destroy(&ed->device_mtx);
+	free(ed->supported_vpds, M_CAMXPT);
+	free(ed->device_id, M_CAMXPT);
+	free(ed->serial_num, M_CAMXPT);
+	free(ed->rcap_buf, M_CAMXPT);
+	free(KCAM_ED(ed), M_CAMXPT);
+}
+
+/* (b) held. */
+static struct cam_ed *
+kcam_ed_find(struct cam_et *et, lun_id_t lun)
+{
+	struct cam_ed *ed;
+
 	TAILQ_FOREACH(ed, &et->ed_entries, links) {
 		if (ed->lun_id == lun)
-			break;
+			return (ed);
 	}
-	if (ed == NULL)
-		ed = xpt_alloc_device(bus, et, lun);
+	return (NULL);
+}
+
+/*
+ * Finds or makes the device, with a reference.  With M_WAITOK a want of memory
+ * is sat out.
+ */
+cam_status
+kcam_device_get(struct cam_eb *bus, target_id_t target, lun_id_t lun,
+    int how, struct cam_et **etp, struct cam_ed **edp)
+{
+	struct cam_et *et;
+	struct cam_ed *ed, *new = NULL;
+
+	et = kcam_target_get(bus, target, how);
+	if (et == NULL)
+		return (CAM_RESRC_UNAVAIL);
+	mtx_lock(&bus->eb_mtx);
+	ed = kcam_ed_find(et, lun);
+	if (ed == NULL) {
+		mtx_unlock(&bus->eb_mtx);
+		new = kcam_ed_alloc(et, lun, how);
+		mtx_lock(&bus->eb_mtx);
+		ed = kcam_ed_find(et, lun);
+	}
+	if (ed == NULL && new != NULL) {
+		ed = new;
+		new = NULL;
+		et->refcount++;
+		TAILQ_INSERT_TAIL(&et->ed_entries, ed, links);
+		et->generation++;
+	}
 	if (ed != NULL)
 		ed->refcount++;
 	mtx_unlock(&bus->eb_mtx);
+	if (new != NULL)
+		kcam_ed_free(new);
 	kcam_target_put(et);
 	if (ed == NULL)
 		return (CAM_RESRC_UNAVAIL);
@@ -236,13 +321,7 @@ kcam_device_free(struct kcam_ed *ke)
 	if (ke->ke_running)
 		TAILQ_REMOVE(&KCAM_DEVQ(ed->sim->devq)->kq_run, ke, ke_run);
 	mtx_unlock(&ed->sim->devq->send_mtx);
-	cam_ccbq_fini(&ed->ccbq);
-	mtx_destroy(&ed->device_mtx);
-	free(ed->supported_vpds, M_CAMXPT);
-	free(ed->device_id, M_CAMXPT);
-	free(ed->serial_num, M_CAMXPT);
-	free(ed->rcap_buf, M_CAMXPT);
-	free(ke, M_CAMXPT);
+	kcam_ed_free(ed);
 	kcam_target_put(et);
 }
 

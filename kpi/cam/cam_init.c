@@ -61,13 +61,26 @@ xpt_bus_insert(struct cam_eb *bus)
 	kcam.bus_generation++;
 }
 
+/* The first scan; on the event thread, which may wait for memory. */
+static void
+xpt_bus_scan(void *arg)
+{
+	struct cam_eb *bus = arg;
+	struct cam_path path;
+
+	if (kcam_path_compile(&path, NULL, bus->path_id, CAM_TARGET_WILDCARD,
+	    CAM_LUN_WILDCARD, M_WAITOK) == CAM_REQ_CMP) {
+		kcam_scan_path(&path);
+		xpt_release_path(&path);
+	}
+	kcam_bus_release(bus);
+}
+
 /* Tells listeners of the bus, and scans it unless the SIM does that. */
 static void
 xpt_bus_announce(struct cam_path *path)
 {
 	struct ccb_pathinq cpi;
-	struct cam_path *copy;
-	union ccb *ccb;
 
 	xpt_path_inq(&cpi, path);
 	if ((cpi.ccb_h.status & CAM_STATUS_MASK) != CAM_REQ_CMP)
@@ -75,15 +88,9 @@ xpt_bus_announce(struct cam_path *path)
 	xpt_async(AC_PATH_REGISTERED, path, &cpi);
 	if ((cpi.hba_misc & PIM_NOSCAN) != 0)
 		return;
-	ccb = xpt_alloc_ccb_nowait();
-	if (ccb == NULL || xpt_clone_path(&copy, path) != 0) {
-		xpt_print(path, "no memory to scan the bus\n");
-		xpt_free_ccb(ccb);
-		return;
-	}
-	ccb->ccb_h.path = copy;
-	ccb->ccb_h.pinfo.index = CAM_UNQUEUED_INDEX;
-	xpt_rescan(ccb);
+	kcam_bus_ref(path->bus);
+	kcam_work_enqueue(&KCAM_EB(path->bus)->kb_scan, xpt_bus_scan,
+	    path->bus);
 }
 
 int

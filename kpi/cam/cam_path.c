@@ -18,22 +18,31 @@ MALLOC_DEFINE(M_CAMPATH, "CAM path", "CAM paths");
 #define	CAM_PATH_STR	96
 
 cam_status
-xpt_compile_path(struct cam_path *new_path, struct cam_periph *perph,
-    path_id_t path_id, target_id_t target_id, lun_id_t lun_id)
+kcam_path_compile(struct cam_path *path, struct cam_periph *periph,
+    path_id_t id, target_id_t target, lun_id_t lun, int how)
 {
 	struct cam_eb *bus;
 	cam_status status;
 
-	bus = kcam_bus_find(path_id);
+	bus = kcam_bus_find(id);
 	if (bus == NULL)
 		return (CAM_PATH_INVALID);
-	status = kcam_device_get(bus, target_id, lun_id, &new_path->target,
-	    &new_path->device);
+	status = kcam_device_get(bus, target, lun, how, &path->target,
+	    &path->device);
 	/* The device keeps the bus. */
-	new_path->bus = bus;
-	new_path->periph = perph;
+	path->bus = bus;
+	path->periph = periph;
 	kcam_bus_release(bus);
 	return (status);
+}
+
+cam_status
+xpt_compile_path(struct cam_path *new_path, struct cam_periph *perph,
+    path_id_t path_id, target_id_t target_id, lun_id_t lun_id)
+{
+
+	return (kcam_path_compile(new_path, perph, path_id, target_id, lun_id,
+	    M_NOWAIT));
 }
 
 void
@@ -73,18 +82,25 @@ xpt_create_path_unlocked(struct cam_path **new_path_ptr,
 	    lun_id));
 }
 
-int
-xpt_clone_path(struct cam_path **new_path, struct cam_path *path)
+struct cam_path *
+kcam_path_clone(struct cam_path *path, int how)
 {
 	struct cam_path *copy;
 
-	copy = malloc(sizeof(*copy), M_CAMPATH, M_NOWAIT);
+	copy = malloc(sizeof(*copy), M_CAMPATH, how);
 	if (copy == NULL)
-		return (ENOMEM);
+		return (NULL);
 	*copy = *path;
 	xpt_acquire_device(copy->device);
-	*new_path = copy;
-	return (0);
+	return (copy);
+}
+
+int
+xpt_clone_path(struct cam_path **new_path, struct cam_path *path)
+{
+
+	*new_path = kcam_path_clone(path, M_NOWAIT);
+	return (*new_path != NULL ? 0 : ENOMEM);
 }
 
 void

@@ -71,6 +71,16 @@ xpt_rescan(union ccb *ccb)
 	kcam_scan_queue(ccb);
 }
 
+void
+kcam_scan_path(struct cam_path *path)
+{
+	union ccb *ccb;
+
+	ccb = xpt_alloc_ccb();
+	ccb->ccb_h.path = kcam_path_clone(path, M_WAITOK);
+	xpt_rescan(ccb);
+}
+
 /* Asks the unit's disk to look at its capacity again; any context. */
 void
 kcam_reprobe(struct cam_path *path)
@@ -103,7 +113,7 @@ kcam_scan_found(struct cam_path *path, bool new)
 	if (!new)
 		return;
 	xpt_gdev_type(&cgd, path);
-	xpt_async(AC_FOUND_DEVICE, path, &cgd);
+	kcam_async_post(AC_FOUND_DEVICE, path, &cgd, M_WAITOK);
 }
 
 static enum kcam_probe
@@ -116,7 +126,7 @@ kcam_scan_unit(struct cam_path *path, const struct ccb_pathinq *cpi)
 	if (probe == KCAM_FOUND)
 		kcam_scan_found(path, !known);
 	else if (probe == KCAM_ABSENT && known)
-		xpt_async(AC_LOST_DEVICE, path, NULL);
+		kcam_async_post(AC_LOST_DEVICE, path, NULL, M_WAITOK);
 	return (probe);
 }
 
@@ -127,8 +137,8 @@ kcam_scan_id(struct cam_eb *bus, target_id_t target, lun_id_t lun,
 	struct cam_path path;
 	enum kcam_probe probe;
 
-	if (xpt_compile_path(&path, NULL, bus->path_id, target, lun) !=
-	    CAM_REQ_CMP)
+	if (kcam_path_compile(&path, NULL, bus->path_id, target, lun,
+	    M_WAITOK) != CAM_REQ_CMP)
 		return (KCAM_UNCLEAR);
 	probe = kcam_scan_unit(&path, cpi);
 	xpt_release_path(&path);
@@ -166,8 +176,8 @@ kcam_report_luns(struct cam_eb *bus, target_id_t target, lun_id_t *luns,
 	int error;
 
 	*n = 0;
-	if (xpt_compile_path(&path, NULL, bus->path_id, target, 0) !=
-	    CAM_REQ_CMP)
+	if (kcam_path_compile(&path, NULL, bus->path_id, target, 0,
+	    M_WAITOK) != CAM_REQ_CMP)
 		return (ENXIO);
 	cmd = kcam_cmd_alloc(&path);
 	rpl = (void *)kcam_cmd_buf(cmd, size);

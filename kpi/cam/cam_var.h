@@ -91,6 +91,7 @@ struct kcam_work {
 struct kcam_eb {
 	struct cam_eb		 kb_eb;		/* first */
 	bool			 kb_dead;	/* (q) deregistered */
+	struct kcam_work	 kb_scan;	/* of the registration */
 	STAILQ_ENTRY(kcam_eb)	 kb_lost_link;	/* (x) */
 };
 
@@ -125,12 +126,19 @@ struct cam_eb	*kcam_bus_find(path_id_t id);
 void		 kcam_bus_ref(struct cam_eb *bus);
 void		 kcam_bus_release(struct cam_eb *bus);
 cam_status	 kcam_device_get(struct cam_eb *bus, target_id_t target,
-		    lun_id_t lun, struct cam_et **et, struct cam_ed **ed);
+		    lun_id_t lun, int how, struct cam_et **et,
+		    struct cam_ed **ed);
 void		 kcam_device_put(struct cam_ed *ed);
 /* The device that follows `after' (NULL: the first), with a reference. */
 struct cam_ed	*kcam_device_next(struct cam_eb *bus, struct cam_ed *after);
 void		 kcam_device_configured(struct cam_ed *ed, bool yes);
 void		 kcam_device_free(struct kcam_ed *ke);
+
+/* cam_path.c: what waits for memory if how says M_WAITOK. */
+cam_status	 kcam_path_compile(struct cam_path *path,
+		    struct cam_periph *periph, path_id_t id,
+		    target_id_t target, lun_id_t lun, int how);
+struct cam_path	*kcam_path_clone(struct cam_path *path, int how);
 
 /* cam_send.c */
 void		 kcam_queue(union ccb *ccb);
@@ -152,6 +160,8 @@ void		 kcam_finish(union ccb *ccb, cam_status status);
 
 /* cam_async.c */
 void		 kcam_async_loop(void *arg);
+void		 kcam_async_post(uint32_t code, struct cam_path *path,
+		    void *arg, int how);
 void		 kcam_async_bus_lost(struct cam_eb *bus);
 void		 kcam_async_drain(void);
 void		 kcam_work_enqueue(struct kcam_work *kw, void (*fn)(void *),
@@ -163,6 +173,8 @@ void		 kcam_async_forget(struct async_list *list);
 /* cam_scan.c */
 void		 kcam_scan_loop(void *arg);
 void		 kcam_reprobe(struct cam_path *path);
+/* Asks for a scan of what the path names; may sleep. */
+void		 kcam_scan_path(struct cam_path *path);
 bool		 kcam_scan_idle(void);
 
 /* scsi_probe.c */

@@ -201,7 +201,7 @@ kcam_probe_lun(struct cam_path *path, const struct ccb_pathinq *cpi)
 		if (memcmp(&ed->inq_data, &inq, SHORT_INQUIRY_LENGTH) == 0)
 			return (KCAM_FOUND);
 		/* Another device has come in its place. */
-		xpt_async(AC_LOST_DEVICE, path, NULL);
+		kcam_async_post(AC_LOST_DEVICE, path, NULL, M_WAITOK);
 		kcam_async_drain();
 	}
 	kcam_probe_adopt(path, cpi, &inq);

@@ -409,6 +409,47 @@ KTEST(cam_attach_rounds, "nothing is left behind by a hundred rounds")
 	KT_EQ(kpi_malloc_type_bytes("CAM queue"), 0);
 }
 
+/* One round with the n-th allocation failing; was there an n-th? */
+static bool
+disk_starved_round(u_int n)
+{
+	struct fake_sim *fs;
+	uint8_t buf[512];
+	bool hit;
+
+	fs = fake_new();
+	fs->fs_openings = 4;
+	fake_lun(fs, 0, 64);
+	fake_lun(fs, 7, 64);
+	kpi_fail_nth(KPI_FAIL_MALLOC, n);
+	if (fake_try_attach(fs)) {
+		(void)kpi_cam_rescan("fake", 0);
+		/* Whatever failed, the next scan finds everything. */
+		fake_rescan(fs);
+		KT_EQ(fake_disks(), 2);
+		KT_EQ(fake_do("da0", KPI_DISK_READ, 0, buf, 512), 0);
+	}
+	hit = kpi_fail_hit(KPI_FAIL_MALLOC);
+	kpi_fail_nth(KPI_FAIL_MALLOC, 0);
+	fake_detach(fs);
+	return (hit);
+}
+
+KTEST(cam_starved, "each allocation fails once: nothing is lost or left")
+{
+	u_int n;
+
+	for (n = 1; n < 200 && disk_starved_round(n); n++) {
+		KT_CHECK(FAKE_UNTIL(kpi_malloc_type_bytes("CAM XPT") == 0));
+		KT_EQ(kpi_malloc_type_bytes("CAM SIM"), 0);
+		KT_EQ(kpi_malloc_type_bytes("CAM queue"), 0);
+		KT_EQ(kpi_malloc_type_bytes("CAM path"), 0);
+		KT_EQ(kpi_malloc_type_bytes("CAM CCB"), 0);
+	}
+	KT_CHECK(n > 5);
+	KT_CHECK(n < 200);
+}
+
 /* --- Dumps --- */
 
 KTEST(cam_dump, "a dump is written by polling and flushed")

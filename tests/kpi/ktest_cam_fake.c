@@ -519,27 +519,42 @@ fake_lun(struct fake_sim *fs, u_int lun, uint64_t sectors)
 	fl->fl_present = true;
 }
 
-void
-fake_attach(struct fake_sim *fs)
+bool
+fake_try_attach(struct fake_sim *fs)
 {
 	struct cam_devq *devq;
 
 	devq = cam_simq_alloc(fs->fs_queue);
+	if (devq == NULL)
+		return (false);
 	fs->fs_sim = cam_sim_alloc(fake_action, fake_poll, "fake", fs, 0,
 	    fs->fs_unlocked ? NULL : &fs->fs_mtx, 1, fs->fs_openings, devq);
-	KT_CHECK(fs->fs_sim != NULL);
-	KT_EQ(xpt_bus_register(fs->fs_sim, NULL, 0), CAM_SUCCESS);
-	KT_EQ(xpt_create_path(&fs->fs_path, NULL, cam_sim_path(fs->fs_sim),
-	    CAM_TARGET_WILDCARD, CAM_LUN_WILDCARD), CAM_REQ_CMP);
+	if (fs->fs_sim == NULL) {
+		cam_simq_free(devq);
+		return (false);
+	}
+	if (xpt_bus_register(fs->fs_sim, NULL, 0) != CAM_SUCCESS)
+		return (false);
+	return (xpt_create_path(&fs->fs_path, NULL, cam_sim_path(fs->fs_sim),
+	    CAM_TARGET_WILDCARD, CAM_LUN_WILDCARD) == CAM_REQ_CMP);
 }
 
 void
-fake_detach(struct fake_sim *fs)
+fake_attach(struct fake_sim *fs)
+{
+
+	KT_CHECK(fake_try_attach(fs));
+}
+
+static void
+fake_free_sim(struct fake_sim *fs)
 {
 	u_int i;
 
-	xpt_free_path(fs->fs_path);
-	KT_EQ(xpt_bus_deregister(cam_sim_path(fs->fs_sim)), CAM_SUCCESS);
+	if (fs->fs_path != NULL)
+		xpt_free_path(fs->fs_path);
+	/* ENXIO: it was not registered. */
+	(void)xpt_bus_deregister(cam_sim_path(fs->fs_sim));
 	fake_lock(fs);
 	for (i = 0; i < FAKE_LUNS; i++)
 		fs->fs_lun[i].fl_present = false;
@@ -549,6 +564,15 @@ fake_detach(struct fake_sim *fs)
 	cam_sim_free(fs->fs_sim, TRUE);
 	if (!fs->fs_unlocked)
 		fake_unlock(fs);
+}
+
+void
+fake_detach(struct fake_sim *fs)
+{
+	u_int i;
+
+	if (fs->fs_sim != NULL)
+		fake_free_sim(fs);
 	for (i = 0; i < FAKE_LUNS; i++)
 		free(fs->fs_lun[i].fl_data, M_FAKESIM);
 	KT_CHECK(!fs->fs_unowned);

@@ -91,6 +91,8 @@ struct fake_sim {
 struct fake_sim	*fake_new(void);
 void	fake_lun(struct fake_sim *fs, u_int lun, uint64_t sectors);
 void	fake_attach(struct fake_sim *fs);
+/* The same where memory may lack; false: it did. */
+bool	fake_try_attach(struct fake_sim *fs);
 void	fake_detach(struct fake_sim *fs);
 /* fake_attach(), and waits until the scan is over. */
 void	fake_scan(struct fake_sim *fs);
