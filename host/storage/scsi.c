@@ -27,12 +27,27 @@
 
 /* --- The unit --- */
 
+/*
+ * A serial number for a unit that was given none: all of its identity counts,
+ * as controllers may differ in any byte (FNV-1a).
+ */
+static void
+scsi_make_serial(const uint8_t id[16], char serial[21])
+{
+	uint64_t v = 0xcbf29ce484222325ull;
+	int i;
+
+	for (i = 0; i < 16; i++)
+		v = (v ^ id[i]) * 0x100000001b3ull;
+	snprintf(serial, 21, "%02X%02X%016llX", id[14], id[15],
+	    (unsigned long long)v);
+}
+
 int
 scsi_lun_create(struct hvh *h, const struct hvh_lun_params *lp,
     const uint8_t id[16], uint32_t max_transfer, struct scsi_lun **lunp)
 {
 	struct scsi_lun *lun;
-	int i;
 
 	if (lp->blk == NULL || lp->blk->attached)
 		return (EINVAL);
@@ -52,10 +67,8 @@ scsi_lun_create(struct hvh *h, const struct hvh_lun_params *lp,
 	lun->max_transfer = max_transfer;
 	memcpy(lun->id, id, sizeof(lun->id));
 	memcpy(lun->serial, lp->serial, sizeof(lun->serial) - 1);
-	if (lun->serial[0] == '\0') {
-		for (i = 0; i < 10; i++)
-			snprintf(lun->serial + 2 * i, 3, "%02X", id[i + 6]);
-	}
+	if (lun->serial[0] == '\0')
+		scsi_make_serial(id, lun->serial);
 	lun->looked = hvh_now(h);
 	TAILQ_INIT(&lun->parked);
 	lun->blk->attached = true;

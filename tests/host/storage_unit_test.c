@@ -144,6 +144,34 @@ TEST(faults, "faults delay, lose, hold and fail commands; aborts end them")
 	teardown();
 }
 
+TEST(serials, "units whose identity differs anywhere have other serials")
+{
+	uint8_t id[16] = { 0 };
+	struct hvh_blk_params bp = { .size = 65536, .block_size = 512 };
+	struct hvh_lun_params lp = { 0 };
+	struct scsi_lun *other;
+	char err[100], first[21];
+	int i;
+
+	setup(false);
+	for (i = -1; i < 16; i++) {
+		ATF_REQUIRE_EQ(0, hvh_blk_open(h, &bp, &lp.blk, err,
+		    sizeof(err)));
+		if (i >= 0)
+			id[i] ^= 1;
+		ATF_REQUIRE_EQ(0, scsi_lun_create(h, &lp, id, 4096, &other));
+		if (i < 0)
+			memcpy(first, other->serial, sizeof(first));
+		else
+			ATF_CHECK(strcmp(first, other->serial) != 0);
+		if (i >= 0)
+			id[i] ^= 1;
+		ATF_CHECK_EQ(20, strlen(other->serial));
+		scsi_lun_destroy(other);
+	}
+	teardown();
+}
+
 TEST(cdrom, "a CD-ROM drive: reads, contents, tray")
 {
 	struct hvh_blk_params bp = { .size = 2048 * 100, .block_size = 512,
@@ -238,6 +266,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, request_sense);
 	ATF_TP_ADD_TC(tp, resize);
 	ATF_TP_ADD_TC(tp, faults);
+	ATF_TP_ADD_TC(tp, serials);
 	ATF_TP_ADD_TC(tp, cdrom);
 	return (atf_no_error());
 }
