@@ -112,7 +112,7 @@ def trim(text):
             metadata = True
         elif s.startswith("Original std"):
             metadata = False
-        elif s.strip(" -") and not metadata:
+        elif s.strip(" -") and s != "<EMPTY>" and not metadata:
             lines.append(s)
     if len(lines) > 120:
         lines = lines[:80] + ["[%d lines left out]" % (len(lines) - 110)] + \

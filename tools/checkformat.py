@@ -76,7 +76,8 @@ def tidy(s):
     s = re.sub(r"([(\[]) ", r"\1", s)
     s = re.sub(r'" "', "", s)
     s = re.sub(r" ?\* ?(?=[\w(*])", "*", s)
-    s = re.sub(r"(?<=\w) \(\*", "(*", s)
+    s = re.sub(r"(?<=\w) \((?=\*|\w+\)\()", "(", s)
+    s = s.replace("-> ", "->")
     s = re.sub(r"(?<=[\w\])]) \.(?=\w)", ".", s)
     return s.replace("; ;", ";;").replace("; )", ";)")
 

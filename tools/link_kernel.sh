@@ -6,7 +6,9 @@
 #
 # Each library is a linker file (kpi/kern/kern_linker.c): marks before and
 # behind its objects delimit its part of the linker sets.  libfbsd_kern,
-# libfbsd_cam and libfbsd_ktest* are the kernel; the others can be loaded.
+# libfbsd_cam and libfbsd_ktest* are the kernel; the others can be loaded, and
+# have their variables in a section of their own, which the kernel sets back to
+# what it was each time they are.
 set -eu
 out=$1; shift
 dir="$out.d"
@@ -30,9 +32,30 @@ entry()		# NAME LOADABLE
 		printf '.quad kpifile_%s_%s_begin, kpifile_%s_%s_end\n' \
 		    "$1" "$s" "$1" "$s"
 	done
+	if [ "$2" = 1 ]; then
+		printf '.weak __start_kpidata_%s, __stop_kpidata_%s\n' \
+		    "$1" "$1"
+		printf '.quad __start_kpidata_%s, __stop_kpidata_%s\n' \
+		    "$1" "$1"
+	else
+		printf '.quad 0, 0\n'
+	fi
 	printf '.section .rodata\nname_%s: .asciz "%s"\n' "$1" "$1"
 	printf '.section set_kpi_file_set,"aw",@progbits\n.balign 8\n'
 	printf '.quad file_%s\n' "$1"
+}
+
+own_data()	# NAME LIBRARY: one object, variables in kpidata_NAME
+{
+	ld.lld -r -o "$dir/$1.o" --whole-archive "$2"
+	args=
+	for s in $(llvm-readelf -S --wide "$dir/$1.o" |
+	    sed -n 's/^ *\[ *[0-9]*\] \(\.\(data\|bss\)[^ ]*\) .* WA .*/\1/p' |
+	    sort -u); do
+		args="$args --rename-section $s=kpidata_$1,alloc,load,data,contents"
+	done
+	# shellcheck disable=SC2086
+	llvm-objcopy $args "$dir/$1.o"
 }
 
 objs=
@@ -50,8 +73,13 @@ for lib; do
 		clang -c --target=x86_64-linux-gnu -o "$dir/$name.$m.o" \
 		    "$dir/$name.$m.s"
 	done
-	objs="$objs $dir/$name.begin.o --whole-archive $lib"
-	objs="$objs --no-whole-archive $dir/$name.end.o"
+	if [ "$loadable" = 1 ]; then
+		own_data "$name" "$lib"
+		lib="$dir/$name.o"
+	else
+		lib="--whole-archive $lib --no-whole-archive"
+	fi
+	objs="$objs $dir/$name.begin.o $lib $dir/$name.end.o"
 done
 # shellcheck disable=SC2086
 ld.lld -r -o "$out.tmp" $objs
