@@ -27,6 +27,7 @@ struct kfile {
 	struct kpi_file	*kl_file;
 	bool		 kl_loaded;
 	u_int		 kl_order;	/* of loading */
+	char		*kl_data;	/* its variables as they were linked */
 };
 
 #define	KFILES_MAX	16
@@ -116,6 +117,38 @@ file_sysctl(struct kfile *kl, bool add)
 		kpi_sysctl_unregister_set(kf->kf_sysctl, kf->kf_sysctl_end);
 }
 
+/* --- Variables of modules --- */
+
+/* Past the sanitizers: redzones between the variables are copied as well. */
+static void __attribute__((__no_sanitize__("address", "thread")))
+data_copy(char *to, const char *from, size_t len)
+{
+	__asm volatile("rep movsb" : "+D" (to), "+S" (from), "+c" (len) : :
+	    "memory");
+}
+
+static void
+data_save(struct kfile *kl)
+{
+	size_t len = kl->kl_file->kf_data_end - kl->kl_file->kf_data;
+
+	if (len == 0)
+		return;
+	kl->kl_data = hosted_mmap(len);
+	if (kl->kl_data == NULL)
+		panic("no memory for the variables of %s",
+		    kl->kl_file->kf_name);
+	data_copy(kl->kl_data, kl->kl_file->kf_data, len);
+}
+
+static void
+data_restore(struct kfile *kl)
+{
+	if (kl->kl_data != NULL)
+		data_copy(kl->kl_file->kf_data, kl->kl_data,
+		    kl->kl_file->kf_data_end - kl->kl_file->kf_data);
+}
+
 /* --- Boot and shutdown --- */
 
 /* The kernel's own files as one, in one order. */
@@ -134,8 +167,10 @@ kpi_linker_boot(void)
 		kl->kl.filename = __DECONST(char *, (*kfp)->kf_name);
 		kl->kl.id = nkfiles;
 		TAILQ_INIT(&kl->kl.modules);
-		if ((*kfp)->kf_module)
+		if ((*kfp)->kf_module) {
+			data_save(kl);
 			continue;
+		}
 		kl->kl_loaded = true;
 		KASSERT(n + ((*kfp)->kf_sysinit_end - (*kfp)->kf_sysinit) <
 		    nitems(all), ("too many SYSINITs"));
@@ -327,6 +362,7 @@ file_load(struct kfile *kl, int depth)
 	error = load_dependencies(kl, depth);
 	if (error != 0)
 		return (error);
+	data_restore(kl);
 	kl->kl_loaded = true;
 	kl->kl_order = ++load_count;
 	file_sysctl(kl, true);

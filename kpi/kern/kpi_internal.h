@@ -124,6 +124,7 @@ struct kpi_file {
 	struct sysinit	**kf_sysuninit, **kf_sysuninit_end;
 	struct mod_metadata **kf_modmeta, **kf_modmeta_end;
 	struct sysctl_oid **kf_sysctl, **kf_sysctl_end;
+	char		*kf_data, *kf_data_end;	/* variables of a module */
 };
 void	kpi_linker_boot(void);
 void	kpi_linker_shutdown(void);

@@ -265,6 +265,12 @@ uma_zone_reclaim(uma_zone_t z, int req)
 	zone_drain(z);
 }
 
+unsigned int
+uma_get_cache_align_mask(void)
+{
+	return (CACHE_LINE_SIZE - 1);
+}
+
 u_int
 kpi_uma_leaks(void)
 {
