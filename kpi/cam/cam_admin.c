@@ -25,7 +25,7 @@ kcam_admin_path(const char *sim, unsigned unit, int target, int lun,
 
 	mtx_lock(&kcam.topo_mtx);
 	TAILQ_FOREACH(bus, &kcam.buses, links) {
-		if (!KCAM_EB(bus)->kb_dead && bus->sim->unit_number == unit &&
+		if (!kcam_bus_gone(bus) && bus->sim->unit_number == unit &&
 		    strcmp(bus->sim->sim_name, sim) == 0)
 			id = bus->path_id;
 	}

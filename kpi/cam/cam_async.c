@@ -162,7 +162,7 @@ kcam_async_register(struct cam_path *path, uint32_t events, ac_callback_t *fn,
 		mtx = path != NULL ? path->bus->sim->mtx : NULL;
 		node->an_node.callback = fn;
 		node->an_node.callback_arg = arg;
-		node->an_node.event_lock = mtx != NULL && mtx_owned(mtx);
+		node->an_node.event_lock = mtx != NULL && kcam_mtx_owned(mtx);
 		SLIST_INSERT_HEAD(list, &node->an_node, links);
 		hold = path != NULL;
 	}
@@ -314,8 +314,9 @@ kcam_async_bury(struct cam_eb *bus)
 	while ((ed = kcam_device_next(bus, ed)) != NULL) {
 		mtx_lock(&ed->device_mtx);
 		SLIST_FOREACH(periph, &ed->periphs, periph_links) {
-			if ((periph->flags & (CAM_PERIPH_INVALID |
-			    CAM_PERIPH_ANNOUNCED)) == CAM_PERIPH_ANNOUNCED)
+			if ((atomic_load_int(&periph->flags) &
+			    (CAM_PERIPH_INVALID | CAM_PERIPH_ANNOUNCED)) ==
+			    CAM_PERIPH_ANNOUNCED)
 				panic("scbus%u deregistered, but %s%u lives",
 				    bus->path_id, periph->periph_name,
 				    periph->unit_number);

@@ -128,7 +128,7 @@ kcam_disk_unlock(struct kcam_disk *kd)
 	last = kd->kd_state == KD_GONE && kd->kd_active == 0 &&
 	    (kd->kd_periph.flags & CAM_PERIPH_FREE) == 0;
 	if (last)
-		kd->kd_periph.flags |= CAM_PERIPH_FREE;
+		atomic_set_int(&kd->kd_periph.flags, CAM_PERIPH_FREE);
 	mtx_unlock(&kd->kd_mtx);
 	if (last)
 		kcam_work_enqueue(&kd->kd_work, kcam_disk_release, kd);
@@ -141,11 +141,11 @@ kcam_disk_lost(struct kcam_disk *kd)
 	struct kcam_ioq failed = { NULL, NULL };
 
 	mtx_lock(&kcam_disks_mtx);
-	if ((kd->kd_periph.flags & CAM_PERIPH_INVALID) != 0) {
+	if (kcam_periph_gone(&kd->kd_periph)) {
 		mtx_unlock(&kcam_disks_mtx);
 		return;
 	}
-	kd->kd_periph.flags |= CAM_PERIPH_INVALID;
+	atomic_set_int(&kd->kd_periph.flags, CAM_PERIPH_INVALID);
 	if ((kd->kd_periph.flags & CAM_PERIPH_ANNOUNCED) != 0)
 		TAILQ_REMOVE(&kcam_disks, kd, kd_link);
 	mtx_unlock(&kcam_disks_mtx);
@@ -165,11 +165,11 @@ kcam_disk_open(struct kcam_disk *kd)
 
 	mtx_lock(&kcam_disks_mtx);
 	mtx_lock(&kd->kd_mtx);
-	if ((kd->kd_periph.flags & CAM_PERIPH_INVALID) != 0)
+	if (kcam_periph_gone(&kd->kd_periph))
 		kd->kd_state = KD_GONE;
 	else {
 		kd->kd_state = KD_READY;
-		kd->kd_periph.flags |= CAM_PERIPH_ANNOUNCED;
+		atomic_set_int(&kd->kd_periph.flags, CAM_PERIPH_ANNOUNCED);
 		TAILQ_INSERT_TAIL(&kcam_disks, kd, kd_link);
 	}
 	kcam_disk_unlock(kd);
@@ -211,7 +211,7 @@ kcam_disk_attach(const struct kcam_disk_type *type, struct cam_path *path)
 	mtx_unlock(&ed->device_mtx);
 	error = type->dt_probe(kd);
 	/* Lost between the scan's last look and the listing above. */
-	if (error != 0 || (ed->flags & CAM_DEV_UNCONFIGURED) != 0)
+	if (error != 0 || !kcam_configured(ed))
 		kcam_disk_lost(kd);
 	else {
 		kcam_announce(kd);
@@ -255,7 +255,7 @@ kcam_disk_found(struct cam_path *path)
 	}
 	mtx_lock(&ed->device_mtx);
 	SLIST_FOREACH(periph, &ed->periphs, periph_links) {
-		if ((periph->flags & CAM_PERIPH_INVALID) == 0)
+		if (!kcam_periph_gone(periph))
 			break;
 	}
 	mtx_unlock(&ed->device_mtx);

@@ -143,6 +143,8 @@ void		 kcam_dccb_free(struct kcam_dccb *dc);
 /* (k) held: takes every request off the queues, onto *failed. */
 void		 kcam_disk_drain(struct kcam_disk *kd, struct kcam_ioq *failed);
 void		 kcam_disk_fail(struct kcam_ioq *failed, int error);
+/* Completes what was answered while a dump polled; the scheduler runs again. */
+void		 kcam_disk_late(void);
 
 /* cam_disksys.c */
 void		 kcam_disk_sysctl(struct kcam_disk *kd);

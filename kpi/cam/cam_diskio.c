@@ -256,7 +256,7 @@ kcam_disk_error(struct kcam_disk *kd, struct ccb_scsiio *csio)
 	    (flush ? SF_QUIET_IR : 0));
 	if (error == ERESTART)
 		return (error);
-	if (error != 0 && (kd->kd_periph.flags & CAM_PERIPH_INVALID) != 0)
+	if (error != 0 && kcam_periph_gone(&kd->kd_periph))
 		error = ENXIO;
 	mtx_lock(&kd->kd_mtx);
 	kd->kd_stats.ks_retries--;
@@ -269,6 +269,13 @@ kcam_disk_error(struct kcam_disk *kd, struct ccb_scsiio *csio)
 	return (error);
 }
 
+/*
+ * Commands answered while a dump polls.  Nobody runs then who could be told,
+ * as FreeBSD's threads above the disk do not; only the dumping thread comes
+ * here.
+ */
+static struct kcam_sendq kcam_late = STAILQ_HEAD_INITIALIZER(kcam_late);
+
 static void
 kcam_disk_done(struct cam_periph *periph, union ccb *ccb)
 {
@@ -279,6 +286,10 @@ kcam_disk_done(struct cam_periph *periph, union ccb *ccb)
 	struct kpi_disk_io *io;
 	int error = 0;
 
+	if (SCHEDULER_STOPPED()) {
+		STAILQ_INSERT_TAIL(&kcam_late, dc, dc_send);
+		return;
+	}
 	if ((ccb->ccb_h.status & (CAM_STATUS_MASK | CAM_DEV_QFRZN)) !=
 	    CAM_REQ_CMP)
 		error = kcam_disk_error(kd, &ccb->csio);
@@ -300,6 +311,19 @@ kcam_disk_done(struct cam_periph *periph, union ccb *ccb)
 	kcam_disk_unlock(kd);
 	kcam_io_call(&done);
 	kcam_disk_send(&send);
+}
+
+/* After a dump: what its polling found answered. */
+void
+kcam_disk_late(void)
+{
+	struct kcam_dccb *dc;
+
+	while ((dc = STAILQ_FIRST(&kcam_late)) != NULL) {
+		STAILQ_REMOVE_HEAD(&kcam_late, dc_send);
+		kcam_disk_done(dc->dc_csio.ccb_h.path->periph,
+		    (union ccb *)(void *)dc);
+	}
 }
 
 void

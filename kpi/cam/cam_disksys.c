@@ -14,28 +14,43 @@ SYSCTL_DECL(_kern_cam_da);
 static SYSCTL_NODE(_kern_cam, OID_AUTO, cd, CTLFLAG_RD | CTLFLAG_MPSAFE, 0,
     "CAM CDROM driver");
 
+/* arg2: where in kd_stats the counter is. */
+static int
+kcam_disk_counter(SYSCTL_HANDLER_ARGS)
+{
+	struct kcam_disk *kd = arg1;
+	uint64_t value;
+
+	mtx_lock(&kd->kd_mtx);
+	value = *(uint64_t *)(void *)((char *)&kd->kd_stats + arg2);
+	mtx_unlock(&kd->kd_mtx);
+	return (sysctl_handle_64(oidp, &value, 0, req));
+}
+
+#define	KS(m)	__offsetof(struct kcam_disk_stats, ks_##m)
+
 void
 kcam_disk_sysctl(struct kcam_disk *kd)
 {
-	const struct {
+	static const struct {
 		const char	*name, *descr;
-		uint64_t	*value;
+		intptr_t	 offset;
 	} counters[] = {
-		{ "reads", "Read commands", &kd->kd_stats.ks_reads },
-		{ "writes", "Write commands", &kd->kd_stats.ks_writes },
+		{ "reads", "Read commands", KS(reads) },
+		{ "writes", "Write commands", KS(writes) },
 		{ "flushes", "SYNCHRONIZE CACHE commands",
-		    &kd->kd_stats.ks_flushes },
-		{ "deletes", "UNMAP commands", &kd->kd_stats.ks_deletes },
-		{ "bytes_read", "Bytes read", &kd->kd_stats.ks_bytes_read },
+		    KS(flushes) },
+		{ "deletes", "UNMAP commands", KS(deletes) },
+		{ "bytes_read", "Bytes read", KS(bytes_read) },
 		{ "bytes_written", "Bytes written",
-		    &kd->kd_stats.ks_bytes_written },
-		{ "errors", "Commands that failed", &kd->kd_stats.ks_errors },
+		    KS(bytes_written) },
+		{ "errors", "Commands that failed", KS(errors) },
 		{ "retries", "Commands sent again",
-		    &kd->kd_stats.ks_retries },
+		    KS(retries) },
 		{ "timeouts", "Commands that timed out",
-		    &kd->kd_stats.ks_timeouts },
+		    KS(timeouts) },
 		{ "queue_depth_max", "Most commands at once",
-		    &kd->kd_stats.ks_depth_max },
+		    KS(depth_max) },
 	};
 	struct sysctl_oid_list *children;
 	struct sysctl_oid *oid;
@@ -52,9 +67,10 @@ kcam_disk_sysctl(struct kcam_disk *kd)
 		return;
 	children = SYSCTL_CHILDREN(oid);
 	for (i = 0; i < nitems(counters); i++)
-		SYSCTL_ADD_U64(&kd->kd_sysctl, children, OID_AUTO,
-		    counters[i].name, CTLFLAG_RD, counters[i].value, 0,
-		    counters[i].descr);
+		SYSCTL_ADD_PROC(&kd->kd_sysctl, children, OID_AUTO,
+		    counters[i].name, CTLTYPE_U64 | CTLFLAG_RD |
+		    CTLFLAG_MPSAFE, kd, counters[i].offset, kcam_disk_counter,
+		    "QU", counters[i].descr);
 	SYSCTL_ADD_U32(&kd->kd_sysctl, children, OID_AUTO, "maxio",
 	    CTLFLAG_RD, &kd->kd_geo.kg_maxio, 0, "Largest command in bytes");
 	SYSCTL_ADD_INT(&kd->kd_sysctl, children, OID_AUTO,

@@ -89,13 +89,13 @@ kcam_return(union ccb *ccb)
 	kq->kq_devq.send_openings++;
 	cam_ccbq_ccb_done(ccbq, ccb);
 	cam_ccbq_release_opening(ccbq);
-	if ((ed->flags & CAM_DEV_REL_ON_COMPLETE) != 0 ||
-	    ((ed->flags & CAM_DEV_REL_ON_QUEUE_EMPTY) != 0 &&
-	    ccbq->dev_active == 0)) {
-		ed->flags &= ~(CAM_DEV_REL_ON_COMPLETE |
-		    CAM_DEV_REL_ON_QUEUE_EMPTY);
-		if (ccbq->queue.qfrozen_cnt > 0)
-			ccbq->queue.qfrozen_cnt--;
+	if (ke->ke_rel_done) {
+		ke->ke_rel_done = false;
+		ccbq->queue.qfrozen_cnt--;
+	}
+	if (ke->ke_rel_empty && ccbq->dev_active == 0) {
+		ke->ke_rel_empty = false;
+		ccbq->queue.qfrozen_cnt--;
 	}
 	if (!ke->ke_running && ccbq->queue.entries > 0 &&
 	    ccbq->queue.qfrozen_cnt == 0 && ccbq->dev_openings > 0) {

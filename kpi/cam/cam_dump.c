@@ -146,6 +146,7 @@ kpi_disk_dump(const char *name, kpi_u64 offset, const void *buf, kpi_size len)
 	kpi_dump_enter();
 	error = kcam_dump(kd, offset, __DECONST(uint8_t *, buf), len);
 	kpi_dump_leave();
+	kcam_disk_late();
 	return (error);
 }
 

@@ -22,7 +22,7 @@ kcam_bus_find(path_id_t id)
 
 	mtx_lock(&kcam.topo_mtx);
 	TAILQ_FOREACH(bus, &kcam.buses, links) {
-		if (bus->path_id == id && !KCAM_EB(bus)->kb_dead) {
+		if (bus->path_id == id && !kcam_bus_gone(bus)) {
 			bus->refcount++;
 			break;
 		}
@@ -51,7 +51,7 @@ kcam_bus_release(struct cam_eb *bus)
 		mtx_unlock(&kcam.topo_mtx);
 		return;
 	}
-	if (!KCAM_EB(bus)->kb_dead)
+	if (!kcam_bus_gone(bus))
 		panic("%s: bus scbus%u released while registered", __func__,
 		    bus->path_id);
 	TAILQ_REMOVE(&kcam.buses, bus, links);
@@ -336,12 +336,12 @@ kcam_device_configured(struct cam_ed *ed, bool yes)
 	bool was;
 
 	mtx_lock(&bus->eb_mtx);
-	was = (ed->flags & CAM_DEV_UNCONFIGURED) == 0;
-	if (yes && !was && !KCAM_EB(bus)->kb_dead) {
-		ed->flags &= ~CAM_DEV_UNCONFIGURED;
+	was = kcam_configured(ed);
+	if (yes && !was && !kcam_bus_gone(bus)) {
+		atomic_clear_int(&ed->flags, CAM_DEV_UNCONFIGURED);
 		ed->refcount++;
 	} else if (!yes)
-		ed->flags |= CAM_DEV_UNCONFIGURED;
+		atomic_set_int(&ed->flags, CAM_DEV_UNCONFIGURED);
 	mtx_unlock(&bus->eb_mtx);
 	if (was && !yes)
 		kcam_device_put(ed);

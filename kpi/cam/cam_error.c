@@ -287,8 +287,7 @@ kcam_judge(union ccb *ccb, uint32_t sense_flags, struct kcam_verdict *v)
 	case CAM_TID_INVALID:
 		v->error = ENXIO;
 		v->print = false;
-		if ((ccb->ccb_h.path->device->flags & CAM_DEV_UNCONFIGURED) ==
-		    0)
+		if (kcam_configured(ccb->ccb_h.path->device))
 			xpt_async(AC_LOST_DEVICE, ccb->ccb_h.path, NULL);
 		break;
 	case CAM_REQ_INVALID:
@@ -338,7 +337,7 @@ kcam_error(union ccb *ccb, uint32_t sense_flags)
 	if (v.error == ERESTART && (sense_flags & SF_NO_RETRY) != 0)
 		v.error = EIO;
 	if (v.error == ERESTART && path.periph != NULL &&
-	    (path.periph->flags & CAM_PERIPH_INVALID) != 0)
+	    kcam_periph_gone(path.periph))
 		v.error = ENXIO;
 	if (v.print && cam_ccb_status(ccb) != CAM_REQ_CMP &&
 	    (sense_flags & SF_NO_PRINT) == 0)

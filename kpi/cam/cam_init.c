@@ -117,7 +117,7 @@ xpt_bus_register(struct cam_sim *sim, device_t parent, uint32_t bus)
 	mtx_unlock(&kcam.topo_mtx);
 	if (xpt_compile_path(&path, NULL, sim->path_id, CAM_TARGET_WILDCARD,
 	    CAM_LUN_WILDCARD) != CAM_REQ_CMP) {
-		kb->kb_dead = true;
+		kb->kb_dead = 1;
 		kcam_bus_release(&kb->kb_eb);
 		sim->path_id = CAM_PATH_ANY;
 		return (ENOMEM);

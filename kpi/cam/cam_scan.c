@@ -107,7 +107,7 @@ kcam_scan_found(struct cam_path *path, bool new)
 {
 	struct ccb_getdev cgd;
 
-	if ((path->device->flags & CAM_DEV_UNCONFIGURED) != 0)
+	if (!kcam_configured(path->device))
 		return;
 	kcam_disk_found(path);
 	if (!new)
@@ -119,7 +119,7 @@ kcam_scan_found(struct cam_path *path, bool new)
 static enum kcam_probe
 kcam_scan_unit(struct cam_path *path, const struct ccb_pathinq *cpi)
 {
-	bool known = (path->device->flags & CAM_DEV_UNCONFIGURED) == 0;
+	bool known = kcam_configured(path->device);
 	enum kcam_probe probe;
 
 	probe = kcam_probe_lun(path, cpi);
@@ -212,7 +212,7 @@ kcam_scan_unlisted(struct cam_eb *bus, target_id_t target,
 
 	while ((ed = kcam_device_next(bus, ed)) != NULL) {
 		if (ed->target->target_id != target || ed->lun_id == 0 ||
-		    (ed->flags & CAM_DEV_UNCONFIGURED) != 0)
+		    !kcam_configured(ed))
 			continue;
 		for (i = 0; i < n && luns[i] != ed->lun_id; i++)
 			continue;
@@ -248,7 +248,7 @@ kcam_scan_target(struct cam_eb *bus, target_id_t target,
 		kcam_scan_unlisted(bus, target, luns, n, cpi);
 	} else {
 		for (i = 1; i <= cpi->max_lun; i++) {
-			if (KCAM_EB(bus)->kb_dead)
+			if (kcam_bus_gone(bus))
 				break;
 			(void)kcam_scan_id(bus, target, i, cpi);
 		}
@@ -262,7 +262,7 @@ kcam_scan_bus(struct cam_eb *bus, const struct ccb_pathinq *cpi)
 	target_id_t target;
 
 	for (target = 0; target <= cpi->max_target; target++) {
-		if (KCAM_EB(bus)->kb_dead)
+		if (kcam_bus_gone(bus))
 			break;
 		if (target != cpi->initiator_id)
 			kcam_scan_target(bus, target, cpi);
@@ -277,7 +277,7 @@ kcam_scan(union ccb *ccb)
 
 	ccb->ccb_h.status = CAM_REQ_CMP;
 	if (ccb->ccb_h.func_code == XPT_REPROBE_LUN) {
-		if ((path->device->flags & CAM_DEV_UNCONFIGURED) == 0)
+		if (kcam_configured(path->device))
 			kcam_disk_found(path);
 		return;
 	}
@@ -299,18 +299,6 @@ kcam_scan(union ccb *ccb)
 	}
 }
 
-/* Is nothing being scanned, nor waiting to be? */
-bool
-kcam_scan_idle(void)
-{
-	bool idle;
-
-	mtx_lock(&kcam.xpt_mtx);
-	idle = kcam.scanning == NULL && STAILQ_EMPTY(&kcam.scans);
-	mtx_unlock(&kcam.xpt_mtx);
-	return (idle);
-}
-
 void
 kcam_scan_loop(void *arg)
 {
@@ -320,13 +308,11 @@ kcam_scan_loop(void *arg)
 	for (;;) {
 		while ((ccb_h = STAILQ_FIRST(&kcam.scans)) != NULL) {
 			STAILQ_REMOVE_HEAD(&kcam.scans, sim_links.stqe);
-			kcam.scanning = ccb_h;
 			mtx_unlock(&kcam.xpt_mtx);
 			kcam_scan((union ccb *)ccb_h);
 			(*ccb_h->cbfcnp)(ccb_h->path->periph,
 			    (union ccb *)ccb_h);
 			mtx_lock(&kcam.xpt_mtx);
-			kcam.scanning = NULL;
 		}
 		if (kcam.stopping)
 			break;

@@ -66,14 +66,14 @@ kcam_send(union ccb *ccb)
 		else
 			ccb->ccb_h.flags &= ~CAM_TAG_ACTION_VALID;
 	}
-	if (mtx != NULL && mtx_owned(mtx))
+	if (mtx != NULL && kcam_mtx_owned(mtx))
 		mtx = NULL;
 	if (mtx != NULL)
 		mtx_lock(mtx);
 	atomic_store_int((u_int *)&ccb->ccb_h.pinfo.index,
 	    (u_int)CAM_ACTIVE_INDEX);
 	/* The SIM may have left while this thread waited for its mutex. */
-	if (KCAM_EB(ccb->ccb_h.path->bus)->kb_dead) {
+	if (kcam_bus_gone(ccb->ccb_h.path->bus)) {
 		cam_set_ccbstatus(ccb, CAM_DEV_NOT_THERE);
 		xpt_done(ccb);
 	} else
@@ -96,7 +96,7 @@ kcam_queue(union ccb *ccb)
 		    xpt_action_name(ccb->ccb_h.func_code),
 		    ccb->ccb_h.pinfo.index);
 	mtx_lock(&devq->send_mtx);
-	if (KCAM_EB(path->bus)->kb_dead) {
+	if (kcam_bus_gone(path->bus)) {
 		mtx_unlock(&devq->send_mtx);
 		kcam_finish(ccb, CAM_DEV_NOT_THERE);
 		return;
@@ -197,7 +197,7 @@ kcam_bus_dead(struct cam_eb *bus)
 	struct cam_ed *ed = NULL;
 
 	mtx_lock(mtx);
-	KCAM_EB(bus)->kb_dead = true;
+	atomic_store_int(&KCAM_EB(bus)->kb_dead, 1);
 	mtx_unlock(mtx);
 	while ((ed = kcam_device_next(bus, ed)) != NULL)
 		kcam_flush(ed, CAM_DEV_NOT_THERE);
@@ -372,13 +372,11 @@ kcam_rel_simq(struct cam_path *path, uint32_t flags, uint32_t openings,
 	if ((flags & RELSIM_ADJUST_OPENINGS) != 0 && openings > 0)
 		cam_ccbq_resize(&ed->ccbq, openings);
 	if ((flags & RELSIM_RELEASE_AFTER_CMDCMPLT) != 0 &&
-	    ed->ccbq.dev_active > 0 &&
-	    (ed->flags & CAM_DEV_REL_ON_COMPLETE) == 0)
-		ed->flags |= CAM_DEV_REL_ON_COMPLETE;
+	    ed->ccbq.dev_active > 0 && !ke->ke_rel_done)
+		ke->ke_rel_done = true;
 	else if ((flags & RELSIM_RELEASE_AFTER_QEMPTY) != 0 &&
-	    ed->ccbq.dev_active > 0 &&
-	    (ed->flags & CAM_DEV_REL_ON_QUEUE_EMPTY) == 0)
-		ed->flags |= CAM_DEV_REL_ON_QUEUE_EMPTY;
+	    ed->ccbq.dev_active > 0 && !ke->ke_rel_empty)
+		ke->ke_rel_empty = true;
 	else if ((flags & RELSIM_RELEASE_AFTER_TIMEOUT) != 0 &&
 	    !ke->ke_unfreeze_set) {
 		ke->ke_unfreeze_set = true;

@@ -120,7 +120,7 @@ cam_sim_lock(struct cam_sim *sim)
 {
 	struct mtx *mtx = sim->mtx != NULL ? sim->mtx : &cam_sim_mtx;
 
-	if (mtx_owned(mtx))
+	if (kcam_mtx_owned(mtx))
 		return (NULL);
 	mtx_lock(mtx);
 	return (mtx);

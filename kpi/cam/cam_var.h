@@ -63,6 +63,9 @@ struct kcam_ed {
 	bool			 ke_running;	/* (q) on kq_run */
 	struct callout		 ke_unfreeze;	/* (q) delayed release */
 	bool			 ke_unfreeze_set; /* (q) */
+	bool			 ke_rel_done;	/* (q) release when one is
+						 * done, */
+	bool			 ke_rel_empty;	/* (q) or all are */
 	STAILQ_ENTRY(kcam_ed)	 ke_reap;	/* (x) */
 };
 TAILQ_HEAD(kcam_ed_run, kcam_ed);
@@ -90,7 +93,7 @@ struct kcam_work {
 
 struct kcam_eb {
 	struct cam_eb		 kb_eb;		/* first */
-	bool			 kb_dead;	/* (q) deregistered */
+	volatile u_int		 kb_dead;	/* (q) deregistered */
 	struct kcam_work	 kb_scan;	/* of the registration */
 	STAILQ_ENTRY(kcam_eb)	 kb_lost_link;	/* (x) */
 };
@@ -98,6 +101,37 @@ struct kcam_eb {
 #define	KCAM_ED(ed)	((struct kcam_ed *)(void *)(ed))
 #define	KCAM_DEVQ(q)	((struct kcam_devq *)(void *)(q))
 #define	KCAM_EB(eb)	((struct kcam_eb *)(void *)(eb))
+
+/* Flags that are looked at without the lock under which they change. */
+static inline bool
+kcam_bus_gone(struct cam_eb *bus)
+{
+
+	return (atomic_load_int(&KCAM_EB(bus)->kb_dead) != 0);
+}
+
+static inline bool
+kcam_configured(struct cam_ed *ed)
+{
+
+	return ((atomic_load_int(&ed->flags) & CAM_DEV_UNCONFIGURED) == 0);
+}
+
+static inline bool
+kcam_periph_gone(struct cam_periph *periph)
+{
+
+	return ((atomic_load_int(&periph->flags) & CAM_PERIPH_INVALID) != 0);
+}
+
+/* mtx_owned() with a read that needs no order: only one's own name counts. */
+static inline bool
+kcam_mtx_owned(struct mtx *mtx)
+{
+
+	return ((atomic_load_long((volatile u_long *)&mtx->mtx_lock) &
+	    ~(u_long)MTX_FLAGMASK) == (u_long)curthread);
+}
 
 /* The subsystem. */
 struct kcam {
@@ -112,7 +146,6 @@ struct kcam {
 	STAILQ_HEAD(, kcam_work) works;		/* (x) */
 	u_int			 events_busy;	/* (x) being delivered */
 	STAILQ_HEAD(, ccb_hdr)	 scans;		/* (x) sim_links */
-	struct ccb_hdr		*scanning;	/* (x) */
 	int			 threads;	/* (x) alive */
 	bool			 stopping;	/* (x) */
 
@@ -175,7 +208,6 @@ void		 kcam_scan_loop(void *arg);
 void		 kcam_reprobe(struct cam_path *path);
 /* Asks for a scan of what the path names; may sleep. */
 void		 kcam_scan_path(struct cam_path *path);
-bool		 kcam_scan_idle(void);
 
 /* scsi_probe.c */
 enum kcam_probe { KCAM_FOUND, KCAM_ABSENT, KCAM_UNCLEAR };

@@ -78,11 +78,11 @@ xpt_sim_action(union ccb *ccb)
 	struct cam_sim *sim = ccb->ccb_h.path->bus->sim;
 	struct mtx *mtx = sim->mtx;
 
-	if (KCAM_EB(ccb->ccb_h.path->bus)->kb_dead) {
+	if (kcam_bus_gone(ccb->ccb_h.path->bus)) {
 		ccb->ccb_h.status = CAM_DEV_NOT_THERE;
 		return;
 	}
-	if (mtx != NULL && mtx_owned(mtx))
+	if (mtx != NULL && kcam_mtx_owned(mtx))
 		mtx = NULL;
 	if (mtx != NULL)
 		mtx_lock(mtx);
@@ -96,7 +96,7 @@ xpt_gdev(struct ccb_getdev *cgd)
 {
 	struct cam_ed *ed = cgd->ccb_h.path->device;
 
-	if ((ed->flags & CAM_DEV_UNCONFIGURED) != 0) {
+	if (!kcam_configured(ed)) {
 		cgd->ccb_h.status = CAM_DEV_NOT_THERE;
 		return;
 	}

@@ -48,7 +48,7 @@ cd_probe(struct kcam_disk *kd)
 
 	/* The unit's own word counts, not that a medium can be read. */
 	if (cd_capacity(kd, &kg) == ENXIO &&
-	    (kd->kd_periph.flags & CAM_PERIPH_INVALID) != 0)
+	    kcam_periph_gone(&kd->kd_periph))
 		return (ENXIO);
 	xpt_path_inq(&cpi, kd->kd_periph.path);
 	kg.kg_maxio = cpi.maxio == 0 ? CD_MAXIO : MIN(cpi.maxio, CD_MAXIO);

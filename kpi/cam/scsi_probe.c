@@ -166,7 +166,7 @@ kcam_probe_adopt(struct cam_path *path, const struct ccb_pathinq *cpi,
 	ed->protocol_version = SID_ANSI_REV(inq);
 	ed->transport = cpi->transport;
 	ed->transport_version = cpi->transport_version;
-	ed->flags |= CAM_DEV_INQUIRY_DATA_VALID;
+	atomic_set_int(&ed->flags, CAM_DEV_INQUIRY_DATA_VALID);
 	if (INQ_DATA_TQ_ENABLED(inq) && (cpi->hba_inquiry & PI_TAG_ABLE) != 0)
 		xpt_start_tags(path);
 	else
@@ -184,8 +184,8 @@ kcam_probe_lun(struct cam_path *path, const struct ccb_pathinq *cpi)
 	int error;
 
 	error = kcam_probe_tur(path);
-	if (error == ENXIO && (ed->flags & CAM_DEV_UNCONFIGURED) != 0 &&
-	    KCAM_EB(path->bus)->kb_dead)
+	if (error == ENXIO && !kcam_configured(ed) &&
+	    kcam_bus_gone(path->bus))
 		return (KCAM_ABSENT);
 	error = kcam_probe_inquiry(path, &inq, SHORT_INQUIRY_LENGTH);
 	if (error != 0)
@@ -197,7 +197,7 @@ kcam_probe_lun(struct cam_path *path, const struct ccb_pathinq *cpi)
 	if (len > SHORT_INQUIRY_LENGTH)
 		(void)kcam_probe_inquiry(path, &inq, MIN(len,
 		    sizeof(inq) - 1));
-	if ((ed->flags & CAM_DEV_UNCONFIGURED) == 0) {
+	if (kcam_configured(ed)) {
 		if (memcmp(&ed->inq_data, &inq, SHORT_INQUIRY_LENGTH) == 0)
 			return (KCAM_FOUND);
 		/* Another device has come in its place. */
