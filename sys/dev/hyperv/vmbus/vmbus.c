@@ -180,7 +180,8 @@ vmbus_connect(struct vmbus_softc *sc)
 	return (0);
 }
 
-static void
+/* Without an answer what the host was given stays the host's. */
+static int
 vmbus_disconnect(struct vmbus_softc *sc)
 {
 	int error;
@@ -189,9 +190,9 @@ vmbus_disconnect(struct vmbus_softc *sc)
 		EVENTHANDLER_DEREGISTER(shutdown_final, sc->sc_shutdown);
 	sc->sc_shutdown = NULL;
 	error = vmbus_ctl_disconnect(sc);
-	/* No answer: what it was given stays the host's. */
 	taskqueue_drain(sc->sc_msgtq, &sc->sc_msgtask);
 	vmbus_gpadl_forget(sc, error == 0);
+	return (error);
 }
 
 /*
@@ -201,8 +202,12 @@ static void
 vmbus_undo(struct vmbus_softc *sc)
 {
 
-	if ((sc->sc_steps & VMBUS_STEP_CONNECT) != 0)
-		vmbus_disconnect(sc);
+	if ((sc->sc_steps & VMBUS_STEP_CONNECT) != 0 &&
+	    vmbus_disconnect(sc) != 0) {
+		/* It may write to these: leaked rather than used again. */
+		sc->sc_mnf_tx = sc->sc_mnf_rx = NULL;
+		sc->sc_intrpage = NULL;
+	}
 	if ((sc->sc_steps & VMBUS_STEP_SYNIC) != 0)
 		vmbus_synic_disable(sc);
 	/* The rendezvous above has let every interrupt end. */
@@ -338,7 +343,7 @@ vmbus_suspend(device_t dev)
 		return (error);
 	vmbus_dev_hold(sc, true);
 	vmbus_close_all(sc);
-	vmbus_disconnect(sc);
+	(void)vmbus_disconnect(sc);
 	sc->sc_steps &= ~VMBUS_STEP_CONNECT;
 	vmbus_synic_disable(sc);
 	sc->sc_steps &= ~VMBUS_STEP_SYNIC;

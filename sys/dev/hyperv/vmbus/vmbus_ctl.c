@@ -169,6 +169,8 @@ vmbus_ctl_disconnect(struct vmbus_softc *sc)
 	struct vmbus_req rq;
 	int error;
 
+	if (sc->sc_version == 0)
+		return (0);
 	memset(&mh, 0, sizeof(mh));
 	mh.mh_type = VMBUS_MSG_UNLOAD;
 	vmbus_req_begin(sc, &rq, VMBUS_MSG_UNLOAD_RESPONSE, 0, 0, NULL);
