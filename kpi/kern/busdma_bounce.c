@@ -332,6 +332,14 @@ busdma_start(void *arg __unused)
 }
 SYSINIT(busdma, SI_SUB_DRIVERS, SI_ORDER_FIRST, busdma_start, NULL);
 
+static void
+busdma_stop(void *arg __unused)
+{
+
+	taskqueue_free(busdma_tq);
+}
+SYSUNINIT(busdma, SI_SUB_DRIVERS, SI_ORDER_FIRST, busdma_stop, NULL);
+
 void
 kpi_busdma_stats(uint64_t *bounced, uint64_t *loaded)
 {

@@ -31,6 +31,8 @@ struct kpi_devfile {
 	struct cdev	*df_dev;	/* a reference */
 };
 
+static int	devfile_drop(struct kpi_devfile *df);
+
 /* One call of a method: from enter to leave the device stays. */
 struct devcall {
 	struct thread	*dc_td;
@@ -49,6 +51,7 @@ devcall_enter(struct devcall *dc, struct kpi_devfile *df)
 		kpi_thread_leave(dc->dc_td);
 		return (ENXIO);
 	}
+	atomic_add_int(&df->df_file.f_count, 1);
 	dc->dc_saved = dc->dc_td->td_fpop;
 	dc->dc_td->td_fpop = &df->df_file;
 	if ((dc->dc_csw->d_flags & D_NEEDGIANT) != 0)
@@ -64,6 +67,7 @@ devcall_leave(struct devcall *dc, struct kpi_devfile *df)
 		mtx_unlock(&Giant);
 	dc->dc_td->td_fpop = dc->dc_saved;
 	dev_relthread(df->df_dev, dc->dc_ref);
+	(void)devfile_drop(df);
 	kpi_thread_leave(dc->dc_td);
 }
 
@@ -91,6 +95,7 @@ kpi_dev_open(const char *name, int flags, struct kpi_devfile **dfp)
 		df->df_dev = dev;
 		df->df_file.f_data = dev;
 		df->df_file.f_flag = flags;
+		df->df_file.f_count = 1;
 		error = devcall_enter(&dc, df);
 		if (error == 0) {
 			if (dc.dc_csw->d_open != NULL)
@@ -115,29 +120,54 @@ kpi_dev_open(const char *name, int flags, struct kpi_devfile **dfp)
 }
 
 /* d_close is for the last one to leave, unless the driver counts itself. */
+static int
+devfile_end(struct kpi_devfile *df)
+{
+	struct cdevsw *csw;
+	struct cdev *dev;
+	bool last;
+	int error, ref;
+
+	dev = df->df_dev;
+	kpi_cdevpriv_drop(&df->df_file);
+	dev_lock();
+	last = --dev->si_usecount == 0;
+	dev_unlock();
+	error = 0;
+	csw = dev_refthread(dev, &ref);
+	if (csw != NULL && csw->d_close != NULL &&
+	    (last || (csw->d_flags & D_TRACKCLOSE) != 0)) {
+		if ((csw->d_flags & D_NEEDGIANT) != 0)
+			mtx_lock(&Giant);
+		error = csw->d_close(dev, df->df_file.f_flag, S_IFCHR,
+		    curthread);
+		if ((csw->d_flags & D_NEEDGIANT) != 0)
+			mtx_unlock(&Giant);
+	}
+	dev_relthread(dev, ref);
+	dev_rel(dev);
+	free(df, M_DEVFILE);
+	return (error);
+}
+
+/* The file ends when it is closed and nobody is inside a call any more. */
+static int
+devfile_drop(struct kpi_devfile *df)
+{
+
+	if (atomic_fetchadd_int(&df->df_file.f_count, -1) != 1)
+		return (0);
+	return (devfile_end(df));
+}
+
 int
 kpi_dev_close(struct kpi_devfile *df)
 {
 	struct thread *td;
-	struct devcall dc;
-	bool last;
 	int error;
 
 	td = kpi_thread_enter();
-	kpi_cdevpriv_drop(&df->df_file);
-	dev_lock();
-	last = --df->df_dev->si_usecount == 0;
-	dev_unlock();
-	error = 0;
-	if (devcall_enter(&dc, df) == 0) {
-		if (dc.dc_csw->d_close != NULL &&
-		    (last || (dc.dc_csw->d_flags & D_TRACKCLOSE) != 0))
-			error = dc.dc_csw->d_close(df->df_dev,
-			    df->df_file.f_flag, S_IFCHR, dc.dc_td);
-		devcall_leave(&dc, df);
-	}
-	dev_rel(df->df_dev);
-	free(df, M_DEVFILE);
+	error = devfile_drop(df);
 	kpi_thread_leave(td);
 	return (error);
 }

@@ -187,18 +187,20 @@ static int
 et_sysctl_choice(SYSCTL_HANDLER_ARGS)
 {
 	struct eventtimer *et;
-	struct sbuf *sb;
+	char buf[512];
+	struct sbuf sb;
 	int error;
 
-	sb = sbuf_new_auto();
+	/* No allocation under the lock: what is too long is cut. */
+	sbuf_new(&sb, buf, sizeof(buf), SBUF_FIXEDLEN);
 	ET_LOCK();
 	SLIST_FOREACH(et, &et_list, et_all)
-		sbuf_printf(sb, "%s%s(%d)", sbuf_len(sb) > 0 ? " " : "",
+		sbuf_printf(&sb, "%s%s(%d)", sbuf_len(&sb) > 0 ? " " : "",
 		    et->et_name, et->et_quality);
 	ET_UNLOCK();
-	sbuf_finish(sb);
-	error = SYSCTL_OUT_STR(req, sbuf_data(sb));
-	sbuf_delete(sb);
+	sbuf_finish(&sb);
+	error = SYSCTL_OUT_STR(req, sbuf_data(&sb));
+	sbuf_delete(&sb);
 	return (error);
 }
 SYSCTL_PROC(_kern_eventtimer, OID_AUTO, choice,

@@ -402,7 +402,10 @@ sysctl_ctx_entry_del(struct sysctl_ctx_list *clist, struct sysctl_oid *oidp)
 	return (e != NULL ? 0 : ENOENT);
 }
 
-/* Would a context leave nothing hanging in the air?  Counts as if it went. */
+/*
+ * Can all entries of a context be removed in their order, the newest first?
+ * Counts as if each went.
+ */
 static bool
 sysctl_ctx_may_go(struct sysctl_ctx_list *clist)
 {
@@ -411,10 +414,8 @@ sysctl_ctx_may_go(struct sysctl_ctx_list *clist)
 	bool ok;
 
 	ok = true;
-	TAILQ_FOREACH(e, clist, link)
-		e->entry->oid_refcnt--;
 	TAILQ_FOREACH(e, clist, link) {
-		if (e->entry->oid_refcnt > 0)
+		if (--e->entry->oid_refcnt > 0)
 			continue;
 		RB_FOREACH(p, sysctl_oid_list, SYSCTL_CHILDREN(e->entry))
 			if (p->oid_refcnt > 0)

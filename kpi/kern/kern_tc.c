@@ -66,7 +66,7 @@ volatile time_t time_uptime = 1;
 static struct bintime tc_boottime;
 
 SYSCTL_NODE(_kern, OID_AUTO, timecounter, CTLFLAG_RW | CTLFLAG_MPSAFE, 0, "");
-static SYSCTL_NODE(_kern_timecounter, OID_AUTO, tc,
+SYSCTL_NODE(_kern_timecounter, OID_AUTO, tc,
     CTLFLAG_RW | CTLFLAG_MPSAFE, 0, "");
 
 static int
@@ -177,18 +177,20 @@ static int
 tc_sysctl_choice(SYSCTL_HANDLER_ARGS)
 {
 	struct timecounter *tc;
-	struct sbuf *sb;
+	char buf[512];
+	struct sbuf sb;
 	int error;
 
-	sb = sbuf_new_auto();
+	/* No allocation under the lock: what is too long is cut. */
+	sbuf_new(&sb, buf, sizeof(buf), SBUF_FIXEDLEN);
 	mtx_lock(&tc_mtx);
 	for (tc = tc_list; tc != NULL; tc = tc->tc_next)
-		sbuf_printf(sb, "%s%s(%d)", tc != tc_list ? " " : "",
+		sbuf_printf(&sb, "%s%s(%d)", tc != tc_list ? " " : "",
 		    tc->tc_name, tc->tc_quality);
 	mtx_unlock(&tc_mtx);
-	sbuf_finish(sb);
-	error = SYSCTL_OUT_STR(req, sbuf_data(sb));
-	sbuf_delete(sb);
+	sbuf_finish(&sb);
+	error = SYSCTL_OUT_STR(req, sbuf_data(&sb));
+	sbuf_delete(&sb);
 	return (error);
 }
 SYSCTL_PROC(_kern_timecounter, OID_AUTO, choice,
@@ -219,8 +221,12 @@ static void __attribute__((__no_sanitize__("thread")))
 tc_update(const struct bintime *bt)
 {
 
+	struct bintime utc;
+
+	utc = *bt;
+	bintime_add(&utc, &tc_boottime);
 	time_uptime = bt->sec + 1;
-	time_second = bt->sec + tc_boottime.sec;
+	time_second = utc.sec;
 }
 
 void

@@ -40,8 +40,6 @@ int	kpi_sysctl_request(struct sysctl_oid *oidp, void *old, size_t *oldlen,
 /* kern_sysctl_text.c: text as sysctl(8) takes it, to the oid's type. */
 int	kpi_sysctl_parse(u_int kind, const char *text, void *buf, size_t *len);
 
-/* nexus.c: for kpi_shutdown(), once the modules have gone. */
-void	kpi_bus_shutdown(void);
 /* subr_eventhandler.c */
 void	kpi_eventhandler_prune(void);
 

@@ -281,8 +281,8 @@ SYSINIT(nexus_configure, SI_SUB_CONFIGURE, SI_ORDER_THIRD, nexus_configure,
  * After the last module has gone: what newbus keeps for the next one, as a
  * running kernel does, would look like a leak.
  */
-void
-kpi_bus_shutdown(void)
+static void
+nexus_prune(void *arg __unused)
 {
 
 	bus_topo_lock();
@@ -291,3 +291,4 @@ kpi_bus_shutdown(void)
 	bus_devctl_flush();
 	kpi_eventhandler_prune();
 }
+SYSUNINIT(nexus_prune, SI_SUB_DRIVERS, SI_ORDER_ANY, nexus_prune, NULL);
