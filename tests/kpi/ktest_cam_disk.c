@@ -179,7 +179,7 @@ KTEST(cam_disk_part_fails, "one part that fails ends the request, once")
 	KT_EQ(fake_start(&fi, "da0", KPI_DISK_READ, 0, buf, 512 * 1024), 0);
 	KT_EQ(fake_finish(&fi), EIO);
 	hosted_sleep(10 * 1000 * 1000);
-	KT_EQ(fi.fi_done, 1);
+	KT_EQ(FAKE_GET(fi.fi_done), 1);
 	KT_EQ(fake_do("da0", KPI_DISK_READ, 0, buf, 512 * 1024), 0);
 	free(buf, M_TEMP);
 	fake_detach(fs);
@@ -216,7 +216,7 @@ struct disk_load {
 	const char	*disk;
 	uint8_t		*buf;
 	volatile u_int	 started, ended, failed;
-	volatile bool	 stop;
+	volatile u_int	 stop;
 };
 
 static void	disk_load_next(struct disk_load *dl, struct fake_io *fi);
@@ -229,7 +229,7 @@ disk_load_done(struct kpi_disk_io *io, int error)
 	if (error != 0)
 		atomic_add_int(&dl->failed, 1);
 	atomic_add_int(&dl->ended, 1);
-	if (error == 0 && !dl->stop)
+	if (error == 0 && FAKE_GET(dl->stop) == 0)
 		disk_load_next(dl, __containerof(io, struct fake_io, fi_io));
 }
 
@@ -267,8 +267,8 @@ static void
 disk_load_end(struct disk_load *dl)
 {
 
-	dl->stop = true;
-	KT_CHECK(FAKE_UNTIL(dl->started == dl->ended));
+	atomic_store_rel_int(&dl->stop, 1);
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(dl->started) == FAKE_GET(dl->ended)));
 	free(dl->buf, M_TEMP);
 	free(dl, M_TEMP);
 }
@@ -286,16 +286,16 @@ KTEST(cam_load_remove, "a disk that leaves under load fails all of it, once")
 	fake_scan(fs);
 	a = disk_load_start("da0");
 	b = disk_load_start("da1");
-	KT_CHECK(FAKE_UNTIL(a->ended > 100 && b->ended > 100));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->ended) > 100 && FAKE_GET(b->ended) > 100));
 	fake_lock(fs);
 	fs->fs_lun[1].fl_present = false;
 	fake_unlock(fs);
-	KT_CHECK(FAKE_UNTIL(b->started == b->ended));
-	KT_CHECK(b->failed >= 1);
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(b->started) == FAKE_GET(b->ended)));
+	KT_CHECK(FAKE_GET(b->failed) >= 1);
 	KT_CHECK(FAKE_UNTIL(fake_disks() == 1));
-	before = a->ended;
-	KT_CHECK(FAKE_UNTIL(a->ended > before + 100));
-	KT_EQ(a->failed, 0);
+	before = FAKE_GET(a->ended);
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->ended) > before + 100));
+	KT_EQ(FAKE_GET(a->failed), 0);
 	disk_load_end(a);
 	disk_load_end(b);
 	fake_detach(fs);
@@ -319,7 +319,7 @@ KTEST(cam_load_hot_add, "disks come and go while others work")
 		fake_rescan(fs);
 		KT_EQ(fake_disks(), i % 2 != 0 ? 2 : 1);
 	}
-	KT_EQ(dl->failed, 0);
+	KT_EQ(FAKE_GET(dl->failed), 0);
 	disk_load_end(dl);
 	fake_detach(fs);
 }
@@ -335,10 +335,10 @@ KTEST(cam_load_detach, "the SIM leaves while requests run: each ends once")
 	fake_scan(fs);
 	a = disk_load_start("da0");
 	b = disk_load_start("da1");
-	KT_CHECK(FAKE_UNTIL(a->ended > 50 && b->ended > 50));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->ended) > 50 && FAKE_GET(b->ended) > 50));
 	fake_detach(fs);
-	KT_CHECK(FAKE_UNTIL(a->started == a->ended));
-	KT_CHECK(FAKE_UNTIL(b->started == b->ended));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->started) == FAKE_GET(a->ended)));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(b->started) == FAKE_GET(b->ended)));
 	KT_EQ(fake_disks(), 0);
 	disk_load_end(a);
 	disk_load_end(b);
@@ -361,7 +361,7 @@ KTEST(cam_detach_held, "the SIM leaves with commands at it and behind it")
 	for (i = 0; i < 8; i++)
 		KT_EQ(fake_start(&fi[i], "da0", KPI_DISK_READ, 0,
 		    buf + i * 16384, 16384), 0);
-	KT_EQ(fs->fs_nheld, 3);
+	KT_EQ(fake_held(fs), 3);
 	fake_detach(fs);
 	for (i = 0; i < 8; i++)
 		KT_EQ(fake_finish(&fi[i]), ENXIO);
@@ -500,7 +500,7 @@ KTEST(cam_dump_busy, "a dump to a disk with requests under way")
 	for (i = 0; i < 4; i++)
 		KT_EQ(fake_start(&fi[i], "da0", KPI_DISK_READ, 0, buf + 4096,
 		    512), 0);
-	KT_EQ(fs->fs_nheld, 4);
+	KT_EQ(fake_held(fs), 4);
 	disk_fill(buf, 4096, 1);
 	KT_EQ(kpi_disk_dump("da0", 0, buf, 4096), 0);
 	KT_EQ(memcmp(fs->fs_lun[0].fl_data, buf, 4096), 0);

@@ -105,7 +105,7 @@ KTEST(cam_error_busy_delay, "CAM_BUSY is sent again after a second")
 	hosted_sleep(20 * 1000 * 1000);
 	KT_EQ(e.fl->fl_ops[READ_6], 1);
 	kpi_clock_advance(200 * 1000 * 1000);
-	KT_CHECK(FAKE_UNTIL(fi.fi_done == 1));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(fi.fi_done) == 1));
 	KT_EQ(e.fl->fl_ops[READ_6], 2);
 	fake_detach(e.fs);
 }
@@ -244,7 +244,7 @@ KTEST(cam_error_queue_full, "TASK SET FULL lowers the number of commands")
 	for (i = 0; i < nitems(fi); i++)
 		KT_EQ(fake_start(&fi[i], "da0", KPI_DISK_READ, i * 512,
 		    buf + i * 512, 512), 0);
-	KT_EQ(e.fs->fs_nheld, 16);
+	KT_EQ(fake_held(e.fs), 16);
 	fake_fail(e.fl, 1, CAM_SCSI_STATUS_ERROR);
 	e.fl->fl_scsi = SCSI_STATUS_QUEUE_FULL;
 	e.fl->fl_freeze = true;
@@ -253,8 +253,8 @@ KTEST(cam_error_queue_full, "TASK SET FULL lowers the number of commands")
 	e.fl->fl_freeze = false;
 	hosted_sleep(10 * 1000 * 1000);
 	(void)fake_release(e.fs, 15);
-	while (e.fs->fs_nheld > 0 || fi[0].fi_done == 0) {
-		if (!FAKE_UNTIL(e.fs->fs_nheld > 0 || fi[0].fi_done != 0))
+	while (fake_held(e.fs) > 0 || FAKE_GET(fi[0].fi_done) == 0) {
+		if (!FAKE_UNTIL(fake_held(e.fs) > 0 || FAKE_GET(fi[0].fi_done) != 0))
 			break;
 		(void)fake_release(e.fs, 16);
 	}
@@ -265,7 +265,7 @@ KTEST(cam_error_queue_full, "TASK SET FULL lowers the number of commands")
 	for (i = 0; i < nitems(fi); i++)
 		KT_EQ(fake_start(&fi[i], "da0", KPI_DISK_READ, i * 512,
 		    buf + i * 512, 512), 0);
-	KT_EQ(e.fs->fs_nheld, 15);
+	KT_EQ(fake_held(e.fs), 15);
 	e.fs->fs_hold = false;
 	(void)fake_release(e.fs, 16);
 	for (i = 0; i < nitems(fi); i++)

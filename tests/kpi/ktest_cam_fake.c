@@ -11,8 +11,6 @@
 
 #include "ktest_cam_fake.h"
 
-#include <sys/proc.h>
-
 static MALLOC_DEFINE(M_FAKESIM, "fakesim", "SIM of memory disks");
 
 static void
@@ -407,8 +405,8 @@ fake_action(struct cam_sim *sim, union ccb *ccb)
 
 	if (fs->fs_unlocked)
 		mtx_lock(&fs->fs_mtx);
-	else if (!mtx_owned(&fs->fs_mtx) && !SCHEDULER_STOPPED())
-		fs->fs_unowned = true;
+	else
+		mtx_assert(&fs->fs_mtx, MA_OWNED);
 	switch (ccb->ccb_h.func_code) {
 	case XPT_SCSI_IO:
 		fake_scsi(fs, &ccb->csio);
@@ -483,6 +481,28 @@ fake_release(struct fake_sim *fs, u_int n)
 
 	fake_lock(fs);
 	n = fake_let_go(fs, n);
+	fake_unlock(fs);
+	return (n);
+}
+
+u_int
+fake_held(struct fake_sim *fs)
+{
+	u_int n;
+
+	fake_lock(fs);
+	n = fs->fs_nheld;
+	fake_unlock(fs);
+	return (n);
+}
+
+u_int
+fake_ops(struct fake_sim *fs, u_int lun, uint8_t code)
+{
+	u_int n;
+
+	fake_lock(fs);
+	n = fs->fs_lun[lun].fl_ops[code];
 	fake_unlock(fs);
 	return (n);
 }
@@ -575,7 +595,6 @@ fake_detach(struct fake_sim *fs)
 		fake_free_sim(fs);
 	for (i = 0; i < FAKE_LUNS; i++)
 		free(fs->fs_lun[i].fl_data, M_FAKESIM);
-	KT_CHECK(!fs->fs_unowned);
 	mtx_destroy(&fs->fs_mtx);
 	free(fs, M_FAKESIM);
 }
@@ -652,7 +671,7 @@ fake_finish(struct fake_io *fi)
 		if (n >= 20)
 			kpi_clock_advance(50 * 1000 * 1000);
 	}
-	KT_EQ(fi->fi_done, 1);
+	KT_EQ(FAKE_GET(fi->fi_done), 1);
 	return (fi->fi_error);
 }
 

@@ -84,7 +84,6 @@ struct fake_sim {
 	u_int		 fs_out, fs_out_max;
 	u_int		 fs_resets, fs_bus_resets, fs_aborts, fs_polls;
 	uint64_t	 fs_targets;	/* asked for, a bit each */
-	bool		 fs_unowned;	/* called without its mutex */
 };
 
 /* A SIM with defaults and no units; fake_attach() registers it. */
@@ -99,6 +98,9 @@ void	fake_scan(struct fake_sim *fs);
 void	fake_rescan(struct fake_sim *fs);
 /* Completes up to n held commands; returns how many. */
 u_int	fake_release(struct fake_sim *fs, u_int n);
+u_int	fake_held(struct fake_sim *fs);
+/* Commands of that code which the unit has seen. */
+u_int	fake_ops(struct fake_sim *fs, u_int lun, uint8_t code);
 void	fake_lock(struct fake_sim *fs);
 void	fake_unlock(struct fake_sim *fs);
 /* Fails the next n reads and writes. */
@@ -122,6 +124,9 @@ int	fake_do(const char *disk, enum kpi_disk_op op, uint64_t offset,
 u_int	fake_disks(void);
 /* A counter of kern.cam.<disk>. */
 uint64_t fake_counter(const char *disk, const char *name);
+
+/* What another thread adds to with atomic_add_int(). */
+#define	FAKE_GET(n)	atomic_load_acq_int(&(n))
 
 /* Real time for what other threads do; false after ten seconds. */
 #define	FAKE_UNTIL(e) __extension__ ({					\

@@ -104,11 +104,11 @@ queue_many(u_int openings, u_int queue, u_int luns, u_int expect)
 		KT_EQ(fake_start(&fi[i], name, KPI_DISK_READ, i * 512,
 		    buf + i * 512, 512), 0);
 	}
-	KT_EQ(fs->fs_nheld, expect);
+	KT_EQ(fake_held(fs), expect);
 	for (i = 0; i < nitems(fi); i++)
-		KT_EQ(fi[i].fi_done, 0);
+		KT_EQ(FAKE_GET(fi[i].fi_done), 0);
 	for (n = 0; n < nitems(fi); n += fake_release(fs, 3))
-		KT_CHECK(FAKE_UNTIL(fs->fs_nheld > 0));
+		KT_CHECK(FAKE_UNTIL(fake_held(fs) > 0));
 	for (i = 0; i < nitems(fi); i++)
 		KT_EQ(fake_finish(&fi[i]), 0);
 	KT_EQ(fs->fs_out_max, expect);
@@ -144,7 +144,7 @@ KTEST(cam_openings_untagged, "an untagged device gets one command at a time")
 	for (i = 0; i < nitems(fi); i++)
 		KT_EQ(fake_start(&fi[i], "da0", KPI_DISK_READ, 512 * i, buf[i],
 		    512), 0);
-	KT_EQ(fs->fs_nheld, 1);
+	KT_EQ(fake_held(fs), 1);
 	fs->fs_hold = false;
 	(void)fake_release(fs, 1);
 	for (i = 0; i < nitems(fi); i++)
@@ -205,7 +205,7 @@ KTEST(cam_freeze_devq, "a frozen device waits, another does not")
 	KT_EQ(xpt_freeze_devq(path, 1), 1);
 	KT_EQ(fake_start(&fi, "da0", KPI_DISK_READ, 0, buf, 512), 0);
 	KT_EQ(fake_do("da1", KPI_DISK_READ, 0, other, 512), 0);
-	KT_EQ(fi.fi_done, 0);
+	KT_EQ(FAKE_GET(fi.fi_done), 0);
 	xpt_release_devq(path, 1, TRUE);
 	KT_EQ(fake_finish(&fi), 0);
 	xpt_free_path(path);
@@ -226,7 +226,7 @@ KTEST(cam_release_status, "CAM_RELEASE_SIMQ releases the SIM's queue")
 	fs->fs_hold = false;
 	xpt_freeze_simq(fs->fs_sim, 1);
 	KT_EQ(fake_start(&fi, "da0", KPI_DISK_READ, 0, other, 512), 0);
-	KT_EQ(fi.fi_done, 0);
+	KT_EQ(FAKE_GET(fi.fi_done), 0);
 	fake_fail(&fs->fs_lun[0], 1, CAM_REQUEUE_REQ | CAM_RELEASE_SIMQ);
 	(void)fake_release(fs, 1);
 	KT_EQ(fake_finish(&held), 0);
@@ -249,12 +249,12 @@ KTEST(cam_qfreeze_flag, "CAM_DEV_QFREEZE freezes behind the command")
 	fs->fs_hold = true;
 	xpt_action(first);
 	xpt_action(second);
-	KT_EQ(fs->fs_nheld, 1);
+	KT_EQ(fake_held(fs), 1);
 	KT_CHECK((first->ccb_h.status & CAM_DEV_QFRZN) != 0);
 	xpt_release_devq(first->ccb_h.path, 1, TRUE);
-	KT_EQ(fs->fs_nheld, 2);
+	KT_EQ(fake_held(fs), 2);
 	(void)fake_release(fs, 2);
-	KT_CHECK(FAKE_UNTIL(done_calls == 2));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(done_calls) == 2));
 	hosted_sleep(1000000);
 	queue_free(first);
 	queue_free(second);
@@ -279,12 +279,12 @@ KTEST(cam_priority, "of what waits, the urgent goes first")
 	for (i = 0; i < 3; i++)
 		xpt_action(ccb[i]);
 	xpt_release_devq(ccb[0]->ccb_h.path, 1, TRUE);
-	KT_EQ(fs->fs_nheld, 3);
+	KT_EQ(fake_held(fs), 3);
 	KT_CHECK(STAILQ_FIRST(&fs->fs_held) == &ccb[2]->ccb_h);
 	KT_CHECK(STAILQ_NEXT(&ccb[2]->ccb_h, sim_links.stqe) ==
 	    &ccb[0]->ccb_h);
 	(void)fake_release(fs, 3);
-	KT_CHECK(FAKE_UNTIL(done_calls == 3));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(done_calls) == 3));
 	hosted_sleep(1000000);
 	for (i = 0; i < 3; i++)
 		queue_free(ccb[i]);
@@ -319,9 +319,9 @@ KTEST(cam_abort, "an abort finds the CCB in its queue and at the SIM")
 	ccb = queue_ccb(fs, 0, CAM_PRIORITY_NORMAL, 0, buf);
 	xpt_freeze_devq(ccb->ccb_h.path, 1);
 	xpt_action(ccb);
-	KT_EQ(fs->fs_nheld, 0);
+	KT_EQ(fake_held(fs), 0);
 	KT_EQ(queue_abort(ccb), CAM_REQ_CMP);
-	KT_CHECK(FAKE_UNTIL(done_calls == 1));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(done_calls) == 1));
 	KT_EQ(done_status & CAM_STATUS_MASK, CAM_REQ_ABORTED);
 	KT_EQ(fs->fs_aborts, 0);
 	/* One freeze was the test's, one came with the abort. */
@@ -330,9 +330,9 @@ KTEST(cam_abort, "an abort finds the CCB in its queue and at the SIM")
 
 	xpt_setup_ccb(&ccb->ccb_h, ccb->ccb_h.path, CAM_PRIORITY_NORMAL);
 	xpt_action(ccb);
-	KT_EQ(fs->fs_nheld, 1);
+	KT_EQ(fake_held(fs), 1);
 	KT_EQ(queue_abort(ccb), CAM_REQ_CMP);
-	KT_CHECK(FAKE_UNTIL(done_calls == 2));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(done_calls) == 2));
 	KT_EQ(fs->fs_aborts, 1);
 	hosted_sleep(1000000);
 	KT_EQ(queue_abort(ccb), CAM_UA_ABORT);
@@ -374,7 +374,7 @@ KTEST_PANICS(cam_done_later, "a CCB that is completed again when it is over",
 	fake_scan(fs);
 	ccb = queue_ccb(fs, 0, CAM_PRIORITY_NORMAL, 0, buf);
 	xpt_action(ccb);
-	KT_CHECK(FAKE_UNTIL(done_calls == 1));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(done_calls) == 1));
 	hosted_sleep(10 * 1000 * 1000);
 	xpt_done(ccb);
 }

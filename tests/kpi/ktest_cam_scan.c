@@ -314,13 +314,13 @@ scan_listener(void *arg, uint32_t code, struct cam_path *path, void *data)
 
 	switch (code) {
 	case AC_FOUND_DEVICE:
-		heard_found++;
+		atomic_add_int(&heard_found, 1);
 		break;
 	case AC_LOST_DEVICE:
-		heard_lost++;
+		atomic_add_int(&heard_lost, 1);
 		break;
 	case AC_BUS_RESET:
-		heard_reset++;
+		atomic_add_int(&heard_reset, 1);
 		break;
 	default:
 		break;
@@ -337,14 +337,14 @@ KTEST(cam_async_events, "listeners hear of what they asked for, until told off")
 	KT_EQ(xpt_register_async(AC_FOUND_DEVICE | AC_LOST_DEVICE,
 	    scan_listener, &a, NULL), CAM_REQ_CMP);
 	fake_scan(fs);
-	KT_CHECK(FAKE_UNTIL(heard_found == 1));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(heard_found) == 1));
 	fake_lun(fs, 1, 64);
 	fake_rescan(fs);
-	KT_CHECK(FAKE_UNTIL(heard_found == 2));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(heard_found) == 2));
 	KT_EQ(xpt_register_async(AC_BUS_RESET, scan_listener, &a, fs->fs_path),
 	    CAM_REQ_CMP);
 	xpt_async(AC_BUS_RESET, fs->fs_path, NULL);
-	KT_CHECK(FAKE_UNTIL(heard_reset == 1));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(heard_reset) == 1));
 	KT_EQ(xpt_register_async(0, scan_listener, &a, fs->fs_path),
 	    CAM_REQ_CMP);
 	KT_EQ(xpt_register_async(0, scan_listener, &a, NULL), CAM_REQ_CMP);
@@ -352,7 +352,7 @@ KTEST(cam_async_events, "listeners hear of what they asked for, until told off")
 	fs->fs_lun[1].fl_present = false;
 	fake_rescan(fs);
 	KT_EQ(fake_disks(), 1);
-	KT_EQ(heard_reset, 1);
-	KT_EQ(heard_lost, 0);
+	KT_EQ(FAKE_GET(heard_reset), 1);
+	KT_EQ(FAKE_GET(heard_lost), 0);
 	fake_detach(fs);
 }
