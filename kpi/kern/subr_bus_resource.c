@@ -7,7 +7,7 @@
 /*
  * newbus: resources of devices.  A request goes from the device up the tree
  * (bus_generic_*) to the bus that has a manager for the space
- * (bus_generic_rman_*).  Resource lists are in subr_bus_rlist.c.
+ * (bus_generic_rman_*).
  */
 
 #include "subr_bus_var.h"
