@@ -89,7 +89,8 @@ kpi_sleepq_add(const void *wchan, sbintime_t deadline)
 	kt->kt_deadline = deadline;
 	kpi_lock(&sc->sc_lock);
 	kt->kt_wchan = wchan;
-	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELAXED);
+	/* Release: who sees it in kpi_settle() sees what we did. */
+	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELEASE);
 	TAILQ_INSERT_TAIL(&sc->sc_threads, kt, kt_sq);
 	__atomic_fetch_add(&sc->sc_count, 1, __ATOMIC_SEQ_CST);
 	kpi_unlock(&sc->sc_lock);

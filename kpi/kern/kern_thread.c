@@ -182,7 +182,7 @@ kpi_thread_leave(struct thread *td)
 	kpi_witness_exit(td, "leaves the kernel");
 	KASSERT(td->td_critnest == 0,
 	    ("a call leaves the kernel in a critical section"));
-	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELEASE);
 }
 
 static void

@@ -284,10 +284,10 @@ flood(void *arg)
 KTEST(real_taskqueue_flood, "no request of several threads is lost")
 {
 	tq_start(3);
-	for (int i = 0; i < 3; i++) {
+	for (int i = 0; i < 3; i++)
 		TASK_INIT(&tasks[i], 0, count_task, NULL);
+	for (int i = 0; i < 3; i++)
 		KT_EQ(kthread_add(flood, NULL, NULL, NULL, 0, 0, "f"), 0);
-	}
 	while (atomic_load_int((volatile u_int *)&norder) != 3)
 		pause("flood", 1);
 	taskqueue_drain_all(tq);
