@@ -9,8 +9,9 @@
  * Handlers for the simple types are in kern_sysctl_handlers.c, text in and out
  * in kern_sysctl_text.c.
  *
- * Locks: sysctl_sx covers the tree, reference counts and oid_running.  A handler
- * runs without it but with oid_running held, for whose end a removal waits.
+ * Locks: sysctl_sx covers the tree, reference counts and oid_running.  A
+ * handler runs without it but with oid_running held, for whose end a removal
+ * waits.
  */
 
 #include "kpi_bus.h"
