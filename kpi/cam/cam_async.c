@@ -227,7 +227,8 @@ kcam_async_list(struct async_list *list, struct cam_ed *ed, uint32_t code,
 
 	mtx_lock(&kcam.async_mtx);
 	for (an = SLIST_FIRST(list); an != NULL; an = next) {
-		if ((an->event_enable & code) != 0 && !KCAM_ANODE(an)->an_dead) {
+		if ((an->event_enable & code) != 0 &&
+		    !KCAM_ANODE(an)->an_dead) {
 			KCAM_ANODE(an)->an_refs++;
 			mtx_unlock(&kcam.async_mtx);
 			kcam_async_call(KCAM_ANODE(an), ed, code, path, arg);

@@ -286,7 +286,8 @@ KTEST(cam_load_remove, "a disk that leaves under load fails all of it, once")
 	fake_scan(fs);
 	a = disk_load_start("da0");
 	b = disk_load_start("da1");
-	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->ended) > 100 && FAKE_GET(b->ended) > 100));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->ended) > 100 &&
+	    FAKE_GET(b->ended) > 100));
 	fake_lock(fs);
 	fs->fs_lun[1].fl_present = false;
 	fake_unlock(fs);
@@ -335,7 +336,8 @@ KTEST(cam_load_detach, "the SIM leaves while requests run: each ends once")
 	fake_scan(fs);
 	a = disk_load_start("da0");
 	b = disk_load_start("da1");
-	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->ended) > 50 && FAKE_GET(b->ended) > 50));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->ended) > 50 &&
+	    FAKE_GET(b->ended) > 50));
 	fake_detach(fs);
 	KT_CHECK(FAKE_UNTIL(FAKE_GET(a->started) == FAKE_GET(a->ended)));
 	KT_CHECK(FAKE_UNTIL(FAKE_GET(b->started) == FAKE_GET(b->ended)));

@@ -254,7 +254,8 @@ KTEST(cam_error_queue_full, "TASK SET FULL lowers the number of commands")
 	hosted_sleep(10 * 1000 * 1000);
 	(void)fake_release(e.fs, 15);
 	while (fake_held(e.fs) > 0 || FAKE_GET(fi[0].fi_done) == 0) {
-		if (!FAKE_UNTIL(fake_held(e.fs) > 0 || FAKE_GET(fi[0].fi_done) != 0))
+		if (!FAKE_UNTIL(fake_held(e.fs) > 0 ||
+		    FAKE_GET(fi[0].fi_done) != 0))
 			break;
 		(void)fake_release(e.fs, 16);
 	}
@@ -322,7 +323,7 @@ KTEST(cam_error_short, "a command that moved too little has failed")
 	fake_detach(e.fs);
 }
 
-KTEST(cam_error_scan, "a unit that is busy during the scan is found all the same")
+KTEST(cam_error_scan, "a unit that is busy during the scan is found")
 {
 	struct fake_sim *fs;
 
@@ -335,7 +336,7 @@ KTEST(cam_error_scan, "a unit that is busy during the scan is found all the same
 	fake_detach(fs);
 }
 
-KTEST(cam_sense_formats, "sense data, fixed and descriptor, whole and cut short")
+KTEST(cam_sense_formats, "sense data of both formats, whole and cut short")
 {
 	struct scsi_sense_data s;
 	int code, key, asc, ascq;
