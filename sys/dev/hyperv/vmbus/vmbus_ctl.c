@@ -175,6 +175,10 @@ vmbus_ctl_disconnect(struct vmbus_softc *sc)
 	mh.mh_type = VMBUS_MSG_UNLOAD;
 	vmbus_req_begin(sc, &rq, VMBUS_MSG_UNLOAD_RESPONSE, 0, 0, NULL);
 	error = vmbus_msg_send(sc, &mh, sizeof(mh));
+	/* The host named a connection that is none: try the usual one. */
+	if (error == ENXIO && sc->sc_msgconn != VMBUS_CONN_MESSAGE)
+		error = vmbus_msg_post(sc, VMBUS_CONN_MESSAGE, &mh,
+		    sizeof(mh));
 	/* Only from 3.0 on can the answer be relied on (3). */
 	if (error != 0 || sc->sc_version < VMBUS_VERSION_WIN8_1)
 		vmbus_req_cancel(sc, &rq);
