@@ -139,7 +139,7 @@ bus_flush(void *arg)
 		free(m);
 	}
 	b->b_out_tail = &b->b_out;
-	hvh_fault_forget_messages(b);
+	hvh_fault_forget_messages(b, false);
 	d->discard(d->arg, b->b_server.s_last_vp, VMS_SINT);
 }
 
@@ -486,10 +486,11 @@ hvh_bus_reset(struct hvh *h)
 	pthread_mutex_lock(&b->b_in_mtx);
 	b->b_in_head = b->b_in_len = 0;
 	pthread_mutex_unlock(&b->b_in_mtx);
+	hvh_fault_forget_messages(b, true);
 	bus_flush(b);
 	vms_reset(&b->b_server);
-	bus_flush(b);
 	hvh_chan_answers(b);
+	bus_flush(b);
 }
 
 void

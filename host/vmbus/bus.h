@@ -170,7 +170,8 @@ void	hvh_fault_keep_message(struct hvh_bus *b, const struct hvh_bus_msg *m,
 	    bool hold, uint64_t delay);
 /* The message held back before this one goes now. */
 void	hvh_fault_passed(struct hvh_bus *b, bool out);
-void	hvh_fault_forget_messages(struct hvh_bus *b);
+/* Those to the guest, and with in those from it. */
+void	hvh_fault_forget_messages(struct hvh_bus *b, bool in);
 
 /*
  * fault.c, for packets.  In: the packet is in ch_buf, bytes long; returns

@@ -314,14 +314,16 @@ hvh_fault_passed(struct hvh_bus *b, bool out)
 }
 
 void
-hvh_fault_forget_messages(struct hvh_bus *b)
+hvh_fault_forget_messages(struct hvh_bus *b, bool in)
 {
 	struct hvh_bus_msg *m, **p;
 
-	free(b->b_held[1]);
-	b->b_held[1] = NULL;
+	for (unsigned i = in ? 0 : 1; i < 2; i++) {
+		free(b->b_held[i]);
+		b->b_held[i] = NULL;
+	}
 	for (p = &b->b_delayed; (m = *p) != NULL;) {
-		if (!m->m_out) {
+		if (!m->m_out && !in) {
 			p = &m->m_next;
 			continue;
 		}
