@@ -243,6 +243,16 @@ join_sysctl(const char *fmt, ...)
 }
 
 void
+join_usage(struct kpi_stats *st)
+{
+	char line[1024];
+
+	while (kpi_devctl_read(line, sizeof(line)) == 0)
+		;
+	kpi_get_stats(st);
+}
+
+void
 join_fault(struct join *j, enum hvh_fault_point point,
     enum hvh_fault_action action, uint32_t key, uint32_t skip, uint32_t times,
     uint64_t arg)

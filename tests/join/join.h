@@ -66,6 +66,12 @@ bool	join_disk_gone(void *name);
 /* Numeric sysctl; 0 where there is none. */
 kpi_u64	join_sysctl(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * What the kernel has allocated and how many threads it runs, with the device
+ * events that nobody has read yet taken off their queue first.
+ */
+void	join_usage(struct kpi_stats *st);
+
 /* A background load of reads and writes with checked data on one disk. */
 struct join_load;
 struct join_load *join_load_start(const char *disk, uint64_t size,

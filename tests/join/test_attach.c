@@ -316,7 +316,7 @@ ATF_TC_BODY(reload_1000, tc)
 		hvh_get_stats(j.host, &st);
 		ATF_REQUIRE_EQ(0, st.gpadls);
 		ATF_REQUIRE_EQ(0, st.channels_open);
-		kpi_get_stats(i == 0 ? &first : &last);
+		join_usage(i == 0 ? &first : &last);
 	}
 	ATF_CHECK_EQ(first.malloc_bytes, last.malloc_bytes);
 	ATF_CHECK_EQ(first.threads, last.threads);

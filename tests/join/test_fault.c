@@ -36,7 +36,7 @@ at_baseline(void *arg)
 {
 	struct kpi_stats *st = arg;
 
-	kpi_get_stats(st);
+	join_usage(st);
 	return (st->malloc_bytes == baseline);
 }
 
@@ -76,7 +76,7 @@ start(struct join *j, struct join_config *cf)
 	ATF_REQUIRE_EQ(0, vm_load());
 	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
 	ATF_REQUIRE_EQ(0, vm_unload());
-	kpi_get_stats(&st);
+	join_usage(&st);
 	baseline = st.malloc_bytes;
 }
 

@@ -209,13 +209,16 @@ ATF_TC_BODY(medium_error, tc)
 	struct join_config cf = { .fast_clock = true };
 	struct join j;
 	void *buf;
+	int error;
 
 	join_start(&j, &cf);
 	join_verify("da0", 0, 65536, 1);
 	buf = kpi_mem_alloc(4096);
-	/* READ(10) fails for good. */
-	join_fault(&j, HVH_FAULT_BLK, HVH_FAULT_STATUS, 0x28, 0, 0, EIO);
-	ATF_CHECK_EQ(FBSD_EIO, join_io("da0", KPI_DISK_READ, 0, buf, 4096));
+	/* READ fails for good. */
+	join_fault(&j, HVH_FAULT_BLK, HVH_FAULT_STATUS, HVH_FAULT_ANY, 0, 0,
+	    EIO);
+	error = join_io("da0", KPI_DISK_READ, 0, buf, 4096);
+	ATF_CHECK_EQ_MSG(FBSD_EIO, error, "error %d", error);
 	hvh_fault_clear(j.host);
 	kpi_mem_free(buf);
 	join_check("da0", 0, 65536, 1);
