@@ -57,11 +57,10 @@ storvsc_io_hold(struct storvsc_chan *c, union ccb *ccb)
 static void
 storvsc_io_unload(struct storvsc_req *req)
 {
-	struct storvsc_chan *c = req->sr_chan;
 
 	if ((req->sr_flags & STORVSC_RF_LOADED) == 0)
 		return;
-	bus_dmamap_unload(c->c_dtag, req->sr_map);
+	bus_dmamap_unload(req->sr_dma->d_tag, req->sr_map);
 	req->sr_flags &= ~STORVSC_RF_LOADED;
 }
 
@@ -201,13 +200,13 @@ storvsc_io_loaded(void *arg, bus_dma_segment_t *segs, int nseg, int error)
 		storvsc_io_fail(c, req, status);
 		return;
 	}
-	error = storvsc_prplist(segs, nseg, c->c_pfn,
+	error = storvsc_prplist(segs, nseg, req->sr_dma->d_pfn,
 	    c->c_sc->sc_maxio / STORVSC_PAGE_SIZE + 1, &pl);
 	if (error != 0) {
 		storvsc_io_fail(c, req, storvsc_load_status(error));
 		return;
 	}
-	bus_dmamap_sync(c->c_dtag, req->sr_map,
+	bus_dmamap_sync(req->sr_dma->d_tag, req->sr_map,
 	    req->sr_pkt.sp_srb.sb_data_in == STORVSC_DATA_IN ?
 	    BUS_DMASYNC_PREREAD : BUS_DMASYNC_PREWRITE);
 	storvsc_io_send(c, req, &pl);
@@ -242,11 +241,11 @@ storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
 			storvsc_io_fail(c, req, storvsc_load_status(error));
 			return;
 		}
-		error = bus_dmamap_load(c->c_dtag, req->sr_map, req->sr_buf,
-		    req->sr_ccb->csio.dxfer_len, storvsc_io_loaded, req,
+		error = bus_dmamap_load(req->sr_dma->d_tag, req->sr_map,
+		    req->sr_buf, req->sr_ccb->csio.dxfer_len, storvsc_io_loaded, req,
 		    flags);
 	} else {
-		error = bus_dmamap_load_ccb(c->c_dtag, req->sr_map,
+		error = bus_dmamap_load_ccb(req->sr_dma->d_tag, req->sr_map,
 		    req->sr_ccb, storvsc_io_loaded, req, flags);
 	}
 	if (error == EINPROGRESS)
@@ -287,7 +286,7 @@ storvsc_req_get(struct storvsc_chan *c)
 			STAILQ_REMOVE(&c->c_wait, req, storvsc_req, sr_link);
 		if (req->sr_state != STORVSC_RS_FREE) {
 			if ((req->sr_flags & STORVSC_RF_LOADED) != 0)
-				bus_dmamap_unload(c->c_dtag, req->sr_map);
+				bus_dmamap_unload(req->sr_dma->d_tag, req->sr_map);
 			c->c_out--;
 		}
 	} else {
@@ -474,12 +473,12 @@ storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
 
 /* Lets the processor see the data of a request the host has answered. */
 static void
-storvsc_io_sync(struct storvsc_chan *c, struct storvsc_req *req)
+storvsc_io_sync(struct storvsc_req *req)
 {
 
 	if ((req->sr_flags & STORVSC_RF_LOADED) == 0 || req->sr_status != 0)
 		return;
-	bus_dmamap_sync(c->c_dtag, req->sr_map,
+	bus_dmamap_sync(req->sr_dma->d_tag, req->sr_map,
 	    (req->sr_ccb->ccb_h.flags & CAM_DIR_MASK) == CAM_DIR_IN ?
 	    BUS_DMASYNC_POSTREAD : BUS_DMASYNC_POSTWRITE);
 }
@@ -504,7 +503,7 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 		nbad = ncopies = 0;
 		STAILQ_FOREACH(req, done, sr_link) {
 			bad = copied = false;
-			storvsc_io_sync(c, req);
+			storvsc_io_sync(req);
 			storvsc_io_unload(req);
 			ccb[n] = req->sr_ccb;
 			status[n] = storvsc_ccb_result(sc, req, &bad,

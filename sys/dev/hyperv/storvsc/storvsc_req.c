@@ -173,30 +173,59 @@ storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
 }
 
 /*
- * Makes the requests of a channel, their maps and the tag.  The tag cuts at
- * page boundaries, so that what lies inside a transfer comes out in whole
- * pages; where a parent tag makes busdma bounce, offsets into pages are kept
- * for the same end.  Loads on one tag must not overlap (busdma hands out the
- * tag's own segment array), hence a tag a channel, and c_mtx as its lock.
+ * The tag cuts at page boundaries, so that what lies inside a transfer comes
+ * out in whole pages; where a parent tag makes busdma bounce, offsets into
+ * pages are kept for the same end.  Loads on one tag must not overlap (busdma
+ * hands out the tag's own segment array), hence tags for each channel, and
+ * c_mtx as their lock.
  */
-int
-storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs, uint32_t reserve,
-    uint32_t base)
+static int
+storvsc_dma_alloc(struct storvsc_chan *c, struct storvsc_dma *d)
 {
 	struct storvsc_softc *sc = c->c_sc;
-	struct storvsc_req *req;
-	uint32_t i, maxseg;
+	uint32_t maxseg;
 	int error;
 
 	maxseg = sc->sc_maxio / STORVSC_PAGE_SIZE + 1;
 	error = bus_dma_tag_create(bus_get_dma_tag(sc->sc_dev), 1,
 	    STORVSC_PAGE_SIZE, BUS_SPACE_MAXADDR, BUS_SPACE_MAXADDR, NULL,
 	    NULL, sc->sc_maxio, maxseg, STORVSC_PAGE_SIZE,
-	    BUS_DMA_KEEP_PG_OFFSET, busdma_lock_mutex, &c->c_mtx, &c->c_dtag);
+	    BUS_DMA_KEEP_PG_OFFSET, busdma_lock_mutex, &c->c_mtx, &d->d_tag);
 	if (error != 0)
 		return (error);
-	c->c_pfn = mallocarray(maxseg, sizeof(*c->c_pfn), M_STORVSC,
+	d->d_pfn = mallocarray(maxseg, sizeof(*d->d_pfn), M_STORVSC,
 	    M_WAITOK | M_ZERO);
+	return (0);
+}
+
+static void
+storvsc_dma_free(struct storvsc_dma *d)
+{
+
+	free(d->d_pfn, M_STORVSC);
+	d->d_pfn = NULL;
+	if (d->d_tag != NULL)
+		(void)bus_dma_tag_destroy(d->d_tag);
+	d->d_tag = NULL;
+}
+
+/*
+ * Makes the requests of a channel: nreqs for everyone, and reserve ones for
+ * dumps.  base is the number of the first in the controller.
+ */
+int
+storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs, uint32_t reserve,
+    uint32_t base)
+{
+	struct storvsc_req *req;
+	uint32_t i;
+	int error;
+
+	error = storvsc_dma_alloc(c, &c->c_dma);
+	if (error == 0 && reserve > 0)
+		error = storvsc_dma_alloc(c, &c->c_dump);
+	if (error != 0)
+		return (error);
 	c->c_reqs = mallocarray(nreqs + reserve, sizeof(*c->c_reqs), M_STORVSC,
 	    M_WAITOK | M_ZERO);
 	c->c_base = base;
@@ -204,7 +233,9 @@ storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs, uint32_t reserve,
 		req = &c->c_reqs[i];
 		req->sr_chan = c;
 		req->sr_index = base + i;
-		error = bus_dmamap_create(c->c_dtag, 0, &req->sr_map);
+		req->sr_dma = i < nreqs ? &c->c_dma : &c->c_dump;
+		error = bus_dmamap_create(req->sr_dma->d_tag, 0,
+		    &req->sr_map);
 		if (error != 0)
 			return (error);
 		/* Counts what storvsc_pool_free() finds. */
@@ -221,16 +252,15 @@ storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs, uint32_t reserve,
 void
 storvsc_pool_free(struct storvsc_chan *c)
 {
+	struct storvsc_req *req;
 
 	STAILQ_INIT(&c->c_free);
-	while (c->c_nreqs > 0)
-		(void)bus_dmamap_destroy(c->c_dtag,
-		    c->c_reqs[--c->c_nreqs].sr_map);
+	while (c->c_nreqs > 0) {
+		req = &c->c_reqs[--c->c_nreqs];
+		(void)bus_dmamap_destroy(req->sr_dma->d_tag, req->sr_map);
+	}
 	free(c->c_reqs, M_STORVSC);
 	c->c_reqs = NULL;
-	free(c->c_pfn, M_STORVSC);
-	c->c_pfn = NULL;
-	if (c->c_dtag != NULL)
-		(void)bus_dma_tag_destroy(c->c_dtag);
-	c->c_dtag = NULL;
+	storvsc_dma_free(&c->c_dump);
+	storvsc_dma_free(&c->c_dma);
 }

@@ -81,6 +81,7 @@ enum storvsc_rstate {
 struct storvsc_req {
 	STAILQ_ENTRY(storvsc_req) sr_link;	/* (c) c_free, c_wait, or (i) */
 	struct storvsc_chan	*sr_chan;	/* (a) */
+	struct storvsc_dma	*sr_dma;	/* (a) of the channel */
 	union ccb		*sr_ccb;	/* (c) NULL: nobody waits */
 	bus_dmamap_t		 sr_map;	/* (a) */
 	uint8_t			*sr_buf;	/* (i) NULL, or storvsc_sg.c */
@@ -103,6 +104,12 @@ struct storvsc_req {
 
 STAILQ_HEAD(storvsc_reqs, storvsc_req);
 
+/* What it takes to load one request at a time. */
+struct storvsc_dma {
+	bus_dma_tag_t		 d_tag;		/* (a) loads hold c_mtx */
+	uint64_t		*d_pfn;		/* (c) page list being sent */
+};
+
 struct storvsc_chan {
 	struct mtx		 c_mtx;
 	struct vmbus_channel	*c_ch;		/* (t) NULL: none */
@@ -119,8 +126,9 @@ struct storvsc_chan {
 	uint32_t		 c_expired;	/* (c) of them, host has it */
 	bool			 c_draining;	/* (c) c_out is waited for */
 	bool			 c_dead;	/* (c) ring broken, said so */
-	bus_dma_tag_t		 c_dtag;	/* (a) loads hold c_mtx */
-	uint64_t		*c_pfn;		/* (c) page list being sent */
+	struct storvsc_dma	 c_dma;		/* for all but dumps */
+	struct storvsc_dma	 c_dump;	/* a stopped processor may be
+						 * half-way through c_dma */
 	uint32_t		 c_id;		/* (t) as the host counts */
 
 	/* Statistics (c) */

@@ -354,6 +354,8 @@ vmbus_ch_poll(struct vmbus_channel *ch)
 
 	if (!ch->ch_open)
 		return;
+	/* A processor stopped after a packet may not have told the host. */
+	vmbus_chan_signal(ch);
 	vmbus_chan_txwakeup(ch);
 	ch->ch_callback(ch, ch->ch_arg);
 	vmbus_chan_give_back(ch, false);
