@@ -56,15 +56,19 @@ malloc_init(void *arg)
 static uint64_t
 type_bytes(const struct malloc_type *type, uint64_t *count)
 {
+	struct malloc_type_stats *st;
 	uint64_t bytes = 0;
 	u_int i;
 
 	*count = 0;
 	for (i = 0; i < KPI_MAXCPU; i++) {
-		bytes += type->ks_mti.mti_stats[i].mts_memalloced -
-		    type->ks_mti.mti_stats[i].mts_memfreed;
-		*count += type->ks_mti.mti_stats[i].mts_numallocs -
-		    type->ks_mti.mti_stats[i].mts_numfrees;
+		st = &type->ks_mti.mti_stats[i];
+		bytes += __atomic_load_n(&st->mts_memalloced,
+		    __ATOMIC_RELAXED);
+		bytes -= __atomic_load_n(&st->mts_memfreed, __ATOMIC_RELAXED);
+		*count += __atomic_load_n(&st->mts_numallocs,
+		    __ATOMIC_RELAXED);
+		*count -= __atomic_load_n(&st->mts_numfrees, __ATOMIC_RELAXED);
 	}
 	return (bytes);
 }

@@ -27,6 +27,19 @@ struct thread	*kpi_dump_thread;
 static volatile u_int	go;		/* futex: 0 while others are stopped */
 static char		panic_buf[512];
 
+/*
+ * The kernel's own code reads these as plain variables, which is no race in a
+ * kernel whose other processors are stopped: not for TSan to see.
+ */
+static void __attribute__((__no_sanitize__("thread")))
+set_state(const char *why, struct thread *dumper)
+{
+	panicstr = why;
+	dumping = dumper != NULL;
+	*(struct thread *volatile *)&kpi_dump_thread = dumper;
+	*(volatile bool *)&scheduler_stopped = dumper != NULL;
+}
+
 void
 vpanic(const char *fmt, va_list ap)
 {
@@ -40,7 +53,7 @@ vpanic(const char *fmt, va_list ap)
 		for (;;)
 			hosted_sleep(1000 * 1000 * 1000);
 	vsnprintf(panic_buf, sizeof(panic_buf), fmt, ap);
-	panicstr = panic_buf;
+	set_state(panic_buf, kpi_dump_thread);
 	snprintf(msg, sizeof(msg), "panic: %s\ncpuid = %d, thread = %s",
 	    panic_buf, kt != NULL ? (int)kt->kt_pcpu->pc_cpuid : -1,
 	    kt != NULL ? kt->kt_td.td_name : "none");
@@ -63,7 +76,8 @@ kpi_dump_others_stop(void)
 {
 	struct kpi_thread *kt = hosted_self();
 
-	if (kt == NULL || &kt->kt_td == kpi_dump_thread)
+	if (kt == NULL || &kt->kt_td ==
+	    *(struct thread *volatile *)&kpi_dump_thread)
 		return (false);
 	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELEASE);
 	while (__atomic_load_n(&go, __ATOMIC_ACQUIRE) == 0)
@@ -72,27 +86,14 @@ kpi_dump_others_stop(void)
 	return (true);
 }
 
-/*
- * The kernel's own code reads these as plain variables, which is no race in a
- * kernel whose other processors are stopped: not for TSan to see.
- */
-static void __attribute__((__no_sanitize__("thread")))
-set_stopped(bool stopped, const char *why)
-{
-	panicstr = why;
-	dumping = stopped ? 1 : 0;
-	*(volatile bool *)&scheduler_stopped = stopped;
-}
-
 void
 kpi_dump_enter(void)
 {
 	hosted_u64 end;
 
 	critical_enter();
-	kpi_dump_thread = curthread;
 	__atomic_store_n(&go, 0, __ATOMIC_RELAXED);
-	set_stopped(true, "dump");
+	set_state("dump", curthread);
 	end = hosted_clock() + STOP_NS;
 	while (kpi_thread_running() != 0 && hosted_clock() < end)
 		hosted_sleep(100 * 1000);
@@ -101,8 +102,7 @@ kpi_dump_enter(void)
 void
 kpi_dump_leave(void)
 {
-	set_stopped(false, NULL);
-	kpi_dump_thread = NULL;
+	set_state(NULL, NULL);
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
 	hosted_futex_wake(&go, (u_int)-1);
 	critical_exit();

@@ -87,18 +87,19 @@ kpi_sleepq_add(const void *wchan, sbintime_t deadline)
 
 	kt->kt_sleep_rv = 0;
 	kt->kt_deadline = deadline;
-	kpi_lock(&sc->sc_lock);
-	kt->kt_wchan = wchan;
-	/* Release: who sees it in kpi_settle() sees what we did. */
-	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELEASE);
-	TAILQ_INSERT_TAIL(&sc->sc_threads, kt, kt_sq);
-	__atomic_fetch_add(&sc->sc_count, 1, __ATOMIC_SEQ_CST);
-	kpi_unlock(&sc->sc_lock);
+	/* Before it looks asleep: the clock must not pass the deadline by. */
 	if (deadline != SBT_MAX && kpi_conf.virtual_clock) {
 		kpi_lock(&timed_lock);
 		TAILQ_INSERT_TAIL(&timed, kt, kt_tq);
 		kpi_unlock(&timed_lock);
 	}
+	kpi_lock(&sc->sc_lock);
+	__atomic_store_n(&kt->kt_wchan, wchan, __ATOMIC_RELAXED);
+	/* Release: who sees it in kpi_settle() sees what we did. */
+	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELEASE);
+	TAILQ_INSERT_TAIL(&sc->sc_threads, kt, kt_sq);
+	__atomic_fetch_add(&sc->sc_count, 1, __ATOMIC_SEQ_CST);
+	kpi_unlock(&sc->sc_lock);
 }
 
 /* Takes a thread off its queue; the chain is locked. */

@@ -37,9 +37,9 @@ static int vector;
 static void
 wait_for(volatile u_int *p, u_int v)
 {
-	for (int i = 0; i < 20000 && atomic_load_int(p) != v; i++)
+	for (int i = 0; i < 20000 && atomic_load_acq_int(p) != v; i++)
 		DELAY(100);
-	KT_EQ(atomic_load_int(p), v);
+	KT_EQ(atomic_load_acq_int(p), v);
 }
 
 static void
@@ -173,8 +173,8 @@ reader(void *arg)
 	struct epoch_tracker et;
 
 	epoch_enter_preempt(epoch, &et);
-	atomic_store_int(&reader_in, 1);
-	while (atomic_load_int(&reader_go) == 0)
+	atomic_store_rel_int(&reader_in, 1);
+	while (atomic_load_acq_int(&reader_go) == 0)
 		DELAY(100);
 	KT_EQ(atomic_load_int(&waited), 0);
 	epoch_exit_preempt(epoch, &et);
@@ -185,7 +185,7 @@ static void
 waiter(void *arg)
 {
 	epoch_wait_preempt(epoch);
-	atomic_store_int(&waited, 1);
+	atomic_store_rel_int(&waited, 1);
 	kthread_exit();
 }
 
@@ -196,7 +196,7 @@ KTEST(epoch_wait, "a wait lasts as long as the section that was open")
 	wait_for(&reader_in, 1);
 	KT_EQ(kthread_add(waiter, NULL, NULL, NULL, 0, 0, "waiter"), 0);
 	DELAY(3000);
-	atomic_store_int(&reader_go, 1);
+	atomic_store_rel_int(&reader_go, 1);
 	wait_for(&waited, 1);
 	epoch_free(epoch);
 }
@@ -253,11 +253,11 @@ busy(void *arg)
 		mtx_lock(&dump_mtx);
 		atomic_add_int(&turns, 1);
 		mtx_unlock(&dump_mtx);
-		if (atomic_load_int(&reader_go) != 0)
+		if (atomic_load_acq_int(&reader_go) != 0)
 			break;
 		DELAY(10);
 	}
-	atomic_store_int(&waited, 1);
+	atomic_store_rel_int(&waited, 1);
 	kthread_exit();
 }
 
@@ -279,7 +279,7 @@ KTEST(dump_stops, "while a dump is written nobody else runs, then all go on")
 	mtx_lock(&dump_mtx);
 	mtx_unlock(&dump_mtx);
 	kpi_dump_leave();
-	atomic_store_int(&reader_go, 1);
+	atomic_store_rel_int(&reader_go, 1);
 	wait_for(&waited, 1);
 	KT_CHECK(!KERNEL_PANICKED());
 	mtx_destroy(&dump_mtx);
