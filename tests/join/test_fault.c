@@ -338,7 +338,9 @@ check_nth(struct join *j, enum kpi_fail kind, unsigned least)
 	for (n = 1;; n++) {
 		kpi_fail_nth(kind, n);
 		(void)vm_load();
-		(void)kpi_disk_wait("da0", 300);
+		/* What did not fail while loading may while scanning. */
+		if (!kpi_fail_hit(kind))
+			(void)kpi_disk_wait("da0", 1000);
 		if (!kpi_fail_hit(kind)) {
 			kpi_fail_nth(kind, 0);
 			break;
