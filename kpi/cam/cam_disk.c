@@ -224,13 +224,26 @@ kcam_disk_attach(const struct kcam_disk_type *type, struct cam_path *path)
 static void
 kcam_disk_again(struct kcam_disk *kd)
 {
-	uint64_t before = kd->kd_geo.kg_sectors;
+	uint64_t before, after;
 
-	if (kd->kd_type->dt_probe(kd) == 0 &&
-	    kd->kd_geo.kg_sectors != before)
+	/* Counts as a command, so that the unit keeps its device. */
+	mtx_lock(&kd->kd_mtx);
+	if (kd->kd_state != KD_READY) {
+		mtx_unlock(&kd->kd_mtx);
+		return;
+	}
+	kd->kd_active++;
+	before = kd->kd_geo.kg_sectors;
+	mtx_unlock(&kd->kd_mtx);
+	(void)kd->kd_type->dt_probe(kd);
+	mtx_lock(&kd->kd_mtx);
+	after = kd->kd_geo.kg_sectors;
+	kd->kd_active--;
+	kcam_disk_unlock(kd);
+	if (after != before)
 		printf("%s%u: capacity changed from %ju to %ju sectors\n",
 		    kd->kd_type->dt_name, kd->kd_periph.unit_number,
-		    (uintmax_t)before, (uintmax_t)kd->kd_geo.kg_sectors);
+		    (uintmax_t)before, (uintmax_t)after);
 }
 
 void

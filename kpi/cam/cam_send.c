@@ -113,8 +113,11 @@ kcam_queue(union ccb *ccb)
 	ccb->ccb_h.pinfo.generation = ++ccbq->queue.generation;
 	cam_ccbq_insert_ccb(ccbq, ccb);
 	kcam_schedule(KCAM_DEVQ(devq), ke);
+	/* Once it has been sent, the CCB's own path may be gone. */
+	xpt_acquire_device(&ke->ke_ed);
 	mtx_unlock(&devq->send_mtx);
 	kcam_run_devq(devq);
+	xpt_release_device(&ke->ke_ed);
 }
 
 /* Next CCB that may go, with its openings taken; (q) held. */

@@ -16,6 +16,9 @@ MALLOC_DEFINE(M_CAMSIM, "CAM SIM", "CAM SIM buffers");
 static struct mtx cam_sim_mtx;
 MTX_SYSINIT(cam_sim, &cam_sim_mtx, "CAM SIM free lock", MTX_DEF);
 
+/* In cam_sim.flags. */
+#define	CAM_SIM_FREEING		0x01
+
 /* A SIM whose users are gone for good waits no longer than this for them. */
 #define	CAM_SIM_FREE_WAIT	60	/* s */
 
@@ -99,6 +102,11 @@ cam_sim_free(struct cam_sim *sim, int free_devq)
 	} else
 		mtx_assert(mtx, MA_OWNED);
 	KASSERT(sim->refcount > 0, ("%s: no references", __func__));
+	/* The first caller may be asleep below. */
+	if ((sim->flags & CAM_SIM_FREEING) != 0)
+		panic("cam_sim_free: %s%u freed twice", sim->sim_name,
+		    sim->unit_number);
+	sim->flags |= CAM_SIM_FREEING;
 	cam_sim_check_bus(sim);
 	sim->refcount--;
 	/* Woken by cam_sim_release(). */
