@@ -70,17 +70,6 @@ hvh_cpuid(struct hvh *h, uint32_t vp, uint32_t leaf, uint32_t subleaf,
 	return (true);
 }
 
-uint64_t
-hvh_os_id(struct hvh *h)
-{
-	uint64_t id;
-
-	pthread_mutex_lock(&h->h_part_mtx);
-	id = h->h_os_id;
-	pthread_mutex_unlock(&h->h_part_mtx);
-	return (id);
-}
-
 /* The page's bytes are the host's at each enable, whatever was done to them. */
 static int
 msr_hypercall(struct hvh *h, uint64_t val)

@@ -162,7 +162,6 @@ void	hvh_overlay_free(struct hvh_overlay *ov);
 
 /* cpuid_msr.c */
 void	hvh_msr_reset(struct hvh *h);
-uint64_t hvh_os_id(struct hvh *h);
 
 /* timer.c */
 uint64_t hvh_ref_time(struct hvh *h);

@@ -31,7 +31,7 @@ struct script {
 struct device {
 	struct hvh_chan	*closing[8];	/* to be let go later */
 	unsigned	 nclosing;
-	bool		 lazy, refuse;
+	bool		 lazy, refuse, deaf;
 	unsigned	 released;
 };
 
@@ -130,11 +130,13 @@ dev_let_go(struct device *d)
 static void
 dev_signal(void *arg, struct hvh_chan *ch)
 {
+	struct device *d = arg;
 	struct hvh_pkt pkt;
 	struct iovec iov[4];
 	int n;
 
-	while (hvh_chan_read(ch, &pkt) == 0) {
+	while (!d->deaf && hvh_chan_room(ch, 64) &&
+	    hvh_chan_read(ch, &pkt) == 0) {
 		/* All of it is there to be read. */
 		dev_sum += memchr(pkt.data, 0xA5, pkt.len) != NULL;
 		for (uint32_t i = 0; i < pkt.nranges; i++)
@@ -211,6 +213,50 @@ ring_open(uint32_t chan, uint8_t flags)
 	hvh_pump(h);
 }
 
+/* A packet behind what is in a ring, whole; its bytes are the script's. */
+static void
+packet(struct script *s)
+{
+	static const uint8_t types[] = { 6, 9, 9, 11, 7, 6 };
+	uint32_t ctl = (take(s, 1) & 1 ? 16 : 32) * PAGE;
+	uint8_t buf[512] = { 0 }, flags = (uint8_t)take(s, 1);
+	uint32_t hdr = 0, len = 8 * (uint32_t)(take(s, 1) % 32), in, n;
+	uint16_t desc[4];
+
+	desc[0] = types[flags % 6];
+	if (desc[0] == 9) {
+		/* A count, a range of at most two pages, their numbers. */
+		hdr = 32;
+		buf[20] = 1;
+		buf[25] = (uint8_t)(take(s, 1) % 16 + 1);
+		buf[32] = (uint8_t)take(s, 1);
+		buf[40] = (uint8_t)take(s, 1);
+	}
+	desc[1] = (uint16_t)(2 + hdr / 8);
+	desc[2] = (uint16_t)(desc[1] + len / 8);
+	desc[3] = flags >> 7;
+	memcpy(buf, desc, sizeof(desc));
+	buf[8] = flags;
+	take_bytes(s, buf + 16 + hdr, len < 32 ? len : 32);
+	n = 16 + hdr + len + 8;
+	memcpy(&in, mem + ctl, sizeof(in));
+	in %= 3 * PAGE;
+	for (uint32_t i = 0; i < n; i++)
+		mem[ctl + PAGE + (in + i) % (3 * PAGE)] = buf[i];
+	in = (in + n) % (3 * PAGE);
+	memcpy(mem + ctl, &in, sizeof(in));
+	hvh_hypercall(h, 0, 0x1005D, ctl == 16 * PAGE ? 0x2002 : 0x2001, 0);
+}
+
+/* The guest has read all that is in its rings. */
+static void
+drain(void)
+{
+
+	memcpy(mem + 20 * PAGE + 4, mem + 20 * PAGE, 4);
+	memcpy(mem + 36 * PAGE + 4, mem + 36 * PAGE, 4);
+}
+
 static void
 synic(void)
 {
@@ -250,6 +296,39 @@ memory_write(struct script *s)
 		mem[at++ % (PAGES * PAGE)] = (uint8_t)take(s, 1);
 }
 
+/* What happens on the host's side meanwhile. */
+static void
+host_step(struct script *s, unsigned what)
+{
+	uint8_t v = (uint8_t)take(s, 1);
+
+	switch (what) {
+	case 0:
+		hvh_rescind(h, 1 + v % 8u);
+		break;
+	case 1:
+		add_fault(s);
+		break;
+	case 2:
+		dev[0].lazy = v & 1;
+		dev[1].refuse = v & 2;
+		dev[0].deaf = v & 4;
+		if (v & 8)
+			hvh_fault_clear(h);
+		break;
+	case 3:
+		if (v % 16 == 0) {
+			hvh_reset(h);
+			break;
+		}
+		hvh_lock(h);
+		dev_let_go(&dev[0]);
+		dev_let_go(&dev[1]);
+		hvh_unlock(h);
+		break;
+	}
+}
+
 static void
 step(struct script *s)
 {
@@ -258,7 +337,7 @@ step(struct script *s)
 	uint32_t at, val;
 	uint64_t v;
 
-	switch (op % 18) {
+	switch (op % 24) {
 	case 0:
 		at = (uint32_t)take(s, 1) % 241;
 		take_bytes(s, buf, at);
@@ -305,30 +384,22 @@ step(struct script *s)
 		hvh_wrmsr(h, op >> 7, 0x40000084, 0);
 		break;
 	case 12:
-		hvh_rescind(h, 1 + (uint32_t)take(s, 1) % 8);
-		break;
-	case 13:
-		add_fault(s);
-		break;
-	case 14:
-		dev[0].lazy = op & 64;
-		dev[1].refuse = op & 128;
-		break;
-	case 15:
-		hvh_lock(h);
-		dev_let_go(&dev[0]);
-		dev_let_go(&dev[1]);
-		hvh_unlock(h);
-		break;
-	case 16:
-		if (op & 128)
-			hvh_reset(h);
-		break;
-	case 17:
 		/* A ring's control word. */
 		at = (take(s, 1) & 1 ? 16 : 32) * PAGE + (op >> 7) * 4 * PAGE;
 		val = (uint32_t)take(s, 4);
 		memcpy(mem + at + take(s, 1) % 4 * 4, &val, sizeof(val));
+		break;
+	case 13:
+		drain();
+		break;
+	case 14:
+	case 15:
+	case 16:
+	case 17:
+		host_step(s, op % 24 - 14);
+		break;
+	default:
+		packet(s);
 		break;
 	}
 }
@@ -378,6 +449,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct hvh_stats st;
 
 	start();
+	if (take(&s, 1) % 4 != 0) {
+		/* Most scripts start from where there is something to break. */
+		synic();
+		contact((uint8_t)take(&s, 1));
+		ring_open(1, 0);
+		ring_open(2, 1);
+	}
 	for (unsigned i = 0; i < ROUNDS && s.n > 0; i++)
 		step(&s);
 	hvh_pump(h);

@@ -494,9 +494,22 @@ config_refused(struct hvh_config *cf, const struct hvh_ops *ops)
 	ATF_CHECK_EQ(EINVAL, hvh_create(cf, ops, NULL, &h));
 }
 
-static void nop_irq(void *a, uint32_t v, uint8_t x, bool e) { }
-static void nop_kick(void *a) { }
-static uint64_t nop_now(void *a) { return (0); }
+static void
+nop_irq(void *a, uint32_t v, uint8_t x, bool e)
+{
+}
+
+static void
+nop_kick(void *a)
+{
+}
+
+static uint64_t
+nop_now(void *a)
+{
+
+	return (0);
+}
 
 ATF_TC_WITHOUT_HEAD(bad_config);
 ATF_TC_BODY(bad_config, tc)

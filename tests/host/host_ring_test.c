@@ -86,7 +86,10 @@ get(uint64_t xid, uint32_t len)
 static void
 property(bool scattered)
 {
-	struct { uint64_t xid; uint32_t len; } fifo[1024];
+	struct {
+		uint64_t xid;
+		uint32_t len;
+	} fifo[1024];
 	unsigned head = 0, tail = 0;
 	uint32_t used = 0, shown = 0;
 	uint64_t xid = 1;
