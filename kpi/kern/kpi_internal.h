@@ -206,6 +206,8 @@ uint64_t kpi_malloc_bytes(void);
 u_int	kpi_malloc_leaks(void);
 u_int	kpi_uma_leaks(void);
 /* Whole pages, virtually contiguous, scattered if configured so. */
+/* The direct-map address of what lies at va, which may be an alias or none. */
+vm_offset_t kpi_direct(vm_offset_t va);
 void   *kpi_pages_alloc(vm_size_t npages);
 void	kpi_pages_free(void *va, vm_size_t npages);
 /* Should this allocation or start fail on purpose? */

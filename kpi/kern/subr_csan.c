@@ -8,14 +8,21 @@
  * The functions through which FreeBSD's headers do atomics, memory and string
  * operations in a KCSAN kernel.  ThreadSanitizer understands the compiler's
  * builtins and libc's functions, which it does not of the headers' assembly.
+ *
+ * A page of guest memory can have two addresses, and ThreadSanitizer takes
+ * them for different memory: a release through one would not order an acquire
+ * through the other.  The host's side uses the direct map only, so each atomic
+ * operation goes there too; it is the same word.  What neither orders nor is
+ * ordered by ThreadSanitizer's reckoning are fences: code that needs one says
+ * release or acquire at the access as well.
  */
 
 #ifdef KCSAN
 
 #define	SAN_RUNTIME
 
-#include <sys/param.h>
-#include <sys/systm.h>
+#include <kern/kpi_internal.h>
+
 #include <sys/atomic_san.h>
 
 #undef memset
@@ -26,6 +33,9 @@
 #undef strcmp
 #undef strcpy
 
+#define	WORD(p)								\
+	((__typeof(p))(uintptr_t)kpi_direct((vm_offset_t)(uintptr_t)(p)))
+
 #define	ORDERS(gen, name, type)						\
 	gen(name, type, , __ATOMIC_SEQ_CST)				\
 	gen(name, type, _acq, __ATOMIC_ACQUIRE)				\
@@ -35,34 +45,34 @@
 void									\
 kcsan_atomic_add##sfx##_##name(volatile type *p, type v)		\
 {									\
-	__atomic_fetch_add(p, v, mo);					\
+	__atomic_fetch_add(WORD(p), v, mo);				\
 }									\
 void									\
 kcsan_atomic_subtract##sfx##_##name(volatile type *p, type v)		\
 {									\
-	__atomic_fetch_sub(p, v, mo);					\
+	__atomic_fetch_sub(WORD(p), v, mo);				\
 }									\
 void									\
 kcsan_atomic_set##sfx##_##name(volatile type *p, type v)		\
 {									\
-	__atomic_fetch_or(p, v, mo);					\
+	__atomic_fetch_or(WORD(p), v, mo);				\
 }									\
 void									\
 kcsan_atomic_clear##sfx##_##name(volatile type *p, type v)		\
 {									\
-	__atomic_fetch_and(p, (type)~v, mo);				\
+	__atomic_fetch_and(WORD(p), (type)~v, mo);			\
 }									\
 int									\
 kcsan_atomic_cmpset##sfx##_##name(volatile type *p, type old, type new)	\
 {									\
-	return (__atomic_compare_exchange_n(p, &old, new, false,	\
+	return (__atomic_compare_exchange_n(WORD(p), &old, new, false,	\
 	    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));			\
 }									\
 int									\
 kcsan_atomic_fcmpset##sfx##_##name(volatile type *p, type *old,		\
     type new)								\
 {									\
-	return (__atomic_compare_exchange_n(p, old, new, false,		\
+	return (__atomic_compare_exchange_n(WORD(p), old, new, false,	\
 	    __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));			\
 }
 
@@ -72,16 +82,16 @@ kcsan_atomic_testandset##sfx##_##name(volatile type *p, u_int n)	\
 {									\
 	type bit = (type)1 << (n % (8 * sizeof(type)));			\
 									\
-	return ((__atomic_fetch_or(p, bit, __ATOMIC_SEQ_CST) & bit) !=	\
-	    0);								\
+	return ((__atomic_fetch_or(WORD(p), bit, __ATOMIC_SEQ_CST) &	\
+	    bit) != 0);							\
 }									\
 int									\
 kcsan_atomic_testandclear##sfx##_##name(volatile type *p, u_int n)	\
 {									\
 	type bit = (type)1 << (n % (8 * sizeof(type)));			\
 									\
-	return ((__atomic_fetch_and(p, (type)~bit, __ATOMIC_SEQ_CST) &	\
-	    bit) != 0);							\
+	return ((__atomic_fetch_and(WORD(p), (type)~bit,		\
+	    __ATOMIC_SEQ_CST) & bit) != 0);				\
 }
 
 #define	GEN(name, type)							\
@@ -91,37 +101,37 @@ GEN_BITS(name, type, _acq)						\
 type									\
 kcsan_atomic_fetchadd_##name(volatile type *p, type v)			\
 {									\
-	return (__atomic_fetch_add(p, v, __ATOMIC_SEQ_CST));		\
+	return (__atomic_fetch_add(WORD(p), v, __ATOMIC_SEQ_CST));	\
 }									\
 type									\
 kcsan_atomic_swap_##name(volatile type *p, type v)			\
 {									\
-	return (__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST));		\
+	return (__atomic_exchange_n(WORD(p), v, __ATOMIC_SEQ_CST));	\
 }									\
 type									\
 kcsan_atomic_readandclear_##name(volatile type *p)			\
 {									\
-	return (__atomic_exchange_n(p, 0, __ATOMIC_SEQ_CST));		\
+	return (__atomic_exchange_n(WORD(p), 0, __ATOMIC_SEQ_CST));	\
 }									\
 type									\
 kcsan_atomic_load_##name(const volatile type *p)			\
 {									\
-	return (__atomic_load_n(p, __ATOMIC_RELAXED));			\
+	return (__atomic_load_n(WORD(p), __ATOMIC_RELAXED));		\
 }									\
 type									\
 kcsan_atomic_load_acq_##name(const volatile type *p)			\
 {									\
-	return (__atomic_load_n(p, __ATOMIC_ACQUIRE));			\
+	return (__atomic_load_n(WORD(p), __ATOMIC_ACQUIRE));		\
 }									\
 void									\
 kcsan_atomic_store_##name(volatile type *p, type v)			\
 {									\
-	__atomic_store_n(p, v, __ATOMIC_RELAXED);			\
+	__atomic_store_n(WORD(p), v, __ATOMIC_RELAXED);			\
 }									\
 void									\
 kcsan_atomic_store_rel_##name(volatile type *p, type v)			\
 {									\
-	__atomic_store_n(p, v, __ATOMIC_RELEASE);			\
+	__atomic_store_n(WORD(p), v, __ATOMIC_RELEASE);			\
 }
 
 GEN(char, uint8_t)
@@ -137,13 +147,13 @@ GEN(64, uint64_t)
 bool
 kcsan_atomic_load_bool(const volatile bool *p)
 {
-	return (__atomic_load_n(p, __ATOMIC_RELAXED));
+	return (__atomic_load_n(WORD(p), __ATOMIC_RELAXED));
 }
 
 void
 kcsan_atomic_store_bool(volatile bool *p, bool v)
 {
-	__atomic_store_n(p, v, __ATOMIC_RELAXED);
+	__atomic_store_n(WORD(p), v, __ATOMIC_RELAXED);
 }
 
 #define	GEN_FENCE(name, mo)						\

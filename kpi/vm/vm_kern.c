@@ -230,6 +230,17 @@ pmap_extract(pmap_t pmap, vm_offset_t va)
 	return (pmap_kextract(va));
 }
 
+vm_offset_t
+kpi_direct(vm_offset_t va)
+{
+	vm_paddr_t pa;
+
+	if (!in_arena(va))
+		return (va);
+	pa = arena_pa[atop(va - kva_layout.km_low)];
+	return (pa == 0 ? va : kva_layout.dmap_low + pa + (va & PAGE_MASK));
+}
+
 /* --- Whole pages --- */
 
 static uint32_t
