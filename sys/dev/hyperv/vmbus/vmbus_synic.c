@@ -222,6 +222,20 @@ vmbus_synic_events_old(struct vmbus_softc *sc, struct vmbus_pcpu *pc)
 	vmbus_synic_events(sc, pc, sc->sc_intrpage->ip_rx);
 }
 
+/*
+ * The host may set the flags of a full slot at any moment: they are not part of
+ * the message and have their one look after the slot was emptied.
+ */
+static void
+vmbus_synic_copy(struct vmbus_synic_msg *copy,
+    const struct vmbus_synic_msg *slot, uint32_t type)
+{
+
+	copy->sm_type = type;
+	copy->sm_len = slot->sm_len;
+	memcpy(copy->sm_payload, slot->sm_payload, sizeof(copy->sm_payload));
+}
+
 /* Copies one message to the queue; false: no room, or no message. */
 static bool
 vmbus_synic_msg(struct vmbus_softc *sc, struct vmbus_synic_msg *slot)
@@ -241,7 +255,7 @@ vmbus_synic_msg(struct vmbus_softc *sc, struct vmbus_synic_msg *slot)
 		}
 		copy = &sc->sc_msgq[(sc->sc_msgq_head + sc->sc_msgq_len) %
 		    VMBUS_MSGQ_LEN];
-		memcpy(copy, slot, sizeof(*copy));
+		vmbus_synic_copy(copy, slot, type);
 		sc->sc_msgq_len++;
 		mtx_unlock_spin(&sc->sc_msgq_mtx);
 	}
@@ -335,14 +349,15 @@ bool
 vmbus_synic_poll(struct vmbus_softc *sc, struct vmbus_synic_msg *msg)
 {
 	struct vmbus_synic_msg *slot;
+	uint32_t type;
 	int cpu;
 
 	CPU_FOREACH(cpu) {
 		slot = &sc->sc_pcpu[cpu].pc_msgs->mp_slot[VMBUS_SINT];
-		if (atomic_load_acq_32(&slot->sm_type) ==
-		    VMBUS_SYNIC_MSG_TYPE_NONE)
+		type = atomic_load_acq_32(&slot->sm_type);
+		if (type == VMBUS_SYNIC_MSG_TYPE_NONE)
 			continue;
-		memcpy(msg, slot, sizeof(*msg));
+		vmbus_synic_copy(msg, slot, type);
 		atomic_store_rel_32(&slot->sm_type, VMBUS_SYNIC_MSG_TYPE_NONE);
 		atomic_thread_fence_seq_cst();
 		/* Of a stopped processor's queue nothing more can be asked. */
