@@ -328,15 +328,36 @@ vm_load(void)
 	return (error);
 }
 
+/*
+ * A device that is just going away keeps its driver busy: an administrator
+ * would try again.
+ */
+static int
+vm_kldunload(const char *name)
+{
+	const int ebusy = 16;		/* FreeBSD's */
+	int error, tries;
+
+	for (tries = 0; tries < 1000; tries++) {
+		error = kpi_kldunload(name);
+		if (error != ebusy)
+			break;
+		usleep(10000);
+	}
+	return (error);
+}
+
 int
 vm_unload(void)
 {
-	int error;
+	const int enoent = 2;
+	int error, error2;
 
-	error = kpi_kldunload("hv_storvsc");
-	if (error == 0)
-		error = kpi_kldunload("hv_vmbus");
-	return (error);
+	error = vm_kldunload("hv_storvsc");
+	error2 = vm_kldunload("hv_vmbus");
+	if (error == enoent)
+		error = error2;
+	return (error != 0 ? error : error2);
 }
 
 void

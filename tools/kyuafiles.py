@@ -22,8 +22,11 @@ folders = collections.defaultdict(list)
 for program in sys.argv[2:]:
     folder, name = os.path.split(os.path.relpath(program, top))
     folders[folder].append(name)
-for folder, names in folders.items():
-    write(os.path.join(top, folder, "Kyuafile"), "".join(
-        'atf_test_program{name="%s", timeout=120}\n' % n for n in names))
-write(os.path.join(top, "Kyuafile"), "".join(
-    'include("%s/Kyuafile")\n' % f for f in sorted(folders)))
+texts = {folder: "".join('atf_test_program{name="%s", timeout=120}\n' % n
+                         for n in names)
+         for folder, names in folders.items()}
+own = texts.pop("", "")
+for folder, text in texts.items():
+    write(os.path.join(top, folder, "Kyuafile"), text)
+write(os.path.join(top, "Kyuafile"), own + "".join(
+    'include("%s/Kyuafile")\n' % f for f in sorted(texts)))

@@ -50,12 +50,9 @@ unload(void)
 	struct kpi_stats st;
 	int error;
 
-	error = kpi_kldunload("hv_storvsc");
+	error = vm_unload();
 	ATF_REQUIRE_MSG(error == 0 || error == ENOENT,
-	    "hv_storvsc does not unload: error %d", error);
-	error = kpi_kldunload("hv_vmbus");
-	ATF_REQUIRE_MSG(error == 0 || error == ENOENT,
-	    "hv_vmbus does not unload: error %d", error);
+	    "the drivers do not unload: error %d", error);
 	if (join_wait(at_baseline, &st, 2000))
 		return;
 	(void)kpi_leaks();

@@ -272,6 +272,7 @@ storvsc_detach_busy(struct storvsc_softc *sc)
 		device_printf(sc->sc_dev, "requests cannot be given up yet\n");
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_flags |= STORVSC_F_KEPT_SAID;
+	sc->sc_flags &= ~STORVSC_F_IN_DETACH;
 	mtx_unlock(&sc->sc_mtx);
 	return (EBUSY);
 }
@@ -299,16 +300,25 @@ storvsc_free(struct storvsc_softc *sc)
  * In this order: nothing new gets in; what waits ends; what is under way gets
  * its chance, if the host is still there; the channels close, from when on
  * all memory is ours; every CCB goes back; CAM lets go; memory goes.
+ *
+ * The topology lock is dropped whenever this sleeps, so a rescind and the
+ * unloading of the module can both come here for one device.  The second is
+ * told to try again; while it is asked it holds that lock, so the first is
+ * asleep and the softc still there.
  */
 static int
 storvsc_detach(device_t dev)
 {
 	struct storvsc_softc *sc = device_get_softc(dev);
+	bool second;
 	int error;
 
 	mtx_lock(&sc->sc_mtx);
-	sc->sc_flags |= STORVSC_F_DETACHING;
+	second = (sc->sc_flags & STORVSC_F_IN_DETACH) != 0;
+	sc->sc_flags |= STORVSC_F_DETACHING | STORVSC_F_IN_DETACH;
 	mtx_unlock(&sc->sc_mtx);
+	if (second)
+		return (EBUSY);
 	storvsc_gate(sc, CAM_DEV_NOT_THERE);
 	storvsc_exchange_wake(sc);
 	if (sc->sc_tq != NULL)

@@ -198,6 +198,7 @@ struct storvsc_softc {
 #define	STORVSC_F_BAD_SAID	0x0080	/* a bad packet was reported */
 #define	STORVSC_F_HELD		0x0100	/* recovery froze the SIM queue */
 #define	STORVSC_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
+#define	STORVSC_F_IN_DETACH	0x0400	/* a thread is in it */
 #define	STORVSC_F_GONE		(STORVSC_F_RESCINDED | STORVSC_F_DETACHING)
 #define	STORVSC_F_RECOVER	(STORVSC_F_EXPIRED | STORVSC_F_BUS_RESET | \
 				    STORVSC_F_BROKEN)
