@@ -40,7 +40,7 @@ static struct {
 	unsigned		 channels, depth;
 	size_t			 block;
 	enum kpi_disk_op	 op;
-	uint64_t		 limit;		/* requests to make, 0: by time */
+	uint64_t		 limit;		/* requests, 0: by time */
 	atomic_uint_fast64_t	 started, finished, errors;
 	atomic_uint		 running;	/* slots still at work */
 	atomic_bool		 stop;

@@ -135,7 +135,8 @@ _rm_rlock_debug(struct rmlock *rm, struct rm_priotracker *tracker,
 	KASSERT(!rm_wowned(rm), ("rm_rlock() of \"%s\", which this thread has "
 	    "for writing @ %s:%d", rm->lock_object.lo_name, file, line));
 	again = curthread->td_rw_rlocks != 0;
-	KASSERT(!witness_is_owned(&rm->lock_object) || (rm->lock_object.lo_flags & LO_RECURSABLE) != 0,
+	KASSERT(!witness_is_owned(&rm->lock_object) ||
+	    (rm->lock_object.lo_flags & LO_RECURSABLE) != 0,
 	    ("rm_rlock() recursed on non-recursive rm \"%s\" @ %s:%d",
 	    rm->lock_object.lo_name, file, line));
 	tracker->rmp_thread = curthread;

@@ -5,10 +5,10 @@
  */
 
 /*
- * callout(9).  Each virtual CPU has a list of callouts by time and a thread that
- * runs them; with the virtual clock kpi_clock_advance() tells it when.  One
- * difference to the kernel: a callout that is moved to another CPU from its own
- * handler stays until it is next scheduled.
+ * callout(9).  Each virtual CPU has a list of callouts by time and a thread
+ * that runs them; with the virtual clock kpi_clock_advance() tells it when.
+ * One difference to the kernel: a callout that is moved to another CPU from its
+ * own handler stays until it is next scheduled.
  */
 
 #include <kern/kpi_internal.h>

@@ -55,6 +55,7 @@ join_devices(struct join *j, const struct join_config *cf)
 	struct hvh_scsi_params sp = {
 		.max_subchannels = cf->subchannels,
 		.max_version = cf->vstor_version,
+		.monitored = cf->monitored,
 	};
 	unsigned c, l;
 	char guid[37];
@@ -274,7 +275,7 @@ struct load_slot {
 	struct join_load	*load;
 	unsigned		 index;
 	uint32_t		 turn;
-	bool			 written;	/* the block holds turn's data */
+	bool			 written;	/* block holds turn's data */
 };
 
 struct join_load {

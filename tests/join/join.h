@@ -27,7 +27,7 @@ struct join_config {
 	uint64_t		 disk_size;	/* bytes, 0: 8 MiB */
 	uint16_t		 vstor_version;
 	uint16_t		 subchannels;
-	bool			 fast_clock;	/* virtual, 20 times real time */
+	bool			 fast_clock;	/* 20 times real time */
 	bool			 no_load;	/* modules stay out */
 };
 

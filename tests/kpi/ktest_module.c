@@ -105,7 +105,7 @@ KTEST(printf_formats, "printf(9), with %b and %D")
 	    (ssize_t)-1);
 	format("3<BITTWO,BITONE>", "%b", 3, "\10\2BITTWO\1BITONE");
 	format("41:42:43", "%3D", "ABC", ":");
-	format("(null) %", "%s %%", NULL);
+	format("(null) %", "%s %%", (char *)NULL);
 	format("000000ff", "%08x", 0xff);
 }
 

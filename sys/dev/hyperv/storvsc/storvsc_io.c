@@ -242,8 +242,8 @@ storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
 			return;
 		}
 		error = bus_dmamap_load(req->sr_dma->d_tag, req->sr_map,
-		    req->sr_buf, req->sr_ccb->csio.dxfer_len, storvsc_io_loaded, req,
-		    flags);
+		    req->sr_buf, req->sr_ccb->csio.dxfer_len,
+		    storvsc_io_loaded, req, flags);
 	} else {
 		error = bus_dmamap_load_ccb(req->sr_dma->d_tag, req->sr_map,
 		    req->sr_ccb, storvsc_io_loaded, req, flags);
@@ -286,7 +286,8 @@ storvsc_req_get(struct storvsc_chan *c)
 			STAILQ_REMOVE(&c->c_wait, req, storvsc_req, sr_link);
 		if (req->sr_state != STORVSC_RS_FREE) {
 			if ((req->sr_flags & STORVSC_RF_LOADED) != 0)
-				bus_dmamap_unload(req->sr_dma->d_tag, req->sr_map);
+				bus_dmamap_unload(req->sr_dma->d_tag,
+				    req->sr_map);
 			c->c_out--;
 		}
 	} else {
