@@ -65,6 +65,13 @@ void	kpi_shutdown(void);
  */
 void	kpi_halt(int panicked);
 /*
+ * [k] What the power code does before the machine sleeps and after it wakes:
+ * event handlers, DEVICE_SUSPEND() or DEVICE_RESUME() from the root on.  errno:
+ * a device refused, and all are awake again.
+ */
+int	kpi_suspend(void);
+int	kpi_resume(void);
+/*
  * After kpi_shutdown(): what is still allocated, held, registered or running,
  * by name, on the console.  Returns how many entries: 0 is clean.
  */
@@ -208,6 +215,8 @@ unsigned kpi_ktest_count(void);
 /* *panic: NULL, or a part of the message of the panic that the test causes. */
 void	kpi_ktest_info(unsigned i, const char **name, const char **descr,
 	    const char **panic);
+/* Whether the kernel checks what only INVARIANTS checks. */
+int	kpi_ktest_invariants(void);
 /* [k] Runs test i; it reports failures through the waist. */
 void	kpi_ktest_run(unsigned i);
 

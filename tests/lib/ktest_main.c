@@ -140,6 +140,8 @@ body(const atf_tc_t *tc)
 	memset(&cf, 0, sizeof(cf));
 	i = find_test(atf_tc_get_ident(tc));
 	kpi_ktest_info(i, &name, &descr, &expected_panic);
+	if (expected_panic != NULL && !kpi_ktest_invariants())
+		atf_tc_skip("reports of misuse need -Dinvariants=true");
 	cf.ncpus = NCPUS;
 	cf.memsize = 256 * 1024 * 1024;
 	cf.virtual_clock = strncmp(name, "real_", 5) != 0;

@@ -32,6 +32,16 @@ kpi_ktest_info(unsigned i, const char **name, const char **descr,
 	*panic = kt->kt_panic;
 }
 
+int
+kpi_ktest_invariants(void)
+{
+#ifdef INVARIANTS
+	return (1);
+#else
+	return (0);
+#endif
+}
+
 void
 kpi_ktest_run(unsigned i)
 {
