@@ -101,15 +101,22 @@ join_start(struct join *j, const struct join_config *conf)
 	    "%s did not appear", name);
 }
 
-void
-join_finish(struct join *j)
+unsigned
+join_end(struct join *j)
 {
 
 	ATF_CHECK_EQ(0, vm_unload());
 	if (atomic_exchange(&fast_clock.run, false))
 		pthread_join(fast_clock.thread, NULL);
 	vm_destroy();
-	ATF_CHECK_EQ_MSG(0, kpi_leaks(), "something was left behind");
+	return (kpi_leaks());
+}
+
+void
+join_finish(struct join *j)
+{
+
+	ATF_CHECK_EQ_MSG(0, join_end(j), "something was left behind");
 }
 
 struct waiter {

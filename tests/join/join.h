@@ -27,6 +27,7 @@ struct join_config {
 	uint64_t		 disk_size;	/* bytes, 0: 8 MiB */
 	uint16_t		 vstor_version;
 	uint16_t		 subchannels;
+	bool			 monitored;	/* see hvh_scsi_params */
 	bool			 fast_clock;	/* 20 times real time */
 	bool			 no_load;	/* modules stay out */
 };
@@ -41,6 +42,8 @@ struct join {
 void	join_start(struct join *j, const struct join_config *cf);
 /* Unloads the drivers, shuts down and fails the case if anything leaked. */
 void	join_finish(struct join *j);
+/* The same, but what leaked is for the caller to judge: how many entries. */
+unsigned join_end(struct join *j);
 /* A memory disk for LUN lun of controller c. */
 void	join_attach(struct join *j, unsigned c, unsigned lun, uint64_t size);
 

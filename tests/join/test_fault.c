@@ -67,7 +67,8 @@ start(struct join *j, struct join_config *cf)
 
 	cf->no_load = true;
 	cf->fast_clock = true;
-	cf->vm.quiet = getenv("JOIN_VERBOSE") == NULL;
+	if (cf->vm.console == NULL)
+		cf->vm.quiet = getenv("JOIN_VERBOSE") == NULL;
 	join_start(j, cf);
 	/* Once for what the kernel keeps for good (types, devclasses). */
 	ATF_REQUIRE_EQ(0, vm_load());
@@ -398,6 +399,102 @@ ATF_TC_BODY(nth_thread, tc)
 }
 
 /*
+ * A host that was told to unload and does not say that it has may still write
+ * to the interrupt page and the two monitor pages: the driver leaves them to
+ * it, three pages each time.  Nothing else may stay.
+ */
+#define	KEPT_PAGES	(3 * 4096)
+
+static unsigned kept, kept_else;
+
+static void
+count_kept(void *arg, const char *line)
+{
+	unsigned bytes;
+
+	if (sscanf(line, "leak: malloc type vmbus: %u bytes", &bytes) == 1 &&
+	    bytes % KEPT_PAGES == 0)
+		kept += bytes / KEPT_PAGES;
+	else if (strncmp(line, "leak: ", 6) == 0) {
+		printf("%s\n", line);
+		kept_else++;
+	}
+}
+
+/*
+ * The n-th message of one direction fails, until a load and unload has none
+ * left.  unloads: how many of them are the unload message or its answer.
+ */
+static void
+check_nth_fault(enum hvh_fault_point point, enum hvh_fault_action action,
+    uint64_t arg, unsigned least, unsigned unloads)
+{
+	struct join_config cf = { .subchannels = 1,
+	    .vm = { .console = count_kept } };
+	struct join j;
+	uint64_t before;
+	unsigned n;
+
+	start(&j, &cf);
+	for (n = 0;; n++) {
+		before = hvh_fault_count(j.host, point);
+		join_fault(&j, point, action, HVH_FAULT_ANY, n, 1, arg);
+		(void)vm_load();
+		(void)kpi_disk_wait("da0", 300);
+		unload();
+		hvh_fault_clear(j.host);
+		if (hvh_fault_count(j.host, point) == before)
+			break;
+	}
+	printf("%u points of failure\n", n);
+	ATF_CHECK_MSG(n >= least, "only %u points of failure", n);
+	check_sane(&j);
+	ATF_REQUIRE_EQ(0, vm_load());
+	(void)join_end(&j);
+	ATF_CHECK_EQ(0, kept_else);
+	ATF_CHECK_EQ_MSG(unloads, kept, "%u times pages were kept", kept);
+}
+
+ATF_TC(nth_post);
+ATF_TC_HEAD(nth_post, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the n-th message that the guest posts "
+	    "is refused for good");
+	atf_tc_set_md_var(tc, "timeout", "300");
+}
+ATF_TC_BODY(nth_post, tc)
+{
+
+	check_nth_fault(HVH_FAULT_POST, HVH_FAULT_STATUS, 0x05, 8, 1);
+}
+
+ATF_TC(nth_message);
+ATF_TC_HEAD(nth_message, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the n-th message of the host is lost, "
+	    "that of a detach included");
+	atf_tc_set_md_var(tc, "timeout", "300");
+}
+ATF_TC_BODY(nth_message, tc)
+{
+
+	check_nth_fault(HVH_FAULT_MSG_OUT, HVH_FAULT_DROP, 0, 8, 1);
+}
+
+ATF_TC(nth_answer);
+ATF_TC_HEAD(nth_answer, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the n-th answer of the storage "
+	    "provider is lost, handshake and scan");
+	atf_tc_set_md_var(tc, "timeout", "300");
+}
+ATF_TC_BODY(nth_answer, tc)
+{
+
+	check_nth_fault(HVH_FAULT_PKT_OUT, HVH_FAULT_DROP, 0, 10, 0);
+}
+
+/*
  * The device is rescinded as the host takes the n-th message of a kind from
  * the guest.  The controller is gone for good then: each case adds another.
  */
@@ -487,6 +584,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, nth_malloc);
 	ATF_TP_ADD_TC(tp, nth_busdma);
 	ATF_TP_ADD_TC(tp, nth_thread);
+	ATF_TP_ADD_TC(tp, nth_post);
+	ATF_TP_ADD_TC(tp, nth_message);
+	ATF_TP_ADD_TC(tp, nth_answer);
 	ATF_TP_ADD_TC(tp, rescind_attach);
 	ATF_TP_ADD_TC(tp, rescind_handshake);
 	ATF_TP_ADD_TC(tp, rescind_scan);
