@@ -150,6 +150,8 @@ struct hvh_scsi_params {
 	uint16_t	 max_subchannels;	/* 0 to 15 */
 	uint32_t	 max_transfer;		/* bytes, 0: 1 MiB */
 	uint16_t	 max_version;		/* VSTOR, 0: 0x0602 */
+	bool		 monitored;		/* signalled through the monitor
+						 * page, if there is one */
 };
 
 struct hvh_lun_params {

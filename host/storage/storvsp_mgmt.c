@@ -138,6 +138,7 @@ storvsp_new(struct hvh *h, const struct hvh_scsi_params *sp,
 	sc->max_version = sp->max_version != 0 ? sp->max_version :
 	    VSTOR_VERSION_6_2;
 	sc->max_subchannels = sp->max_subchannels;
+	sc->monitored = sp->monitored;
 	sc->max_transfer = sp->max_transfer != 0 ? sp->max_transfer :
 	    STORVSP_DEFAULT_TRANSFER;
 	/* One page more, as the first may begin in its middle. */
@@ -186,6 +187,7 @@ storvsp_offer(struct hvh_scsi *sc, const char *class, const void *udata,
 
 	hvh_guid_parse(class, &of.type);
 	of.instance = sc->instance;
+	of.monitored = sc->monitored;
 	if (len > 0)
 		memcpy(of.udata, udata, len);
 	return (hvh_chan_offer(sc->h, &of, &storvsp_chan_ops, sc,

@@ -84,6 +84,7 @@ struct hvh_scsi {
 	uint8_t		 target;
 	uint16_t	 max_version;
 	uint16_t	 max_subchannels;
+	bool		 monitored;
 	uint32_t	 max_transfer;
 	int		 iovmax;
 

@@ -1,0 +1,35 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The part of the fuzzers that is compiled like a driver, as their Linux side
+ * sees it; compiler types only.  Each returns NULL, or what does not hold.
+ */
+
+#ifndef FUZZ_KERNEL_H
+#define	FUZZ_KERNEL_H
+
+/*
+ * A script against a ring whose control page is ctl and whose data, twice size
+ * bytes (the second half stands for the second mapping), is data.
+ */
+const char *ktest_fuzz_tx(void *ctl, unsigned char *data, unsigned size,
+	    const unsigned char *script, unsigned long len);
+const char *ktest_fuzz_rx(void *ctl, unsigned char *data, unsigned size,
+	    const unsigned char *script, unsigned long len);
+
+/* A completion of len bytes, at most ktest_fuzz_pkt_size(). */
+unsigned ktest_fuzz_pkt_size(void);
+const char *ktest_fuzz_completion(const void *pkt, unsigned len,
+	    unsigned wanted);
+const char *ktest_fuzz_inquiry(unsigned version, const unsigned char cdb[16],
+	    unsigned char *data, unsigned len);
+const char *ktest_fuzz_message(unsigned type, unsigned long len,
+	    unsigned version);
+const char *ktest_fuzz_lookup(unsigned base, unsigned reserve,
+	    unsigned states, unsigned long long xid);
+
+#endif	/* !FUZZ_KERNEL_H */
