@@ -16,6 +16,7 @@
 
 #include <cpuid.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -125,18 +126,15 @@ do_popf(greg_t *r)
 	trap.intr_set((flags & X86_EFLAGS_IF) != 0);
 }
 
-static void
-segv_handler(int sig, siginfo_t *si, void *ctx)
+/* Instructions that are privileged; false: it is none of those. */
+static bool
+do_privileged(greg_t *r)
 {
-	greg_t *r = ((ucontext_t *)ctx)->uc_mcontext.gregs;
 	const uint8_t *pc = (const uint8_t *)r[REG_RIP];
 	hosted_u64 val;
 
-	/* Only a general protection fault has no address. */
-	if (trap.rdmsr == NULL || si->si_code != SI_KERNEL) {
-		pass_on(&old_segv, sig, si, ctx);
-		return;
-	}
+	if (trap.rdmsr == NULL)
+		return (false);
 	if (pc[0] == 0x0f && pc[1] == 0x32) {
 		trap.rdmsr((uint32_t)r[REG_RCX], &val);
 		r[REG_RAX] = (uint32_t)val;
@@ -154,19 +152,18 @@ segv_handler(int sig, siginfo_t *si, void *ctx)
 		trap.hlt();
 		r[REG_RIP] += 1;
 	} else
-		pass_on(&old_segv, sig, si, ctx);
+		return (false);
+	return (true);
 }
 
-static void
-ill_handler(int sig, siginfo_t *si, void *ctx)
+/* Instructions that come marked. */
+static bool
+do_marked(greg_t *r)
 {
-	greg_t *r = ((ucontext_t *)ctx)->uc_mcontext.gregs;
 	const uint8_t *pc = (const uint8_t *)r[REG_RIP];
 
-	if (trap.cpuid == NULL || pc[0] != 0x0f || pc[1] != 0x0b) {
-		pass_on(&old_ill, sig, si, ctx);
-		return;
-	}
+	if (trap.cpuid == NULL || pc[0] != 0x0f || pc[1] != 0x0b)
+		return (false);
 	if (pc[2] == 0x0f && pc[3] == 0xa2) {
 		do_cpuid(r);
 		r[REG_RIP] += 4;
@@ -177,6 +174,27 @@ ill_handler(int sig, siginfo_t *si, void *ctx)
 		r[REG_RIP] += 3;
 		do_popf(r);
 	} else
+		return (false);
+	return (true);
+}
+
+static void
+segv_handler(int sig, siginfo_t *si, void *ctx)
+{
+	greg_t *r = ((ucontext_t *)ctx)->uc_mcontext.gregs;
+
+	/* Only a general protection fault has no address. */
+	if (si->si_code != SI_KERNEL || !do_privileged(r))
+		pass_on(&old_segv, sig, si, ctx);
+}
+
+static void
+ill_handler(int sig, siginfo_t *si, void *ctx)
+{
+	greg_t *r = ((ucontext_t *)ctx)->uc_mcontext.gregs;
+
+	/* Valgrind refuses privileged instructions this way. */
+	if (!do_marked(r) && !do_privileged(r))
 		pass_on(&old_ill, sig, si, ctx);
 }
 
