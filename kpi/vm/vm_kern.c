@@ -284,26 +284,40 @@ scatter_fill(vm_offset_t va, vm_size_t npages)
 			scatter_release(va, i);
 			return (false);
 		}
+		/* Where the host sees it; its last owner may have freed it. */
+		hosted_unpoison(kpi_mem_base + pa, PAGE_SIZE);
 		arena_map(va + ptoa(i), pa);
 	}
 	return (true);
 }
 
+static void *
+scatter_alloc(vm_size_t npages)
+{
+	vm_offset_t va;
+
+	if (npages == 1 || arena_mapped + npages >= ARENA_MAPPINGS ||
+	    (va = kva_alloc(ptoa(npages))) == 0)
+		return (NULL);
+	if (scatter_fill(va, npages))
+		return ((void *)va);
+	kva_free(va, ptoa(npages));
+	return (NULL);
+}
+
 void *
 kpi_pages_alloc(vm_size_t npages)
 {
-	vm_offset_t va;
 	vm_paddr_t pa;
+	void *p;
 
-	if (kpi_conf.scatter && npages > 1 &&
-	    arena_mapped + npages < ARENA_MAPPINGS &&
-	    (va = kva_alloc(ptoa(npages))) != 0) {
-		if (scatter_fill(va, npages))
-			return ((void *)va);
-		kva_free(va, ptoa(npages));
-	}
+	if (kpi_conf.scatter && (p = scatter_alloc(npages)) != NULL)
+		return (p);
 	pa = kpi_phys_alloc(npages, 0, kpi_mem_size - 1, PAGE_SIZE, 0);
-	return (pa == 0 ? NULL : kpi_mem_base + pa);
+	if (pa != 0)
+		return (kpi_mem_base + pa);
+	/* Single pages of slabs stand everywhere in the end. */
+	return (kpi_conf.scatter ? NULL : scatter_alloc(npages));
 }
 
 void

@@ -211,6 +211,38 @@ KTEST(scatter_rounds, "scattered memory comes back, a thousand times")
 	}
 }
 
+KTEST(malloc_fragmented, "memory in small pieces is memory all the same")
+{
+	const size_t max = 512 * 1024 * 1024 / PAGE_SIZE;
+	char **pages, *p;
+	size_t i, n;
+
+	pages = malloc(max * sizeof(*pages), M_KT, M_WAITOK);
+	for (n = 0; n < max; n++) {
+		pages[n] = contigmalloc(PAGE_SIZE, M_KT, M_NOWAIT, 0, ~0UL,
+		    PAGE_SIZE, 0);
+		if (pages[n] == NULL)
+			break;
+	}
+	KT_CHECK(n > 1000);
+	/* Of three in a row one stays, wherever its neighbours are. */
+	for (i = 0; i < n; i++)
+		if ((vtophys(pages[i]) >> PAGE_SHIFT) % 3 != 0) {
+			free(pages[i], M_KT);
+			pages[i] = NULL;
+		}
+	KT_EQ(contigmalloc(64 * PAGE_SIZE, M_KT, M_NOWAIT, 0, ~0UL, PAGE_SIZE,
+	    0), NULL);
+	p = malloc(64 * PAGE_SIZE, M_KT, M_NOWAIT);
+	KT_CHECK(p != NULL);
+	if (p != NULL)
+		memset(p, 0x5a, 64 * PAGE_SIZE);
+	free(p, M_KT);
+	for (i = 0; i < n; i++)
+		free(pages[i], M_KT);
+	free(pages, M_KT);
+}
+
 KTEST(qenter_alias, "a page at a second address is the same memory")
 {
 	char *a = malloc(2 * PAGE_SIZE, M_KT, M_WAITOK | M_ZERO), *v;
