@@ -98,6 +98,44 @@ vmbus_synic_page_off(uint32_t msr)
 	hyperv_md_wrmsr(msr, hyperv_md_rdmsr(msr) & HYPERV_MSR_PAGE_KEEP);
 }
 
+/*
+ * Empties a slot, and only then asks whether more wait: in the other order the
+ * host could see a full slot after we saw no flag.
+ */
+static void
+vmbus_synic_slot_done(struct vmbus_synic_msg *slot)
+{
+
+	atomic_store_rel_32(&slot->sm_type, VMBUS_SYNIC_MSG_TYPE_NONE);
+	atomic_thread_fence_seq_cst();
+	if ((*(volatile uint8_t *)&slot->sm_flags &
+	    VMBUS_SYNIC_MSG_PENDING) != 0)
+		hyperv_md_wrmsr(HYPERV_MSR_EOM, 0);
+}
+
+/*
+ * The host keeps what is in its pages while they are off (protocol:
+ * hypervisor, 3.1).  A message or an event left over from the connection
+ * before raises no interrupt any more, and no other gets past it: nothing in
+ * them concerns us before the first contact.
+ */
+static void
+vmbus_synic_clear_cpu(struct vmbus_pcpu *pc)
+{
+	struct vmbus_synic_msg *slot = &pc->pc_msgs->mp_slot[VMBUS_SINT];
+	struct vmbus_event_flags *ef = &pc->pc_events->ep_sint[VMBUS_SINT];
+	u_int n;
+
+	for (n = 0; n < nitems(ef->ef_word); n++)
+		atomic_swap_64(&ef->ef_word[n], 0);
+	for (n = 0; n < VMBUS_MSGQ_LEN; n++) {
+		if (atomic_load_acq_32(&slot->sm_type) ==
+		    VMBUS_SYNIC_MSG_TYPE_NONE)
+			break;
+		vmbus_synic_slot_done(slot);
+	}
+}
+
 static void
 vmbus_synic_enable_cpu(void *arg)
 {
@@ -120,6 +158,7 @@ vmbus_synic_enable_cpu(void *arg)
 
 	hyperv_md_wrmsr(HYPERV_MSR_SCONTROL,
 	    hyperv_md_rdmsr(HYPERV_MSR_SCONTROL) | HYPERV_SCONTROL_ENABLE);
+	vmbus_synic_clear_cpu(pc);
 }
 
 static void
@@ -176,6 +215,14 @@ vmbus_synic_quiesce(int cpu)
 
 	CPU_SETOF(cpu, &mask);
 	smp_rendezvous_cpus(mask, smp_no_rendezvous_barrier,
+	    vmbus_synic_nothing, smp_no_rendezvous_barrier, NULL);
+}
+
+void
+vmbus_synic_quiesce_all(void)
+{
+
+	smp_rendezvous_cpus(all_cpus, smp_no_rendezvous_barrier,
 	    vmbus_synic_nothing, smp_no_rendezvous_barrier, NULL);
 }
 
@@ -260,15 +307,7 @@ vmbus_synic_msg(struct vmbus_softc *sc, struct vmbus_synic_msg *slot)
 		mtx_unlock_spin(&sc->sc_msgq_mtx);
 	}
 
-	/*
-	 * Empty the slot, and only then ask whether more wait: in the other
-	 * order the host could see a full slot after we saw no flag.
-	 */
-	atomic_store_rel_32(&slot->sm_type, VMBUS_SYNIC_MSG_TYPE_NONE);
-	atomic_thread_fence_seq_cst();
-	if ((*(volatile uint8_t *)&slot->sm_flags &
-	    VMBUS_SYNIC_MSG_PENDING) != 0)
-		hyperv_md_wrmsr(HYPERV_MSR_EOM, 0);
+	vmbus_synic_slot_done(slot);
 	return (true);
 }
 
