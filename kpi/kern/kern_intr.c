@@ -121,8 +121,7 @@ intr_thread(void *arg)
 
 	while (!__atomic_load_n(&intr_stop, __ATOMIC_ACQUIRE)) {
 		kpi_event_wait(&kc->kc_event, HOSTED_FOREVER);
-		if (SCHEDULER_STOPPED())
-			(void)kpi_dump_others_stop();
+		kpi_dump_pass();
 		intr_pending(kc);
 	}
 	__atomic_fetch_sub(&intr_running, 1, __ATOMIC_RELEASE);

@@ -108,7 +108,8 @@ chain_remove(struct chain *sc, struct kpi_thread *kt, int rv)
 {
 	TAILQ_REMOVE(&sc->sc_threads, kt, kt_sq);
 	__atomic_fetch_sub(&sc->sc_count, 1, __ATOMIC_RELAXED);
-	kt->kt_wchan = NULL;
+	/* The clock looks at it without the chain's lock, then with it. */
+	__atomic_store_n(&kt->kt_wchan, NULL, __ATOMIC_RELAXED);
 	kt->kt_sleep_rv = rv;
 }
 
@@ -154,8 +155,7 @@ kpi_sleepq_wait(const void *wchan)
 		TAILQ_REMOVE(&timed, kt, kt_tq);
 		kpi_unlock(&timed_lock);
 	}
-	if (SCHEDULER_STOPPED())
-		(void)kpi_dump_others_stop();
+	kpi_dump_pass();
 	return (kt->kt_sleep_rv);
 }
 
@@ -317,8 +317,7 @@ void
 kern_yield(int prio)
 {
 	kpi_sleep_check(NULL, "kern_yield()");
-	if (SCHEDULER_STOPPED())
-		(void)kpi_dump_others_stop();
+	kpi_dump_pass();
 	hosted_yield();
 }
 

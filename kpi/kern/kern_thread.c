@@ -166,8 +166,7 @@ kpi_thread_enter(void)
 	}
 	if (kt->kt_foreign && kt->kt_calls++ == 0) {
 		__atomic_store_n(&kt->kt_parked, 0, __ATOMIC_RELAXED);
-		if (SCHEDULER_STOPPED())
-			(void)kpi_dump_others_stop();
+		kpi_dump_pass();
 	}
 	return (&kt->kt_td);
 }
@@ -242,8 +241,7 @@ thread_main(void *arg)
 
 	hosted_gs_set(kt->kt_pcpu);
 	hosted_self_set(kt);
-	if (SCHEDULER_STOPPED())
-		(void)kpi_dump_others_stop();
+	kpi_dump_pass();
 	kt->kt_fn(kt->kt_arg);
 	/* Allowed, but what the KPI wants is kthread_exit(). */
 	if (!kt->kt_internal)

@@ -317,8 +317,7 @@ softclock(void *arg)
 
 	curthread->td_no_sleeping++;
 	while (!__atomic_load_n(&stop, __ATOMIC_ACQUIRE)) {
-		if (SCHEDULER_STOPPED())
-			(void)kpi_dump_others_stop();
+		kpi_dump_pass();
 		if (wheel_take(w, &s, &next))
 			wheel_serve(w, &s);
 		else

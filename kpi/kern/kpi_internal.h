@@ -223,10 +223,12 @@ void	kpi_witness_exit(struct thread *td, const char *what);
 void	kpi_dump_enter(void);
 void	kpi_dump_leave(void);
 /*
- * A scheduling point while SCHEDULER_STOPPED(): false for the thread that dumps,
- * for which locks are no-ops; others stop here, then go on with true.
+ * A scheduling point while SCHEDULER_STOPPED(): false for the thread that
+ * dumps, for which locks are no-ops; others stop here, then go on with true.
  */
 bool	kpi_dump_others_stop(void);
+/* For who slept, perhaps all through a dump; stops if it is still under way. */
+void	kpi_dump_pass(void);
 extern struct thread *kpi_dump_thread;
 
 /* Registered by other parts for kpi_leaks(); each prints and counts. */
