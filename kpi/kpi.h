@@ -43,7 +43,7 @@ struct kpi_config {
 	const char	*const *kenv;	/* "name=value", ends with NULL */
 	const struct kpi_machine *machine; /* NULL: no hypervisor */
 	void		*machine_arg;
-	/* Console output, whole lines; NULL: standard output. */
+	/* Console output, one whole line at a time; NULL: standard output. */
 	void		(*console)(void *arg, const char *line);
 	void		*console_arg;
 };

@@ -40,6 +40,26 @@ SYSCTL_INT(_kern, KERN_OSRELDATE, osreldate, CTLFLAG_RD,
     SYSCTL_NULL_INT_PTR, __FreeBSD_version, "Kernel release date");
 
 /*
+ * Volatile and at once: the variable is mostly a counter of somebody who does
+ * not ask who reads it.
+ */
+static uint64_t
+sysctl_load(const void *p, size_t size)
+{
+
+	switch (size) {
+	case sizeof(uint8_t):
+		return (*(const volatile uint8_t *)p);
+	case sizeof(uint16_t):
+		return (*(const volatile uint16_t *)p);
+	case sizeof(uint32_t):
+		return (*(const volatile uint32_t *)p);
+	default:
+		return (*(const volatile uint64_t *)p);
+	}
+}
+
+/*
  * A variable of size bytes at arg1 or, without one, the constant arg2.  It is
  * copied so that what is sent does not change on the way.
  */
@@ -50,9 +70,7 @@ sysctl_handle_size(void *arg1, intmax_t arg2, struct sysctl_req *req,
 	uint64_t tmp;
 	int error;
 
-	tmp = arg2;
-	if (arg1 != NULL)
-		memcpy(&tmp, arg1, size);
+	tmp = arg1 != NULL ? sysctl_load(arg1, size) : (uint64_t)arg2;
 	error = SYSCTL_OUT(req, &tmp, size);
 	if (error != 0 || req->newptr == NULL)
 		return (error);

@@ -450,9 +450,13 @@ asprintf(char **ret, struct malloc_type *type, const char *fmt, ...)
 static void
 console_line(const char *line)
 {
-	if (kpi_conf.console != NULL)
+	static struct kpi_lock console_lock;
+
+	if (kpi_conf.console != NULL) {
+		kpi_lock(&console_lock);
 		kpi_conf.console(kpi_conf.console_arg, line);
-	else if (!kpi_conf.quiet)
+		kpi_unlock(&console_lock);
+	} else if (!kpi_conf.quiet)
 		hosted_console(line);
 }
 
