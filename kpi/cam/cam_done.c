@@ -127,7 +127,9 @@ kcam_done_process(union ccb *ccb)
 		ccb_h->status &= ~CAM_DEV_QFRZN;
 		xpt_release_devq(ccb_h->path, 1, 0);
 	}
-	if (ccb_h->pinfo.index == CAM_DONEQ_INDEX)
+	/* Atomic: a SIM that completes it once more tries to claim it. */
+	if (atomic_load_int((u_int *)&ccb_h->pinfo.index) ==
+	    (u_int)CAM_DONEQ_INDEX)
 		kcam_return(ccb);
 	ccb_h->pinfo.index = CAM_UNQUEUED_INDEX;
 	if ((ccb_h->flags & CAM_UNLOCKED) != 0) {

@@ -342,7 +342,7 @@ KTEST(cam_abort, "an abort finds the CCB in its queue and at the SIM")
 
 /* --- What a SIM must not do --- */
 
-/* Whether the done thread has looked at it meanwhile is of no matter. */
+/* The done thread, which ends a CCB under this lock, must not be faster. */
 KTEST_PANICS(cam_done_twice, "a CCB that is completed twice",
     "(XPT_SCSI_IO) completed")
 {
@@ -358,6 +358,7 @@ KTEST_PANICS(cam_done_twice, "a CCB that is completed twice",
 	KT_EQ(fake_start(&fi, "da0", KPI_DISK_READ, 0, buf, 512), 0);
 	h = STAILQ_FIRST(&fs->fs_held);
 	h->status = CAM_REQ_CMP;
+	mtx_lock(&fs->fs_sim->devq->send_mtx);
 	xpt_done((union ccb *)h);
 	xpt_done((union ccb *)h);
 }
