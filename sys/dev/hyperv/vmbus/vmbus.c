@@ -191,7 +191,7 @@ vmbus_disconnect(struct vmbus_softc *sc)
 	sc->sc_shutdown = NULL;
 	error = vmbus_ctl_disconnect(sc);
 	taskqueue_drain(sc->sc_msgtq, &sc->sc_msgtask);
-	vmbus_gpadl_forget(sc, error == 0);
+	vmbus_gpadl_forget(sc, !sc->sc_shared);
 	return (error);
 }
 
@@ -202,16 +202,22 @@ static void
 vmbus_undo(struct vmbus_softc *sc)
 {
 
-	if ((sc->sc_steps & VMBUS_STEP_CONNECT) != 0 &&
-	    vmbus_disconnect(sc) != 0) {
+	if ((sc->sc_steps & VMBUS_STEP_CONNECT) != 0)
+		(void)vmbus_disconnect(sc);
+	if (sc->sc_shared) {
 		/* It may write to these: leaked rather than used again. */
 		sc->sc_mnf_tx = sc->sc_mnf_rx = NULL;
 		sc->sc_intrpage = NULL;
 	}
 	if ((sc->sc_steps & VMBUS_STEP_SYNIC) != 0)
 		vmbus_synic_disable(sc);
-	/* The rendezvous above has let every interrupt end. */
+	/*
+	 * An interrupt that was on its way when its source was masked is taken
+	 * after that.  None finds us from here on, and who did has ended.
+	 */
 	vmbus_bus = NULL;
+	if ((sc->sc_steps & VMBUS_STEP_SYNIC) != 0)
+		vmbus_synic_quiesce_all();
 	if ((sc->sc_steps & VMBUS_STEP_VECTOR) != 0)
 		vmbus_md_intr_free(sc->sc_vector);
 	if (sc->sc_msgtq != NULL)

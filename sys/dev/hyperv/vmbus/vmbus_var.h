@@ -122,6 +122,8 @@ struct vmbus_softc {
 	struct mtx		 sc_lock;
 	uint32_t		 sc_version;	/* (l) 0: not connected */
 	uint32_t		 sc_msgconn;	/* (l) */
+	bool			 sc_shared;	/* (t) the host may hold memory
+						 * of ours */
 	struct vmbus_intr_page	*sc_intrpage;	/* (c) */
 	struct vmbus_mnf_page	*sc_mnf_rx;	/* (c) */
 	struct vmbus_mnf_page	*sc_mnf_tx;	/* (c) */
@@ -182,6 +184,7 @@ void		vmbus_synic_use(struct vmbus_softc *sc, int cpu,
 		    uint32_t chan);
 /* Returns when no interrupt that began before runs on this CPU. */
 void		vmbus_synic_quiesce(int cpu);
+void		vmbus_synic_quiesce_all(void);
 /* A message from any CPU's slot, with the machine stopped. */
 bool		vmbus_synic_poll(struct vmbus_softc *sc,
 		    struct vmbus_synic_msg *msg);
