@@ -95,10 +95,10 @@ vmbus_ctl_contact(struct vmbus_softc *sc, uint32_t version, uint32_t conn)
 	}
 
 	VMBUS_LOCK(sc);
-	sc->sc_version = version;
+	atomic_store_32(&sc->sc_version, version);
 	sc->sc_msgconn = version >= VMBUS_VERSION_WIN10_5_0 ?
 	    rq.rq_version.vr_conn : VMBUS_CONN_MESSAGE;
-	sc->sc_old_events = version < VMBUS_VERSION_WIN8;
+	atomic_store_bool(&sc->sc_old_events, version < VMBUS_VERSION_WIN8);
 	VMBUS_UNLOCK(sc);
 	return (0);
 }
@@ -157,7 +157,7 @@ vmbus_ctl_disconnected(struct vmbus_softc *sc)
 {
 
 	VMBUS_LOCK(sc);
-	sc->sc_version = 0;
+	atomic_store_32(&sc->sc_version, 0);
 	sc->sc_msgconn = VMBUS_CONN_MESSAGE;
 	VMBUS_UNLOCK(sc);
 }

@@ -300,7 +300,8 @@ vmbus_msg_dispatch(struct vmbus_softc *sc, const struct vmbus_synic_msg *sm)
 		return;
 	}
 	memcpy(&type, msg, sizeof(type));
-	if (vmbus_msg_check(type, sm->sm_len, sc->sc_version) != 0) {
+	if (vmbus_msg_check(type, sm->sm_len,
+	    atomic_load_32(&sc->sc_version)) != 0) {
 		vmbus_msg_bad(sc, type, sm->sm_len);
 		return;
 	}

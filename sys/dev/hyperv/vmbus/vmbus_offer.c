@@ -65,7 +65,7 @@ vmbus_offer_signalling(struct vmbus_softc *sc, struct vmbus_channel *ch,
 
 	ch->ch_conn = VMBUS_CONN_EVENT;
 	dedicated = false;
-	if (sc->sc_version >= VMBUS_VERSION_WIN7) {
+	if (atomic_load_32(&sc->sc_version) >= VMBUS_VERSION_WIN7) {
 		ch->ch_conn = of->of_conn;
 		dedicated = (of->of_dedicated & VMBUS_OFFER_DEDICATED) != 0;
 	}
@@ -166,8 +166,8 @@ vmbus_offer_recv(struct vmbus_softc *sc, const struct vmbus_msg_offer *of)
 	int error;
 
 	sc->sc_stats.st_offers++;
-	maxid = sc->sc_version >= VMBUS_VERSION_WIN8 ? VMBUS_CHANID_MAX :
-	    VMBUS_CHANID_MAX_OLD;
+	maxid = atomic_load_32(&sc->sc_version) >= VMBUS_VERSION_WIN8 ?
+	    VMBUS_CHANID_MAX : VMBUS_CHANID_MAX_OLD;
 	if (of->of_chan == 0 || of->of_chan > maxid) {
 		vmbus_offer_refuse(sc, of, "id out of range", true);
 		return;

@@ -339,7 +339,7 @@ vmbus_synic_intr(struct vmbus_softc *sc)
 	struct vmbus_pcpu *pc = &sc->sc_pcpu[curcpu];
 
 	pc->pc_intrs++;
-	if (__predict_false(sc->sc_old_events))
+	if (__predict_false(atomic_load_bool(&sc->sc_old_events)))
 		vmbus_synic_events_old(sc, pc);
 	else
 		vmbus_synic_events(sc, pc,

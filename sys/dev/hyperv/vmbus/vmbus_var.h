@@ -102,7 +102,7 @@ struct vmbus_softc {
 	struct vmbus_pcpu	*sc_pcpu;	/* (c) by CPU id */
 	int			 sc_vector;	/* (c) */
 	bool			 sc_autoeoi;	/* (c) */
-	bool			 sc_old_events;	/* (c) by interrupt page */
+	bool			 sc_old_events;	/* (a) by interrupt page */
 	struct vmbus_channel * volatile
 		sc_chmap[VMBUS_CHANID_MAX + 1];	/* (a) for the interrupt */
 
@@ -120,7 +120,9 @@ struct vmbus_softc {
 
 	/* Connection */
 	struct mtx		 sc_lock;
-	uint32_t		 sc_version;	/* (l) 0: not connected */
+	uint32_t		 sc_version;	/* (a) set with (l); messages
+						 * come at any time; 0: not
+						 * connected */
 	uint32_t		 sc_msgconn;	/* (l) */
 	bool			 sc_shared;	/* (t) the host may hold memory
 						 * of ours */
