@@ -95,7 +95,10 @@ int	hvh_create(const struct hvh_config *cf, const struct hvh_ops *ops,
 	    void *arg, struct hvh **hp);
 /* The caller sees to it that no other call is under way. */
 void	hvh_destroy(struct hvh *h);
-/* As a power cycle of the VM, devices kept. */
+/*
+ * As a power cycle of the VM, devices kept.  Waits for I/O under way, which
+ * otherwise would write to the memory of the guest that boots next.
+ */
 void	hvh_reset(struct hvh *h);
 
 /* --- Processor side --- */

@@ -19,9 +19,9 @@
 
 /* Lines in the log about what one connection sent. */
 #define	GRUMBLES_MAX	16
-/* How long hvh_destroy() waits for I/O of devices. */
-#define	DESTROY_WAIT_MS	100
-#define	DESTROY_ROUNDS	100
+/* How long hvh_reset() and hvh_destroy() wait for I/O of devices. */
+#define	IDLE_WAIT_MS	100
+#define	IDLE_ROUNDS	100
 
 /* Port the guest sees as the sender of VMBus messages. */
 #define	BUS_SENDER	1
@@ -478,10 +478,27 @@ hvh_bus_create(struct hvh *h)
 	return (0);
 }
 
-void
-hvh_bus_reset(struct hvh *h)
+/* I/O under way ends; a device that never lets go is left behind. */
+static void
+bus_wait_idle(struct hvh_bus *b)
 {
-	struct hvh_bus *b = h->h_bus;
+	struct hvh *h = b->b_h;
+	struct epoll_event ev;
+
+	for (unsigned i = 0; i < IDLE_ROUNDS; i++) {
+		hvh_timers_run(h);
+		hvh_sources_poll(h);
+		hvh_chan_answers(b);
+		if (vms_idle(&b->b_server))
+			return;
+		epoll_wait(h->h_epoll, &ev, 1, IDLE_WAIT_MS);
+	}
+	hvh_log(h, HVH_LOG_ERROR, "a device does not end its I/O");
+}
+
+static void
+bus_reset(struct hvh_bus *b)
+{
 
 	pthread_mutex_lock(&b->b_in_mtx);
 	b->b_in_head = b->b_in_len = 0;
@@ -490,6 +507,16 @@ hvh_bus_reset(struct hvh *h)
 	bus_flush(b);
 	vms_reset(&b->b_server);
 	hvh_chan_answers(b);
+}
+
+/* The memory is the next guest's: no device writes to it any more. */
+void
+hvh_bus_reset(struct hvh *h)
+{
+	struct hvh_bus *b = h->h_bus;
+
+	bus_reset(b);
+	bus_wait_idle(b);
 	bus_flush(b);
 }
 
@@ -497,26 +524,15 @@ void
 hvh_bus_destroy(struct hvh *h)
 {
 	struct hvh_bus *b = h->h_bus;
-	struct epoll_event ev;
 	struct vms_chan *c;
 
 	hvh_lock(h);
-	hvh_bus_reset(h);
+	bus_reset(b);
 	for (c = b->b_server.s_chans; c != NULL; c = c->c_next) {
 		if (c->c_primary == NULL)
 			vms_revoke(&b->b_server, c);
 	}
-	/* I/O under way ends; a device that never lets go is left behind. */
-	hvh_chan_answers(b);
-	for (unsigned i = 0; i < DESTROY_ROUNDS && !vms_idle(&b->b_server);
-	    i++) {
-		epoll_wait(h->h_epoll, &ev, 1, DESTROY_WAIT_MS);
-		hvh_timers_run(h);
-		hvh_sources_poll(h);
-		hvh_chan_answers(b);
-	}
-	if (!vms_idle(&b->b_server))
-		hvh_log(h, HVH_LOG_ERROR, "a device does not end its I/O");
+	bus_wait_idle(b);
 	vms_reap(&b->b_server);
 	bus_flush(b);
 	pthread_mutex_unlock(&h->h_pump_mtx);

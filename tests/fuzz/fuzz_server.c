@@ -296,6 +296,29 @@ memory_write(struct script *s)
 		mem[at++ % (PAGES * PAGE)] = (uint8_t)take(s, 1);
 }
 
+static void
+let_go(void *arg)
+{
+
+	dev_let_go(&dev[0]);
+	dev_let_go(&dev[1]);
+}
+
+/* A reset waits for the devices, which let go as soon as it does. */
+static void
+reset(void)
+{
+	struct hvh_timer timer = { .fn = let_go };
+
+	hvh_lock(h);
+	hvh_timer_set(h, &timer, 1);
+	hvh_unlock(h);
+	hvh_reset(h);
+	hvh_lock(h);
+	hvh_timer_clear(h, &timer);
+	hvh_unlock(h);
+}
+
 /* What happens on the host's side meanwhile. */
 static void
 host_step(struct script *s, unsigned what)
@@ -318,12 +341,11 @@ host_step(struct script *s, unsigned what)
 		break;
 	case 3:
 		if (v % 16 == 0) {
-			hvh_reset(h);
+			reset();
 			break;
 		}
 		hvh_lock(h);
-		dev_let_go(&dev[0]);
-		dev_let_go(&dev[1]);
+		let_go(NULL);
 		hvh_unlock(h);
 		break;
 	}
@@ -466,8 +488,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Devices end their I/O, as they do, and all of it goes away. */
 	hvh_lock(h);
 	dev[0].lazy = false;
-	dev_let_go(&dev[0]);
-	dev_let_go(&dev[1]);
+	let_go(NULL);
 	hvh_unlock(h);
 	hvh_destroy(h);
 	if (dev[0].released != 1 || dev[1].released != 1)

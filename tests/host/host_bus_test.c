@@ -601,6 +601,36 @@ ATF_TC_BODY(reset, tc)
 	ATF_REQUIRE_EQ(1, b.e.released);
 }
 
+static void
+let_go(void *arg)
+{
+	struct bench *b = arg;
+
+	b->e.lazy_close = false;
+	hvh_chan_closed(b->e.ch);
+}
+
+/* Nothing of the old guest's I/O is left when hvh_reset() returns. */
+ATF_TC_WITHOUT_HEAD(reset_lazy);
+ATF_TC_BODY(reset_lazy, tc)
+{
+	struct hvh_timer timer = { .fn = let_go };
+	struct bench b;
+
+	bench_create(&b, NULL);
+	b.e.lazy_close = true;
+	timer.arg = &b;
+	hvh_lock(b.g.h);
+	hvh_timer_set(b.g.h, &timer, b.g.now);
+	hvh_unlock(b.g.h);
+	hvh_reset(b.g.h);
+	ATF_REQUIRE(!b.e.lazy_close);
+	memset(b.g.mem, 0, GUEST_PAGES * PAGE);
+	guest_synic(&b.g);
+	ATF_REQUIRE_EQ(1, guest_connect(&b.g, V4_0, NULL));
+	guest_destroy(&b.g);
+}
+
 /* Guest messages wait while the guest does not read the host's. */
 ATF_TC_WITHOUT_HEAD(backlog);
 ATF_TC_BODY(backlog, tc)
@@ -652,6 +682,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, lazy_device);
 	ATF_TP_ADD_TC(tp, reopen_while_closing);
 	ATF_TP_ADD_TC(tp, reset);
+	ATF_TP_ADD_TC(tp, reset_lazy);
 	ATF_TP_ADD_TC(tp, backlog);
 	return (atf_no_error());
 }
