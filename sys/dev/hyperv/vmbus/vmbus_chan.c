@@ -194,9 +194,9 @@ vmbus_chan_set_open(struct vmbus_channel *ch, bool open)
 	ch->ch_open = open;
 	VMBUS_LOCK(sc);
 	if (open)
-		ch->ch_flags |= VMBUS_CHF_OPEN;
+		atomic_set_int(&ch->ch_flags, VMBUS_CHF_OPEN);
 	else
-		ch->ch_flags &= ~VMBUS_CHF_OPEN;
+		atomic_clear_int(&ch->ch_flags, VMBUS_CHF_OPEN);
 	VMBUS_UNLOCK(sc);
 }
 
@@ -288,7 +288,8 @@ vmbus_chan_close_subs(struct vmbus_channel *pri)
 		}
 		if (sub != NULL) {
 			/* Nobody frees what is held. */
-			sub->ch_flags |= VMBUS_CHF_HELD | VMBUS_CHF_STALE;
+			atomic_set_int(&sub->ch_flags, VMBUS_CHF_HELD |
+			    VMBUS_CHF_STALE);
 		}
 		VMBUS_UNLOCK(sc);
 		if (sub == NULL)
@@ -339,7 +340,7 @@ vmbus_subch_count(struct vmbus_channel *pri, struct vmbus_channel **sub,
 		    VMBUS_CHF_HELD)) != 0)
 			continue;
 		if (sub != NULL) {
-			ch->ch_flags |= VMBUS_CHF_HELD;
+			atomic_set_int(&ch->ch_flags, VMBUS_CHF_HELD);
 			sub[n] = ch;
 		}
 		n++;
@@ -378,7 +379,7 @@ vmbus_subch_put(struct vmbus_channel **sub, int cnt)
 	for (i = 0; i < cnt; i++) {
 		sc = sub[i]->ch_sc;
 		VMBUS_LOCK(sc);
-		sub[i]->ch_flags &= ~VMBUS_CHF_HELD;
+		atomic_clear_int(&sub[i]->ch_flags, VMBUS_CHF_HELD);
 		vmbus_dev_enqueue(sc, sub[i]);
 		VMBUS_UNLOCK(sc);
 	}

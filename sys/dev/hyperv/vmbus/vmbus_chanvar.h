@@ -76,7 +76,9 @@ struct vmbus_channel {
 	uint32_t		 ch_gpadl;	/* (x) while open */
 	volatile int		 ch_cpu;	/* (a) */
 	int			 ch_opencpu;	/* (x) while open */
-	u_int			 ch_flags;	/* (l) VMBUS_CHF_* */
+	u_int			 ch_flags;	/* (l) VMBUS_CHF_*; written
+						 * atomically too, as users
+						 * ask without the lock */
 	struct vmbus_channel	*ch_primary;	/* (l) of a sub-channel; NULL
 						 * once that is gone */
 	struct vmbus_chan_list	 ch_subs;	/* (l) by index */

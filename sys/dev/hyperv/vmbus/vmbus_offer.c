@@ -138,7 +138,7 @@ vmbus_offer_takeover(struct vmbus_softc *sc, const struct vmbus_msg_offer *of)
 	ch = vmbus_offer_find(sc, of);
 	if (ch == NULL || (ch->ch_flags & VMBUS_CHF_SUSPENDED) == 0)
 		return (false);
-	ch->ch_flags &= ~VMBUS_CHF_SUSPENDED;
+	atomic_clear_int(&ch->ch_flags, VMBUS_CHF_SUSPENDED);
 	ch->ch_id = of->of_chan;
 	vmbus_offer_signalling(sc, ch, of);
 	sc->sc_chans[ch->ch_id] = ch;
@@ -238,7 +238,7 @@ vmbus_offer_revoke(struct vmbus_softc *sc, struct vmbus_channel *ch)
 	if (fn != NULL)
 		fn(arg);
 	VMBUS_LOCK(sc);
-	ch->ch_flags &= ~VMBUS_CHF_NOTIFYING;
+	atomic_clear_int(&ch->ch_flags, VMBUS_CHF_NOTIFYING);
 	wakeup(&ch->ch_rescind);
 	vmbus_dev_enqueue(sc, ch);
 	VMBUS_UNLOCK(sc);
@@ -260,7 +260,8 @@ vmbus_offer_rescind(struct vmbus_softc *sc, uint32_t chan)
 			    chan, ch == NULL ? "unknown" : "gone already");
 		return;
 	}
-	ch->ch_flags |= VMBUS_CHF_RESCINDED | VMBUS_CHF_NOTIFYING;
+	atomic_set_int(&ch->ch_flags, VMBUS_CHF_RESCINDED |
+	    VMBUS_CHF_NOTIFYING);
 	VMBUS_UNLOCK(sc);
 	vmbus_offer_revoke(sc, ch);
 }
@@ -271,7 +272,7 @@ vmbus_dev_enqueue(struct vmbus_softc *sc, struct vmbus_channel *ch)
 
 	VMBUS_ASSERT(sc);
 	if ((ch->ch_flags & VMBUS_CHF_QUEUED) == 0) {
-		ch->ch_flags |= VMBUS_CHF_QUEUED;
+		atomic_set_int(&ch->ch_flags, VMBUS_CHF_QUEUED);
 		TAILQ_INSERT_TAIL(&sc->sc_devq, ch, ch_devlink);
 	}
 	if (!sc->sc_devheld)
@@ -303,7 +304,7 @@ vmbus_dev_attach(struct vmbus_softc *sc, struct vmbus_channel *ch)
 	device_t child;
 
 	VMBUS_LOCK(sc);
-	ch->ch_flags |= VMBUS_CHF_ATTACHED;
+	atomic_set_int(&ch->ch_flags, VMBUS_CHF_ATTACHED);
 	VMBUS_UNLOCK(sc);
 	child = device_add_child(sc->sc_dev, NULL, -1);
 	if (child == NULL) {
@@ -419,7 +420,7 @@ vmbus_dev_run(struct vmbus_softc *sc)
 		ch = TAILQ_FIRST(&sc->sc_devq);
 		if (ch != NULL) {
 			TAILQ_REMOVE(&sc->sc_devq, ch, ch_devlink);
-			ch->ch_flags &= ~VMBUS_CHF_QUEUED;
+			atomic_clear_int(&ch->ch_flags, VMBUS_CHF_QUEUED);
 		}
 		VMBUS_UNLOCK(sc);
 		if (ch == NULL)
@@ -430,7 +431,7 @@ vmbus_dev_run(struct vmbus_softc *sc)
 
 		VMBUS_LOCK(sc);
 		if ((ch->ch_flags & VMBUS_CHF_QUEUED) == 0) {
-			ch->ch_flags |= VMBUS_CHF_QUEUED;
+			atomic_set_int(&ch->ch_flags, VMBUS_CHF_QUEUED);
 			TAILQ_INSERT_TAIL(&sc->sc_devq, ch, ch_devlink);
 		}
 		VMBUS_UNLOCK(sc);
@@ -492,7 +493,7 @@ vmbus_offer_suspend(struct vmbus_softc *sc)
 	TAILQ_FOREACH_SAFE(ch, &sc->sc_primaries, ch_link, next) {
 		TAILQ_INIT(&ch->ch_subs);
 		ch->ch_id = 0;
-		ch->ch_flags |= VMBUS_CHF_SUSPENDED;
+		atomic_set_int(&ch->ch_flags, VMBUS_CHF_SUSPENDED);
 	}
 }
 
@@ -508,9 +509,9 @@ vmbus_offer_resumed(struct vmbus_softc *sc)
 				break;
 		}
 		if (ch != NULL) {
-			ch->ch_flags &= ~VMBUS_CHF_SUSPENDED;
-			ch->ch_flags |= VMBUS_CHF_RESCINDED |
-			    VMBUS_CHF_NOTIFYING;
+			atomic_clear_int(&ch->ch_flags, VMBUS_CHF_SUSPENDED);
+			atomic_set_int(&ch->ch_flags, VMBUS_CHF_RESCINDED |
+			    VMBUS_CHF_NOTIFYING);
 		}
 		VMBUS_UNLOCK(sc);
 		if (ch == NULL)
