@@ -198,6 +198,18 @@ storvsc_step_sysctl(struct storvsc_softc *sc)
 	return (0);
 }
 
+/* Before there are requests, whose recovery may change all this. */
+static int
+storvsc_step_announce(struct storvsc_softc *sc)
+{
+
+	device_printf(sc->sc_dev, "storage protocol %u.%u, %u channel%s, "
+	    "%u KiB a request\n", STORVSC_VERSION_MAJOR(sc->sc_version),
+	    STORVSC_VERSION_MINOR(sc->sc_version), sc->sc_nchan,
+	    sc->sc_nchan == 1 ? "" : "s", sc->sc_maxio / 1024);
+	return (0);
+}
+
 static const struct {
 	const char	*what;
 	int		(*fn)(struct storvsc_softc *);
@@ -207,6 +219,7 @@ static const struct {
 	{ "connect", storvsc_step_connect },
 	{ "allocate requests", storvsc_step_requests },
 	{ "add sysctls", storvsc_step_sysctl },
+	{ "announce itself", storvsc_step_announce },
 	{ "register with CAM", storvsc_cam_attach },
 };
 
@@ -233,10 +246,6 @@ storvsc_attach(device_t dev)
 			return (error);
 		}
 	}
-	device_printf(dev, "storage protocol %u.%u, %u channel%s, %u KiB a "
-	    "request\n", STORVSC_VERSION_MAJOR(sc->sc_version),
-	    STORVSC_VERSION_MINOR(sc->sc_version), sc->sc_nchan,
-	    sc->sc_nchan == 1 ? "" : "s", sc->sc_maxio / 1024);
 	return (0);
 }
 
