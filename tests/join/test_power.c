@@ -17,6 +17,8 @@
 #include "join.h"
 
 /* Channel messages (protocol: vmbus, 2.1). */
+#define	MSG_CONTACT	14
+#define	MSG_VERSION	15
 #define	MSG_UNLOAD	16
 
 static struct hvh_stats
@@ -146,6 +148,37 @@ ATF_TC_BODY(panic_silence, tc)
 	hvh_fault_clear(j.host);
 	ATF_CHECK_EQ(0, vm_unload());
 	ATF_CHECK_EQ(0, host_stats(&j).connected);
+	ATF_REQUIRE_EQ(0, vm_load());
+	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
+	join_finish(&j);
+}
+
+ATF_TC(contact_unanswered);
+ATF_TC_HEAD(contact_unanswered, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a contact whose answer is lost does "
+	    "not leave the host connected to memory that is freed");
+}
+ATF_TC_BODY(contact_unanswered, tc)
+{
+	struct join_config cf = { .no_load = true, .fast_clock = true };
+	struct join j;
+
+	join_start(&j, &cf);
+	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DROP, MSG_VERSION, 0, 1,
+	    0);
+	(void)vm_load();
+	ATF_CHECK_EQ(0, host_stats(&j).connected);
+	ATF_REQUIRE_EQ(0, vm_unload());
+	/* The same if it was the contact that was lost. */
+	hvh_fault_clear(j.host);
+	join_fault(&j, HVH_FAULT_MSG_IN, HVH_FAULT_DROP, MSG_CONTACT, 0, 1,
+	    0);
+	(void)vm_load();
+	ATF_CHECK_EQ(0, host_stats(&j).connected);
+	ATF_REQUIRE_EQ(0, vm_unload());
+	hvh_fault_clear(j.host);
+	ATF_CHECK_EQ(0, kpi_malloc_type_bytes("vmbus"));
 	ATF_REQUIRE_EQ(0, vm_load());
 	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
 	join_finish(&j);
@@ -321,6 +354,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, panic_2_4);
 	ATF_TP_ADD_TC(tp, panic_io);
 	ATF_TP_ADD_TC(tp, panic_silence);
+	ATF_TP_ADD_TC(tp, contact_unanswered);
 	ATF_TP_ADD_TC(tp, sleep);
 	ATF_TP_ADD_TC(tp, sleep_old);
 	ATF_TP_ADD_TC(tp, sleep_ids);

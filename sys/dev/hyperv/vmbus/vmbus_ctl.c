@@ -24,6 +24,8 @@
 #define	VMBUS_UNLOAD_POLL_US	10000000
 #define	VMBUS_UNLOAD_STEP_US	100
 
+#define	VMBUS_VERSION_NONE	0	/* nobody speaks it */
+
 /* Newest first.  Contact for versions from 5.0 on goes elsewhere. */
 static const struct {
 	uint32_t	 version;
@@ -41,6 +43,8 @@ static const struct {
 	{ VMBUS_VERSION_WIN7,	   VMBUS_CONN_MESSAGE,	     "1.1" },
 	{ VMBUS_VERSION_WS2008,	   VMBUS_CONN_MESSAGE,	     "0.13" },
 };
+
+static void	vmbus_ctl_withdraw(struct vmbus_softc *sc, uint32_t version);
 
 const char *
 vmbus_ctl_version_name(uint32_t version)
@@ -109,6 +113,7 @@ vmbus_ctl_connect(struct vmbus_softc *sc)
 	u_int i;
 	int error;
 
+	sc->sc_shared = true;
 	for (i = 0; i < nitems(vmbus_versions); i++) {
 		error = vmbus_ctl_contact(sc, vmbus_versions[i].version,
 		    vmbus_versions[i].conn);
@@ -118,9 +123,15 @@ vmbus_ctl_connect(struct vmbus_softc *sc)
 			device_printf(sc->sc_dev,
 			    "contact with version %s failed: %d\n",
 			    vmbus_versions[i].name, error);
+			if (error == ETIMEDOUT)
+				vmbus_ctl_withdraw(sc,
+				    vmbus_versions[i].version);
+			else
+				sc->sc_shared = false;
 			return (error);
 		}
 	}
+	sc->sc_shared = false;
 	device_printf(sc->sc_dev, "host knows none of our versions\n");
 	return (ENXIO);
 }
@@ -186,8 +197,33 @@ vmbus_ctl_disconnect(struct vmbus_softc *sc)
 		error = vmbus_req_wait(sc, &rq);
 	if (error != 0)
 		device_printf(sc->sc_dev, "host does not let go: %d\n", error);
+	else
+		sc->sc_shared = false;
 	vmbus_ctl_disconnected(sc);
 	return (error);
+}
+
+/*
+ * After a contact without an answer, which may have arrived all the same: an
+ * UNLOAD ends that connection.  It is not answered if there was none (8.5), so
+ * then another contact, with a version that nobody speaks, which is refused in
+ * either case (3).
+ */
+static void
+vmbus_ctl_withdraw(struct vmbus_softc *sc, uint32_t version)
+{
+	int error;
+
+	error = ETIMEDOUT;
+	if (version >= VMBUS_VERSION_WIN8_1) {
+		VMBUS_LOCK(sc);
+		sc->sc_version = version;
+		VMBUS_UNLOCK(sc);
+		error = vmbus_ctl_disconnect(sc);
+	}
+	if (error != 0 && vmbus_ctl_contact(sc, VMBUS_VERSION_NONE,
+	    VMBUS_CONN_MESSAGE) == EPROTONOSUPPORT)
+		sc->sc_shared = false;
 }
 
 /*
@@ -215,6 +251,7 @@ vmbus_ctl_disconnect_poll(struct vmbus_softc *sc)
 			if (sm->sm_type == VMBUS_SYNIC_MSG_TYPE_CHANNEL &&
 			    mh.mh_type == VMBUS_MSG_UNLOAD_RESPONSE) {
 				sc->sc_version = 0;
+				sc->sc_shared = false;
 				return;
 			}
 		}

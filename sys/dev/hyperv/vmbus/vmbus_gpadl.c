@@ -131,6 +131,11 @@ vmbus_gpadl_teardown(struct vmbus_softc *sc, struct vmbus_gpadl *gl)
 	struct vmbus_req rq;
 	int error;
 
+	/* A host that let go of the bus has let go of all memory (8.5). */
+	if (!sc->sc_shared) {
+		vmbus_gpadl_free(sc, gl);
+		return (0);
+	}
 	memset(&gt, 0, sizeof(gt));
 	gt.gt_hdr.mh_type = VMBUS_MSG_GPADL_TEARDOWN;
 	gt.gt_chan = gl->gl_chan;
