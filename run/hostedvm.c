@@ -72,12 +72,14 @@ usage(const char *fmt, ...)
 
 	if (fmt != NULL) {
 		va_start(ap, fmt);
+		fputs("hostedvm: ", stderr);
 		vfprintf(stderr, fmt, ap);
 		va_end(ap);
-		fputs("\n", stderr);
+		fputs("; --help tells more\n", stderr);
+		exit(2);
 	}
-	fputs(usage_text, fmt == NULL ? stdout : stderr);
-	exit(fmt == NULL ? 0 : 2);
+	fputs(usage_text, stdout);
+	exit(0);
 }
 
 static unsigned long
@@ -181,8 +183,9 @@ parse_options(struct options *op, int argc, char **argv)
 	op->subchannels = 15;
 	op->blk.block_size = 512;
 	while ((c = getopt_long(argc, argv, "", longopts, &i)) != -1) {
+		/* getopt_long() has said what is wrong. */
 		if (c != 0)
-			usage("try --help");
+			exit(2);
 		set_option(op, longopts[i].name, optarg);
 	}
 	if (optind != argc)

@@ -31,7 +31,6 @@
 #define	DISK_SIZE	(1u << 20)
 #define	BUF_SIZE	(128u << 10)
 #define	MAX_IO		8
-#define	KEPT		(3u * 4096)	/* interrupt and monitor pages */
 #define	SANE_EVERY	16	/* inputs */
 #define	CLOCK_STEP	100	/* ms of virtual time between two looks */
 #define	ENDS_MS		8000	/* real; libFuzzer gives up at 10 s */
@@ -48,6 +47,8 @@ static struct {
 
 static atomic_uint ios_left;
 static struct kpi_disk_io ios[MAX_IO];
+static atomic_bool leaked, unanswered;
+static bool verbose;
 static bool gone;		/* a fault may have taken the controller */
 
 static void
@@ -149,41 +150,44 @@ unload(const char *name)
 	}
 }
 
-/* What is allocated, with unread device events taken off their queue. */
-static uint64_t
-memory(void)
+/* What the kernel says of memory that is left, and why that may be. */
+static void
+console(void *arg, const char *line)
 {
-	struct kpi_stats st;
+
+	if (strstr(line, "leaked memory on destroy") != NULL)
+		atomic_store(&leaked, true);
+	else if (strstr(line, "contact with version") != NULL ||
+	    strstr(line, "host does not let go") != NULL)
+		atomic_store(&unanswered, true);
+	if (verbose)
+		fprintf(stderr, "%s\n", line);
+}
+
+/*
+ * After the modules are gone.  Pages that a host may write that neither
+ * answers nor lets go are not used again; all else is given back.
+ */
+static void
+check_left(void)
+{
+	struct hvh_stats st;
 	char line[1024];
 
 	while (kpi_devctl_read(line, sizeof(line)) == 0)
 		;
-	kpi_get_stats(&st);
-	return (st.malloc_bytes);
-}
-
-/*
- * As much as before, after the kernel's threads had a moment.  Pages that a
- * host may write that neither answers nor lets go are not used again.
- */
-static void
-check_memory(bool kept)
-{
-	static uint64_t before;
-	unsigned ms;
-
-	if (before == 0)
-		before = memory();
-	if (kept)
-		before += KEPT;
-	for (ms = 0; memory() > before && ms < 1000; ms++)
-		usleep(1000);
-	if (memory() > before) {
-		(void)kpi_leaks();
-		fprintf(stderr, "%ju bytes: ", (uintmax_t)(memory() - before));
-		fail("left behind");
-	}
-	before = memory();
+	vm_pump();
+	hvh_get_stats(vm_host(), &st);
+	if (st.connected != 0 && !atomic_load(&unanswered))
+		fail("the host still sees a connection");
+	if (atomic_load(&leaked) && !atomic_load(&unanswered))
+		fail("memory left behind");
+	if (st.connected == 0 && st.gpadls != 0)
+		fail("the host still has the guest's memory");
+	/* What faults have kept for later is nothing for the next. */
+	hvh_reset(vm_host());
+	atomic_store(&leaked, false);
+	atomic_store(&unanswered, false);
 }
 
 static void
@@ -260,7 +264,7 @@ check_sane(void)
 			fail("wrong data on an honest host");
 	if (vm_unload() != 0)
 		fail("does not unload on an honest host");
-	check_memory(false);
+	check_left();
 }
 
 /* One fault of the host model; RESCIND takes the controller away for good. */
@@ -316,9 +320,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	    NULL };
 	struct vm_config cf = { .cpus = 3, .virtual_clock = true,
 	    .kenv = kenv, .memory = 128u << 20,
-	    .quiet = getenv("FUZZ_VERBOSE") == NULL };
+	    .console = console };
 	pthread_t thread;
 
+	verbose = getenv("FUZZ_VERBOSE") != NULL;
 	vm_create(&cf);
 	add_controller();
 	vm_boot();
@@ -337,7 +342,6 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static unsigned inputs;
-	struct hvh_stats st;
 	uint8_t flags;
 	unsigned i, n;
 
@@ -365,18 +369,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pthread_mutex_lock(&script.lock);
 	script.left = 0;
 	pthread_mutex_unlock(&script.lock);
-
-	vm_pump();
-	hvh_get_stats(vm_host(), &st);
-	check_memory(st.connected != 0);
-	if (st.connected != 0) {
-		/* It has never told the guest. */
-		hvh_reset(vm_host());
-		vm_pump();
-		hvh_get_stats(vm_host(), &st);
-	}
-	if (st.gpadls != 0)
-		fail("the host still has the guest's memory");
+	check_left();
 	if (gone || ++inputs % SANE_EVERY == 0)
 		check_sane();
 	return (0);
