@@ -10,6 +10,7 @@
 
 #include "cam_var.h"
 
+#include <kern/kpi_internal.h>
 #include <kpi.h>
 
 #define	KCAM_RESET_WAIT	60		/* s */
@@ -96,8 +97,8 @@ kcam_reset_done(struct cam_periph *periph, union ccb *ccb)
 	kcam_reset_put((struct kcam_reset *)(void *)ccb);
 }
 
-int
-kpi_cam_reset(const char *sim, unsigned unit, int target, int lun)
+static int
+kcam_admin_reset(const char *sim, unsigned unit, int target, int lun)
 {
 	struct kcam_reset *kr;
 	struct cam_path *path;
@@ -131,6 +132,17 @@ kpi_cam_reset(const char *sim, unsigned unit, int target, int lun)
 	return (error);
 }
 
+int
+kpi_cam_reset(const char *sim, unsigned unit, int target, int lun)
+{
+	struct thread *td = kpi_thread_enter();
+	int error;
+
+	error = kcam_admin_reset(sim, unit, target, lun);
+	kpi_thread_leave(td);
+	return (error);
+}
+
 struct kcam_rescan {
 	bool	 kn_done;		/* (x) */
 };
@@ -147,8 +159,8 @@ kcam_admin_scanned(struct cam_periph *periph, union ccb *ccb)
 }
 
 /* Returns when the bus has been scanned, and what it lost is gone. */
-int
-kpi_cam_rescan(const char *sim, unsigned unit)
+static int
+kcam_admin_rescan(const char *sim, unsigned unit)
 {
 	struct kcam_rescan kn = { false };
 	struct cam_path *path;
@@ -173,5 +185,16 @@ kpi_cam_rescan(const char *sim, unsigned unit)
 	error = kcam_admin_errno(ccb);
 	xpt_free_path(path);
 	xpt_free_ccb(ccb);
+	return (error);
+}
+
+int
+kpi_cam_rescan(const char *sim, unsigned unit)
+{
+	struct thread *td = kpi_thread_enter();
+	int error;
+
+	error = kcam_admin_rescan(sim, unit);
+	kpi_thread_leave(td);
 	return (error);
 }

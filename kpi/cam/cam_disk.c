@@ -327,8 +327,8 @@ kcam_disk_fini(void)
 	}
 }
 
-int
-kpi_disk_info(const char *name, struct kpi_disk_info *info)
+static int
+kcam_disk_info(const char *name, struct kpi_disk_info *info)
 {
 	struct kcam_disk *kd = kcam_disk_find(name);
 	struct cam_path *path;
@@ -356,6 +356,17 @@ kpi_disk_info(const char *name, struct kpi_disk_info *info)
 }
 
 int
+kpi_disk_info(const char *name, struct kpi_disk_info *info)
+{
+	struct thread *td = kpi_thread_enter();
+	int error;
+
+	error = kcam_disk_info(name, info);
+	kpi_thread_leave(td);
+	return (error);
+}
+
+int
 kpi_disk_wait(const char *name, unsigned ms)
 {
 	hosted_u64 end = hosted_clock() + (hosted_u64)ms * 1000000;
@@ -370,8 +381,8 @@ kpi_disk_wait(const char *name, unsigned ms)
 	return (0);
 }
 
-void
-kpi_disk_list(void (*fn)(void *arg, const char *name), void *arg)
+static void
+kcam_disk_list(void (*fn)(void *arg, const char *name), void *arg)
 {
 	char (*names)[16];
 	struct kcam_disk *kd;
@@ -388,4 +399,13 @@ kpi_disk_list(void (*fn)(void *arg, const char *name), void *arg)
 	for (i = 0; i < n; i++)
 		fn(arg, names[i]);
 	free(names, M_CAMDISK);
+}
+
+void
+kpi_disk_list(void (*fn)(void *arg, const char *name), void *arg)
+{
+	struct thread *td = kpi_thread_enter();
+
+	kcam_disk_list(fn, arg);
+	kpi_thread_leave(td);
 }

@@ -15,6 +15,8 @@
 
 #include "cam_disk.h"
 
+#include <kern/kpi_internal.h>
+
 static void	kcam_disk_done(struct cam_periph *periph, union ccb *ccb);
 
 STAILQ_HEAD(kcam_sendq, kcam_dccb);
@@ -380,8 +382,8 @@ kcam_disk_check(const struct kcam_disk *kd, const struct kpi_disk_io *io)
 	return (0);
 }
 
-int
-kpi_disk_start(const char *name, struct kpi_disk_io *io)
+static int
+kcam_disk_start(const char *name, struct kpi_disk_io *io)
 {
 	struct kcam_disk *kd = kcam_disk_find(name);
 	struct kcam_sendq send = STAILQ_HEAD_INITIALIZER(send);
@@ -410,4 +412,15 @@ kpi_disk_start(const char *name, struct kpi_disk_io *io)
 	else
 		kcam_disk_send(&send);
 	return (0);
+}
+
+int
+kpi_disk_start(const char *name, struct kpi_disk_io *io)
+{
+	struct thread *td = kpi_thread_enter();
+	int error;
+
+	error = kcam_disk_start(name, io);
+	kpi_thread_leave(td);
+	return (error);
 }

@@ -120,8 +120,8 @@ kcam_dump(struct kcam_disk *kd, uint64_t offset, uint8_t *buf, size_t len)
 	return (error != 0 ? error : kcam_dump_sync(kd));
 }
 
-int
-kpi_disk_dump(const char *name, kpi_u64 offset, const void *buf, kpi_size len)
+static int
+kcam_disk_dump(const char *name, kpi_u64 offset, const void *buf, kpi_size len)
 {
 	struct kcam_disk *kd = kcam_disk_find(name);
 	struct kcam_geometry kg;
@@ -147,6 +147,17 @@ kpi_disk_dump(const char *name, kpi_u64 offset, const void *buf, kpi_size len)
 	error = kcam_dump(kd, offset, __DECONST(uint8_t *, buf), len);
 	kpi_dump_leave();
 	kcam_disk_late();
+	return (error);
+}
+
+int
+kpi_disk_dump(const char *name, kpi_u64 offset, const void *buf, kpi_size len)
+{
+	struct thread *td = kpi_thread_enter();
+	int error;
+
+	error = kcam_disk_dump(name, offset, buf, len);
+	kpi_thread_leave(td);
 	return (error);
 }
 
