@@ -43,6 +43,66 @@ static MALLOC_DEFINE(M_UMA, "uma", "zones and their items");
 static struct kpi_lock	zones_lock;
 static TAILQ_HEAD(, uma_zone) zones = TAILQ_HEAD_INITIALIZER(zones);
 
+#ifdef INVARIANTS
+/* Behind each item, poisoned: whose it is, and whether it is given out. */
+struct item_tag {
+	struct uma_zone	*it_zone;
+	uintptr_t	 it_used;
+};
+#define	TAG_SIZE	sizeof(struct item_tag)
+
+static struct item_tag *
+item_tag(uma_zone_t z, void *item)
+{
+	struct item_tag *it;
+
+	it = (void *)((char *)item + roundup2(z->uz_size, sizeof(void *)));
+	hosted_unpoison(it, sizeof(*it));
+	return (it);
+}
+
+static void
+item_mark(uma_zone_t z, void *item, bool used)
+{
+	struct item_tag *it = item_tag(z, item);
+
+	it->it_zone = z;
+	it->it_used = used;
+	hosted_poison(it, sizeof(*it));
+}
+
+/* What is freed is an item of the zone, and given out. */
+static void
+item_check(uma_zone_t z, void *item)
+{
+	struct item_tag *it;
+	struct uma_zone *other;
+
+	if (malloc_usable_size(item) < roundup2(z->uz_size, sizeof(void *)) +
+	    TAG_SIZE)
+		panic("uma_zfree: %p is not an item of %s", item, z->uz_name);
+	it = item_tag(z, item);
+	if (it->it_zone != z) {
+		kpi_lock(&zones_lock);
+		TAILQ_FOREACH(other, &zones, uz_link)
+			if (other == it->it_zone)
+				break;
+		kpi_unlock(&zones_lock);
+		if (other == NULL)
+			panic("uma_zfree: %p is not an item of %s", item,
+			    z->uz_name);
+		panic("uma_zfree: %p is an item of %s, not of %s", item,
+		    other->uz_name, z->uz_name);
+	}
+	if (!it->it_used)
+		panic("uma_zfree: double free of %p to %s", item, z->uz_name);
+}
+#else
+#define	TAG_SIZE	0
+#define	item_mark(z, item, used)	do { } while (0)
+#define	item_check(z, item)		do { } while (0)
+#endif
+
 uma_zone_t
 uma_zcreate(const char *name, size_t size, uma_ctor ctor, uma_dtor dtor,
     uma_init uminit, uma_fini fini, int align, uint32_t flags)
@@ -72,6 +132,7 @@ item_free(uma_zone_t z, void *item)
 {
 	if (z->uz_fini != NULL)
 		z->uz_fini(item, z->uz_size);
+	item_mark(z, item, false);
 	free(item, M_UMA);
 }
 
@@ -117,8 +178,8 @@ item_new(uma_zone_t z, int flags)
 {
 	void *item;
 
-	item = malloc_aligned(z->uz_size, z->uz_align, M_UMA,
-	    (flags & (M_WAITOK | M_NOWAIT)) |
+	item = malloc_aligned(roundup2(z->uz_size, sizeof(void *)) + TAG_SIZE,
+	    z->uz_align, M_UMA, (flags & (M_WAITOK | M_NOWAIT)) |
 	    (z->uz_flags & UMA_ZONE_ZINIT ? M_ZERO : 0));
 	if (item != NULL && z->uz_init != NULL &&
 	    z->uz_init(item, z->uz_size, flags) != 0) {
@@ -178,6 +239,7 @@ uma_zalloc_arg(uma_zone_t z, void *arg, int flags)
 	}
 	if (flags & M_ZERO)
 		memset(item, 0, z->uz_size);
+	item_mark(z, item, true);
 	return (item);
 }
 
@@ -190,12 +252,6 @@ cache_put(uma_zone_t z, void *item)
 
 	hosted_poison(item, z->uz_size);
 	kpi_lock(&uc->uc_lock);
-#ifdef INVARIANTS
-	for (u_int i = 0; i < uc->uc_n; i++)
-		if (uc->uc_item[i] == item)
-			panic("uma_zfree: double free of %p to %s", item,
-			    z->uz_name);
-#endif
 	kept = uc->uc_n < CACHE_SIZE;
 	if (kept)
 		uc->uc_item[uc->uc_n++] = item;
@@ -212,10 +268,10 @@ uma_zfree_arg(uma_zone_t z, void *item, void *arg)
 		return;
 	KASSERT(curthread->td_critnest == 0 || SCHEDULER_STOPPED(),
 	    ("uma_zfree_arg: called with spinlock or critical section held"));
-	KASSERT(malloc_usable_size(item) >= z->uz_size,
-	    ("uma_zfree: %p is not an item of %s", item, z->uz_name));
+	item_check(z, item);
 	if (z->uz_dtor != NULL)
 		z->uz_dtor(item, z->uz_size, arg);
+	item_mark(z, item, false);
 	if (!cache_put(z, item))
 		item_free(z, item);
 	__atomic_fetch_sub(&z->uz_used, 1, __ATOMIC_RELAXED);
