@@ -11,6 +11,7 @@
 
 #include <ktest.h>
 
+#include <sys/bio.h>
 #include <sys/bus.h>
 #include <sys/lock.h>
 #include <sys/malloc.h>
@@ -24,6 +25,10 @@
 #include <vm/vm.h>
 #include <vm/vm_param.h>
 #include <vm/pmap.h>
+#include <vm/vm_page.h>
+
+#include <cam/cam.h>
+#include <cam/cam_ccb.h>
 
 #include <kpi.h>
 
@@ -393,6 +398,126 @@ KTEST(busdma_lists, "lists of buffers, and uios, in order")
 	KT_EQ(bus_dmamap_destroy(t, map), 0);
 	KT_EQ(bus_dma_tag_destroy(t), 0);
 	free(p, M_TEMP);
+}
+
+/* Pages in reverse order, from 512 bytes into the first. */
+static void
+pages_backwards(struct bio *bio, struct vm_page **ma, char *p, u_int n)
+{
+	bzero(bio, sizeof(*bio));
+	bio->bio_flags = BIO_UNMAPPED;
+	bio->bio_ma = ma;
+	bio->bio_ma_n = n;
+	bio->bio_ma_offset = 512;
+	bio->bio_bcount = n * PAGE_SIZE - 512;
+	for (u_int i = 0; i < n; i++)
+		ma[i] = PHYS_TO_VM_PAGE(vtophys(p + (n - 1 - i) * PAGE_SIZE));
+}
+
+KTEST(busdma_bio, "unmapped bios: page by page, and bounced if need be")
+{
+	struct load l = { .calls = 0 };
+	struct vm_page *ma[4];
+	kpi_u64 before;
+	bus_dmamap_t map;
+	bus_dma_tag_t t;
+	struct bio bio;
+	char *p;
+
+	t = tag(1, 0, BUS_SPACE_MAXADDR, 65536, 16, 65536);
+	KT_EQ(bus_dmamap_create(t, 0, &map), 0);
+	p = mem(4 * PAGE_SIZE, false);
+	pages_backwards(&bio, ma, p, 4);
+	KT_EQ(bus_dmamap_load_bio(t, map, &bio, load_cb, &l, 0), 0);
+	KT_EQ(l.nsegs, 4);
+	KT_EQ(l.segs[0].ds_addr, vtophys(p) + 3 * PAGE_SIZE + 512);
+	KT_EQ(l.segs[0].ds_len, PAGE_SIZE - 512);
+	KT_EQ(l.segs[3].ds_addr, vtophys(p));
+	KT_EQ(load_len(&l), 4 * PAGE_SIZE - 512);
+	bus_dmamap_unload(t, map);
+	KT_EQ(bus_dmamap_destroy(t, map), 0);
+	KT_EQ(bus_dma_tag_destroy(t), 0);
+
+	/* Through low pages; what the device wrote lands where it belongs. */
+	t = tag(1, 0, LOW, 65536, 16, 65536);
+	KT_EQ(bus_dmamap_create(t, 0, &map), 0);
+	before = bounced();
+	KT_EQ(bus_dmamap_load_bio(t, map, &bio, load_cb, &l, 0), 0);
+	KT_EQ(load_len(&l), 4 * PAGE_SIZE - 512);
+	for (int i = 0; i < l.nsegs; i++)
+		KT_CHECK(l.segs[i].ds_addr + l.segs[i].ds_len <= LOW + 1);
+	bus_dmamap_sync(t, map, BUS_DMASYNC_PREREAD);
+	memset((void *)PHYS_TO_DMAP(l.segs[0].ds_addr), 0x77, 100);
+	bus_dmamap_sync(t, map, BUS_DMASYNC_POSTREAD);
+	KT_CHECK(bounced() > before);
+	KT_EQ(p[3 * PAGE_SIZE + 512], 0x77);
+	KT_EQ(p[3 * PAGE_SIZE + 511], 0);
+	bus_dmamap_unload(t, map);
+	KT_EQ(bus_dmamap_destroy(t, map), 0);
+	KT_EQ(bus_dma_tag_destroy(t), 0);
+	free(p, M_TEMP);
+}
+
+KTEST(busdma_ccb, "a CCB's data in each form its flags can say")
+{
+	static const uint32_t forms[] = { CAM_DATA_VADDR, CAM_DATA_PADDR,
+	    CAM_DATA_SG, CAM_DATA_SG_PADDR, CAM_DATA_BIO };
+	struct load l = { .calls = 0 };
+	bus_dma_segment_t list[2];
+	struct vm_page *ma[2];
+	bus_dmamap_t map;
+	bus_dma_tag_t t;
+	struct bio bio;
+	union ccb *ccb;
+	char *p;
+
+	t = tag(1, 0, BUS_SPACE_MAXADDR, 65536, 16, 65536);
+	KT_EQ(bus_dmamap_create(t, 0, &map), 0);
+	p = mem(2 * PAGE_SIZE, false);
+	ccb = malloc(sizeof(*ccb), M_TEMP, M_WAITOK | M_ZERO);
+	ccb->ccb_h.func_code = XPT_SCSI_IO;
+	for (u_int i = 0; i < nitems(forms); i++) {
+		ccb->ccb_h.flags = CAM_DIR_IN | forms[i];
+		ccb->csio.dxfer_len = 2 * PAGE_SIZE - 512;
+		ccb->csio.sglist_cnt = 2;
+		list[0].ds_len = PAGE_SIZE - 512;
+		list[1].ds_len = PAGE_SIZE;
+		list[0].ds_addr = (uintptr_t)p + PAGE_SIZE + 512;
+		list[1].ds_addr = (uintptr_t)p;
+		pages_backwards(&bio, ma, p, 2);
+		switch (forms[i]) {
+		case CAM_DATA_VADDR:
+			ccb->csio.data_ptr = (uint8_t *)p + 512;
+			break;
+		case CAM_DATA_PADDR:
+			ccb->csio.data_ptr = (uint8_t *)vtophys(p) + 512;
+			break;
+		case CAM_DATA_SG_PADDR:
+			for (u_int j = 0; j < 2; j++)
+				list[j].ds_addr = vtophys(list[j].ds_addr);
+			/* FALLTHROUGH */
+		case CAM_DATA_SG:
+			ccb->csio.data_ptr = (uint8_t *)list;
+			break;
+		default:
+			ccb->csio.data_ptr = (uint8_t *)&bio;
+		}
+		KT_EQ(bus_dmamap_load_ccb(t, map, ccb, load_cb, &l, 0), 0);
+		KT_EQ(load_len(&l), 2 * PAGE_SIZE - 512);
+		KT_EQ(l.nsegs, i < 2 ? 1 : 2);
+		KT_EQ(l.segs[0].ds_addr, vtophys(p) + 512 +
+		    (i < 2 ? 0 : PAGE_SIZE));
+		bus_dmamap_unload(t, map);
+	}
+	/* A command without data has nothing to load. */
+	ccb->ccb_h.flags = CAM_DIR_NONE;
+	ccb->csio.dxfer_len = 0;
+	KT_EQ(bus_dmamap_load_ccb(t, map, ccb, load_cb, &l, 0), 0);
+	KT_EQ(l.nsegs, 0);
+	free(ccb, M_TEMP);
+	free(p, M_TEMP);
+	KT_EQ(bus_dmamap_destroy(t, map), 0);
+	KT_EQ(bus_dma_tag_destroy(t), 0);
 }
 
 KTEST(busdma_fail, "the n-th tag, map or load fails, and nothing stays")
