@@ -95,7 +95,8 @@ noise_message(void)
 static void
 noise_hypercall(void)
 {
-	static const uint16_t codes[] = { 0x5C, 0x5D, 0x08, 0x02, 0x50, 0x8001 };
+	static const uint16_t codes[] = { 0x5C, 0x5D, 0x08, 0x02, 0x50,
+	    0x8001 };
 
 	(void)hvh_hypercall(g.h, rnd() % GUEST_VPS,
 	    codes[rnd() % 6] | (rnd() % 2 != 0 ? value() << 16 : 0),
