@@ -138,12 +138,17 @@ add_controller(void)
 	}
 }
 
+/* EBUSY as long as the bus is just detaching the device itself. */
 static void
 unload(const char *name)
 {
+	const int ebusy = 16;		/* FreeBSD's */
+	unsigned ms;
 	int error;
 
-	error = kpi_kldunload(name);
+	for (ms = 0; (error = kpi_kldunload(name)) == ebusy &&
+	    ms < ENDS_MS; ms++)
+		usleep(1000);
 	if (error != 0 && error != ENOENT) {
 		fprintf(stderr, "%s: error %d: ", name, error);
 		fail("does not unload");
@@ -158,7 +163,8 @@ console(void *arg, const char *line)
 	if (strstr(line, "leaked memory on destroy") != NULL)
 		atomic_store(&leaked, true);
 	else if (strstr(line, "contact with version") != NULL ||
-	    strstr(line, "host does not let go") != NULL)
+	    strstr(line, "host does not let go") != NULL ||
+	    strstr(line, "host knows none of our versions") != NULL)
 		atomic_store(&unanswered, true);
 	if (verbose)
 		fprintf(stderr, "%s\n", line);

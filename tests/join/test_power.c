@@ -162,6 +162,9 @@ ATF_TC_HEAD(contact_unanswered, tc)
 ATF_TC_BODY(contact_unanswered, tc)
 {
 	struct join_config cf = { .no_load = true, .fast_clock = true };
+	const struct hvh_fault denied = { .point = HVH_FAULT_MSG_OUT,
+	    .action = HVH_FAULT_CORRUPT, .key = MSG_VERSION, .offset = 8,
+	    .len = 1, .arg = 0 };
 	struct join j;
 
 	join_start(&j, &cf);
@@ -178,7 +181,12 @@ ATF_TC_BODY(contact_unanswered, tc)
 	ATF_CHECK_EQ(0, host_stats(&j).connected);
 	ATF_REQUIRE_EQ(0, vm_unload());
 	hvh_fault_clear(j.host);
-	ATF_CHECK_EQ(0, kpi_malloc_type_bytes("vmbus"));
+	/* And if every version is taken and said not to be. */
+	ATF_REQUIRE_EQ(0, hvh_fault_add(j.host, &denied));
+	(void)vm_load();
+	ATF_CHECK_EQ(0, host_stats(&j).connected);
+	ATF_REQUIRE_EQ(0, vm_unload());
+	hvh_fault_clear(j.host);
 	ATF_REQUIRE_EQ(0, vm_load());
 	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
 	join_finish(&j);

@@ -131,7 +131,8 @@ vmbus_ctl_connect(struct vmbus_softc *sc)
 			return (error);
 		}
 	}
-	sc->sc_shared = false;
+	/* Should one of them have been taken in spite of the answer. */
+	vmbus_ctl_withdraw(sc, VMBUS_VERSION_NONE);
 	device_printf(sc->sc_dev, "host knows none of our versions\n");
 	return (ENXIO);
 }
