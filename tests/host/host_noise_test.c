@@ -194,10 +194,10 @@ served(void)
 }
 
 static void
-add_disk(struct hvh_scsi *s, unsigned lun, bool cdrom)
+add_disk(struct hvh_scsi *s, unsigned lun, const char *path, bool cdrom)
 {
-	struct hvh_blk_params bp = { .size = 1 << 20,
-	    .block_size = cdrom ? 2048 : 512 };
+	struct hvh_blk_params bp = { .path = path, .create = true,
+	    .size = 1 << 20, .block_size = cdrom ? 2048 : 512 };
 	struct hvh_lun_params lp = { .cdrom = cdrom };
 	char err[128];
 
@@ -274,8 +274,8 @@ noise_round(uint64_t seed)
 	ATF_REQUIRE_EQ(0, hvh_guid_parse(
 	    "2b1d7a60-5d3c-4f0e-8e0a-000000000001", &sp.instance));
 	ATF_REQUIRE_EQ(0, hvh_scsi_add(g.h, &sp, &s));
-	add_disk(s, 0, false);
-	add_disk(s, 2, true);
+	add_disk(s, 0, seed % 2 == 0 ? NULL : "image", false);
+	add_disk(s, 2, NULL, true);
 	conn = bring_up(&r);
 	storage_up(&r, conn);
 	for (i = 0; i < REQUESTS; i++) {
