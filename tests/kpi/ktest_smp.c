@@ -201,6 +201,34 @@ KTEST(epoch_wait, "a wait lasts as long as the section that was open")
 	epoch_free(epoch);
 }
 
+static struct epoch_context calls[3];
+static volatile u_int called;
+
+static void
+reclaim(epoch_context_t ctx)
+{
+	KT_CHECK(ctx >= &calls[0] && ctx <= &calls[2]);
+	atomic_add_int(&called, 1);
+}
+
+KTEST(epoch_call, "what is to be freed is freed after the sections that saw it")
+{
+	epoch = epoch_alloc("ktest", EPOCH_PREEMPT);
+	KT_EQ(kthread_add(reader, NULL, NULL, NULL, 0, 0, "reader"), 0);
+	wait_for(&reader_in, 1);
+	epoch_call(epoch, reclaim, &calls[0]);
+	epoch_call(epoch, reclaim, &calls[1]);
+	DELAY(3000);
+	KT_EQ(atomic_load_int(&called), 0);
+	atomic_store_rel_int(&reader_go, 1);
+	epoch_drain_callbacks(epoch);
+	KT_EQ(atomic_load_int(&called), 2);
+	epoch_call(epoch, reclaim, &calls[2]);
+	/* Freeing the epoch leaves no call undone. */
+	epoch_free(epoch);
+	KT_EQ(atomic_load_int(&called), 3);
+}
+
 KTEST_PANICS(epoch_sleep_report, "sleeping in an epoch section",
     "in an epoch section")
 {
