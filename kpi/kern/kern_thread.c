@@ -358,8 +358,9 @@ kproc_kthread_add(void (*fn)(void *), void *arg, struct proc **procp,
 	va_start(ap, fmt);
 	vsnprintf(name, sizeof(name), fmt, ap);
 	va_end(ap);
-	return (kthread_launch(fn, arg, *procp, *procp == NULL, procp, tdp, -1,
-	    name));
+	/* One that is joined is not stored again: its threads may look. */
+	return (kthread_launch(fn, arg, *procp, *procp == NULL,
+	    *procp == NULL ? procp : NULL, tdp, -1, name));
 }
 
 void
