@@ -225,6 +225,20 @@ static const struct {
 
 static int	storvsc_detach(device_t dev);
 
+/* What the host spoilt in the meantime is mended now. */
+static void
+storvsc_attached(struct storvsc_softc *sc)
+{
+	bool recover;
+
+	mtx_lock(&sc->sc_mtx);
+	sc->sc_flags &= ~STORVSC_F_ATTACHING;
+	recover = (sc->sc_flags & STORVSC_F_RECOVER) != 0;
+	mtx_unlock(&sc->sc_mtx);
+	if (recover)
+		storvsc_recover_start(sc, 0);
+}
+
 static int
 storvsc_attach(device_t dev)
 {
@@ -233,6 +247,7 @@ storvsc_attach(device_t dev)
 	int error;
 
 	sc->sc_dev = dev;
+	sc->sc_flags = STORVSC_F_ATTACHING;
 	mtx_init(&sc->sc_mtx, "storvsc", NULL, MTX_DEF);
 	callout_init(&sc->sc_tick, 1);
 	STAILQ_INIT(&sc->sc_resets);
@@ -246,26 +261,8 @@ storvsc_attach(device_t dev)
 			return (error);
 		}
 	}
+	storvsc_attached(sc);
 	return (0);
-}
-
-/* Resets that recovery did not come to. */
-static void
-storvsc_fail_resets(struct storvsc_softc *sc)
-{
-	struct ccb_hdr *ccbh;
-
-	for (;;) {
-		mtx_lock(&sc->sc_mtx);
-		ccbh = STAILQ_FIRST(&sc->sc_resets);
-		if (ccbh != NULL)
-			STAILQ_REMOVE_HEAD(&sc->sc_resets, sim_links.stqe);
-		mtx_unlock(&sc->sc_mtx);
-		if (ccbh == NULL)
-			break;
-		ccbh->status = CAM_DEV_NOT_THERE;
-		xpt_done((union ccb *)ccbh);
-	}
 }
 
 /*

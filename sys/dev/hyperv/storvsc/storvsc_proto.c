@@ -72,7 +72,8 @@ storvsc_exchange(struct storvsc_softc *sc, struct storvsc_pkt *pkt,
 	xc->xc_state = STORVSC_XC_WAIT;
 	xid = storvsc_id(STORVSC_ID_CONTROL, xc->xc_gen);
 	for (;;) {
-		error = storvsc_gone(sc) ? ENXIO :
+		/* Without a channel after a suspend, until recovery. */
+		error = c->c_ch == NULL || storvsc_gone(sc) ? ENXIO :
 		    vmbus_ch_send(c->c_ch, VMBUS_PKT_TYPE_INBAND,
 		    VMBUS_PKT_FLAG_RC, pkt, sc->sc_pktlen, xid);
 		if (error != EAGAIN)

@@ -100,7 +100,10 @@ storvsc_tick(void *arg)
 		storvsc_tick_arm(sc);
 }
 
-/* Any context that may hold a mutex. */
+/*
+ * Any context that may hold a mutex.  A controller that is still attaching has
+ * its channels to itself, and no SIM yet: it comes back here at the end.
+ */
 void
 storvsc_recover_start(struct storvsc_softc *sc, uint32_t why)
 {
@@ -108,7 +111,7 @@ storvsc_recover_start(struct storvsc_softc *sc, uint32_t why)
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_flags |= why;
 	if ((sc->sc_flags & (STORVSC_F_GONE | STORVSC_F_DEAD |
-	    STORVSC_F_SUSPENDED)) == 0)
+	    STORVSC_F_SUSPENDED | STORVSC_F_ATTACHING)) == 0)
 		taskqueue_enqueue(sc->sc_tq, &sc->sc_recover);
 	mtx_unlock(&sc->sc_mtx);
 }
@@ -289,6 +292,32 @@ storvsc_recover_connect(struct storvsc_softc *sc)
 	}
 }
 
+/* Takes the resets that CAM asked for off the list, one at a time. */
+static struct ccb_hdr *
+storvsc_recover_next_reset(struct storvsc_softc *sc)
+{
+	struct ccb_hdr *ccbh;
+
+	mtx_lock(&sc->sc_mtx);
+	ccbh = STAILQ_FIRST(&sc->sc_resets);
+	if (ccbh != NULL)
+		STAILQ_REMOVE_HEAD(&sc->sc_resets, sim_links.stqe);
+	mtx_unlock(&sc->sc_mtx);
+	return (ccbh);
+}
+
+/* Those that recovery does not come to any more. */
+void
+storvsc_fail_resets(struct storvsc_softc *sc)
+{
+	struct ccb_hdr *ccbh;
+
+	while ((ccbh = storvsc_recover_next_reset(sc)) != NULL) {
+		ccbh->status = CAM_DEV_NOT_THERE;
+		xpt_done((union ccb *)ccbh);
+	}
+}
+
 /*
  * Closes the channels, ends all requests, connects anew.  What the host had
  * when it was cut off is sent again by CAM.  If the host does not even give
@@ -322,22 +351,9 @@ storvsc_recover_reconnect(struct storvsc_softc *sc)
 	sc->sc_flags |= STORVSC_F_DEAD;
 	mtx_unlock(&sc->sc_mtx);
 	storvsc_gate(sc, CAM_DEV_NOT_THERE);
+	storvsc_fail_resets(sc);
 	device_printf(sc->sc_dev, "given up: error %d\n", error);
 	xpt_async(AC_LOST_DEVICE, sc->sc_path, NULL);
-}
-
-/* Takes the resets that CAM asked for off the list, one at a time. */
-static struct ccb_hdr *
-storvsc_recover_next_reset(struct storvsc_softc *sc)
-{
-	struct ccb_hdr *ccbh;
-
-	mtx_lock(&sc->sc_mtx);
-	ccbh = STAILQ_FIRST(&sc->sc_resets);
-	if (ccbh != NULL)
-		STAILQ_REMOVE_HEAD(&sc->sc_resets, sim_links.stqe);
-	mtx_unlock(&sc->sc_mtx);
-	return (ccbh);
 }
 
 /*
@@ -376,6 +392,8 @@ storvsc_recover_task(void *arg, int pending __unused)
 	sc->sc_flags &= ~STORVSC_F_RECOVER;
 	if ((sc->sc_flags & (STORVSC_F_GONE | STORVSC_F_DEAD)) != 0) {
 		mtx_unlock(&sc->sc_mtx);
+		/* Asked for before that was known. */
+		storvsc_fail_resets(sc);
 		return;
 	}
 	sc->sc_flags |= STORVSC_F_HELD;

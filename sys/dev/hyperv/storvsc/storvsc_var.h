@@ -199,6 +199,7 @@ struct storvsc_softc {
 #define	STORVSC_F_HELD		0x0100	/* recovery froze the SIM queue */
 #define	STORVSC_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
 #define	STORVSC_F_IN_DETACH	0x0400	/* a thread is in it */
+#define	STORVSC_F_ATTACHING	0x0800	/* recovery waits until it has */
 #define	STORVSC_F_GONE		(STORVSC_F_RESCINDED | STORVSC_F_DETACHING)
 #define	STORVSC_F_RECOVER	(STORVSC_F_EXPIRED | STORVSC_F_BUS_RESET | \
 				    STORVSC_F_BROKEN)
@@ -324,6 +325,7 @@ void	storvsc_tick(void *arg);
 void	storvsc_recover_task(void *arg, int pending);
 void	storvsc_recover_start(struct storvsc_softc *sc, uint32_t why);
 void	storvsc_recover_release(struct storvsc_softc *sc);
+void	storvsc_fail_resets(struct storvsc_softc *sc);
 int	storvsc_abort(struct storvsc_softc *sc, union ccb *ccb, uint8_t how);
 
 /* storvsc_cam.c: SIM. */
