@@ -11,12 +11,15 @@
 
 #include <kern/kpi_internal.h>
 
+#include <vm/vm.h>
+#include <vm/pmap.h>
+
 #include <machine/frame.h>
 #include <machine/md_var.h>
 #include <x86/x86_var.h>
 
-/* Page-table isolation: off. */
-int	pti;
+/* Page-table isolation: on, as that asks more of the driver. */
+int	pti = 1;
 
 void	vmbus_handle_intr(struct trapframe *frame) __weak_symbol;
 void	Xvmbus_isr(void);
@@ -39,4 +42,25 @@ Xvmbus_isr_pti(void)
 {
 
 	Xvmbus_isr();
+}
+
+/* What user page tables would have of the kernel: checked, not done. */
+static vm_offset_t pti_kva;
+
+void
+pmap_pti_add_kva(vm_offset_t sva, vm_offset_t eva, bool exec)
+{
+
+	KASSERT(sva < eva && pti_kva == 0, ("%s: %#lx to %#lx", __func__, sva,
+	    eva));
+	pti_kva = sva;
+}
+
+void
+pmap_pti_remove_kva(vm_offset_t sva, vm_offset_t eva)
+{
+
+	KASSERT(sva < eva && pti_kva == sva, ("%s: %#lx to %#lx", __func__,
+	    sva, eva));
+	pti_kva = 0;
 }

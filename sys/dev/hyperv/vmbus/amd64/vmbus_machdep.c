@@ -17,6 +17,9 @@
 #include <sys/bus.h>
 #include <sys/proc.h>
 
+#include <vm/vm.h>
+#include <vm/pmap.h>
+
 #include <machine/atomic.h>
 #include <machine/cpufunc.h>
 #include <machine/intr_machdep.h>
@@ -29,14 +32,35 @@
 
 extern inthand_t IDTVEC(vmbus_isr), IDTVEC(vmbus_isr_pti);
 
+/*
+ * With page-table isolation an interrupt enters on the user's page tables.
+ * They have the kernel's own text, but not that of a module: without the page
+ * of its entry the first interrupt in user mode would be a triple fault.
+ */
+static void
+vmbus_md_pti_map(bool map)
+{
+	vm_offset_t va = trunc_page((uintptr_t)IDTVEC(vmbus_isr_pti));
+
+	if (!pti)
+		return;
+	if (map)
+		pmap_pti_add_kva(va, va + PAGE_SIZE, true);
+	else
+		pmap_pti_remove_kva(va, va + PAGE_SIZE);
+}
+
 int
 vmbus_md_intr_alloc(int *vector)
 {
 	int v;
 
+	vmbus_md_pti_map(true);
 	v = lapic_ipi_alloc(pti ? IDTVEC(vmbus_isr_pti) : IDTVEC(vmbus_isr));
-	if (v < 0)
+	if (v < 0) {
+		vmbus_md_pti_map(false);
 		return (ENOSPC);
+	}
 	*vector = v;
 	return (0);
 }
@@ -46,6 +70,7 @@ vmbus_md_intr_free(int vector)
 {
 
 	lapic_ipi_free(vector);
+	vmbus_md_pti_map(false);
 }
 
 /*

@@ -14,6 +14,13 @@
 
 #include <machine/asmacros.h>
 
+/*
+ * The entry for page-table isolation comes first and is shorter than this
+ * alignment: it lies in one page, which vmbus_md_intr_alloc() shows to user
+ * page tables.
+ */
+	.text
+	.p2align 8
 INTR_HANDLER vmbus_isr
 	KMSAN_ENTER
 	movq	%rsp, %rdi
