@@ -315,21 +315,30 @@ vmbus_attach(device_t dev)
 	return (0);
 }
 
+/*
+ * Waiting drops the topology lock, so devctl(8) and the unloading of the module
+ * can both come here: the second is told to try again.
+ */
 static int
 vmbus_detach(device_t dev)
 {
 	struct vmbus_softc *sc = device_get_softc(dev);
 	int error;
 
+	if (sc->sc_detaching)
+		return (EBUSY);
+	sc->sc_detaching = true;
 	vmbus_dev_hold(sc, true);
 	error = bus_generic_detach(dev);
 	if (error == 0)
 		error = device_delete_children(dev);
 	if (error != 0) {
 		vmbus_dev_hold(sc, false);
+		sc->sc_detaching = false;
 		return (error);
 	}
 	vmbus_close_all(sc);
+	vmbus_sysctl_detach(sc);
 	vmbus_undo(sc);
 	return (0);
 }
@@ -431,6 +440,16 @@ vmbus_child_location(device_t dev, device_t child, struct sbuf *sb)
 	return (0);
 }
 
+/* Anybody may delete a device, devctl(8) for one. */
+static void
+vmbus_child_deleted(device_t dev, device_t child)
+{
+	struct vmbus_channel *ch = device_get_ivars(child);
+
+	if (ch != NULL)
+		ch->ch_dev = NULL;
+}
+
 static int
 vmbus_modevent(module_t mod, int what, void *arg)
 {
@@ -458,6 +477,7 @@ static device_method_t vmbus_methods[] = {
 	DEVMETHOD(bus_read_ivar,	vmbus_read_ivar),
 	DEVMETHOD(bus_child_pnpinfo,	vmbus_child_pnpinfo),
 	DEVMETHOD(bus_child_location,	vmbus_child_location),
+	DEVMETHOD(bus_child_deleted,	vmbus_child_deleted),
 
 	DEVMETHOD_END
 };

@@ -94,10 +94,10 @@ vmbus_gpadl_alloc(struct vmbus_channel *ch, size_t size)
 
 	gl = malloc(sizeof(*gl), M_VMBUS, M_WAITOK | M_ZERO);
 	gl->gl_chan = ch->ch_id;
-	gl->gl_pri = ch->ch_primary != NULL ? ch->ch_primary->ch_id :
-	    ch->ch_id;
 	gl->gl_size = size;
 	VMBUS_LOCK(sc);
+	gl->gl_pri = ch->ch_primary != NULL ? ch->ch_primary->ch_id :
+	    ch->ch_id;
 	/* Never 0, and unique on the connection. */
 	do {
 		gl->gl_id = sc->sc_gpadl_next++;

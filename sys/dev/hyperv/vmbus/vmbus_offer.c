@@ -150,9 +150,10 @@ vmbus_offer_refuse(struct vmbus_softc *sc, const struct vmbus_msg_offer *of,
     const char *why, bool release)
 {
 
-	sc->sc_stats.st_offers_refused++;
-	device_printf(sc->sc_dev, "offer of channel %u index %u refused: %s\n",
-	    of->of_chan, of->of_subidx, why);
+	if (sc->sc_stats.st_offers_refused++ == 0)
+		device_printf(sc->sc_dev, "offer of channel %u index %u "
+		    "refused: %s; further ones are counted only\n",
+		    of->of_chan, of->of_subidx, why);
 	/* So that the host can use the id again (10). */
 	if (release)
 		vmbus_msg_send_chan(sc, VMBUS_MSG_RELID_RELEASED, of->of_chan);
@@ -370,6 +371,8 @@ vmbus_dev_release(struct vmbus_softc *sc, struct vmbus_channel *ch)
 			    VMBUS_CHF_NOTIFYING)) == VMBUS_CHF_RESCINDED)
 				break;
 		}
+		if (sub != NULL)
+			atomic_set_int(&sub->ch_flags, VMBUS_CHF_STALE);
 		VMBUS_UNLOCK(sc);
 		if (sub == NULL)
 			break;
@@ -388,6 +391,11 @@ vmbus_dev_work(struct vmbus_softc *sc, struct vmbus_channel *ch)
 
 	VMBUS_LOCK(sc);
 	flags = ch->ch_flags;
+	/* About to be freed below: its primary's close is to leave it alone. */
+	if (ch->ch_subidx != 0 && (flags & (VMBUS_CHF_RESCINDED |
+	    VMBUS_CHF_HELD | VMBUS_CHF_OPEN | VMBUS_CHF_NOTIFYING)) ==
+	    VMBUS_CHF_RESCINDED)
+		atomic_set_int(&ch->ch_flags, VMBUS_CHF_STALE);
 	VMBUS_UNLOCK(sc);
 
 	if ((flags & VMBUS_CHF_NOTIFYING) != 0)

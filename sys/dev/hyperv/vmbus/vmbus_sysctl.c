@@ -47,13 +47,14 @@ vmbus_sysctl_version(SYSCTL_HANDLER_ARGS)
 void
 vmbus_sysctl_attach(struct vmbus_softc *sc)
 {
-	struct sysctl_ctx_list *ctx = device_get_sysctl_ctx(sc->sc_dev);
+	struct sysctl_ctx_list *ctx = &sc->sc_sysctl;
 	struct sysctl_oid_list *list, *cpus;
 	struct sysctl_oid *node;
 	struct vmbus_stats *st = &sc->sc_stats;
 	char name[16];
 	int cpu;
 
+	sysctl_ctx_init(ctx);
 	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->sc_dev));
 	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "version",
 	    CTLTYPE_STRING | CTLFLAG_RD | CTLFLAG_MPSAFE, sc, 0,
@@ -96,6 +97,17 @@ vmbus_sysctl_attach(struct vmbus_softc *sc)
 		SYSCTL_ADD_U32(ctx, cpus, OID_AUTO, "vp", CTLFLAG_RD,
 		    &sc->sc_pcpu[cpu].pc_vp, 0, "Hypervisor's number");
 	}
+}
+
+/*
+ * Waits for who is reading.  The device's own context goes only after detach,
+ * when what these nodes show is no longer there.
+ */
+void
+vmbus_sysctl_detach(struct vmbus_softc *sc)
+{
+
+	(void)sysctl_ctx_free(&sc->sc_sysctl);
 }
 
 /* Both rings' shared state as it stands; what the host wrote is shown only. */

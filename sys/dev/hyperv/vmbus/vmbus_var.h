@@ -20,6 +20,7 @@
 #include <sys/mutex.h>
 #include <sys/queue.h>
 #include <sys/sx.h>
+#include <sys/sysctl.h>
 #include <sys/taskqueue.h>
 
 #include <dev/hyperv/include/vmbus.h>
@@ -149,6 +150,8 @@ struct vmbus_softc {
 	bool			 sc_devheld;	/* (l) work waits */
 
 	eventhandler_tag	 sc_shutdown;	/* (c) */
+	struct sysctl_ctx_list	 sc_sysctl;	/* (c) */
+	bool			 sc_detaching;	/* (t) a thread is in it */
 };
 
 #define	VMBUS_LOCK(sc)		mtx_lock(&(sc)->sc_lock)
@@ -274,6 +277,7 @@ size_t		vmbus_gpadl_next(union vmbus_gpadl_msg *gm, uint32_t chan,
 
 /* vmbus_sysctl.c */
 void		vmbus_sysctl_attach(struct vmbus_softc *sc);
+void		vmbus_sysctl_detach(struct vmbus_softc *sc);
 void		vmbus_sysctl_chan_attach(struct vmbus_channel *ch);
 void		vmbus_sysctl_chan_detach(struct vmbus_channel *ch);
 
