@@ -211,3 +211,32 @@ ktest_scsi(struct ktest_scsi *s)
 	kpi_call(scsi_call, &call, -1);
 	return (call.error);
 }
+
+void *
+ktest_phys(kpi_u64 pa)
+{
+
+	return ((void *)PHYS_TO_DMAP(pa));
+}
+
+static void
+delete_call(void *arg)
+{
+	device_t dev;
+	int *errorp = arg;
+
+	bus_topo_lock();
+	dev = devclass_get_device(devclass_find("storvsc"), 0);
+	*errorp = dev == NULL ? ENXIO :
+	    device_delete_child(device_get_parent(dev), dev);
+	bus_topo_unlock();
+}
+
+int
+ktest_delete_controller(void)
+{
+	int error;
+
+	kpi_call(delete_call, &error, -1);
+	return (error);
+}

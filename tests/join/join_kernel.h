@@ -56,6 +56,10 @@ struct ktest_scsi {
 	unsigned	 sense_key, asc, ascq;
 };
 
+/* Guest memory at a physical address, as the host sees it. */
+void   *ktest_phys(kpi_u64 pa);
+/* [k] Deletes storvsc0 as "devctl delete -f" does; errno. */
+int	ktest_delete_controller(void);
 /* [k] Sends it and waits; the result is in s.  errno: it was not sent. */
 int	ktest_scsi(struct ktest_scsi *s);
 

@@ -9,6 +9,7 @@
  * CAM knows, and commands that only an administrator sends.
  */
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -421,6 +422,108 @@ ATF_TC_BODY(unknown_command, tc)
 	finish(&j);
 }
 
+/* Channel messages (protocol: vmbus, 2.1). */
+enum { MSG_OPEN_RESULT = 6, MSG_GPADL_HEADER = 8 };
+
+/* The fifth page of rings of four pages each: control of the host's ring. */
+#define	GPADL_RX_CONTROL	(28 + 4 * 8)
+
+static uint64_t rx_control;
+
+static void
+keep_rings(void *arg, void *data, size_t *len)
+{
+
+	(void)arg;
+	if (*len >= GPADL_RX_CONTROL + sizeof(rx_control))
+		memcpy(&rx_control, (uint8_t *)data + GPADL_RX_CONTROL,
+		    sizeof(rx_control));
+}
+
+static void
+spoil_ring(void *arg, void *data, size_t *len)
+{
+	volatile uint32_t *in = ktest_phys(rx_control << 12);
+
+	(void)arg;
+	(void)data;
+	(void)len;
+	*in = 4;
+}
+
+ATF_TC(spoilt_at_attach);
+ATF_TC_HEAD(spoilt_at_attach, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the ring is corrupt before the "
+	    "controller is through with attaching: that ends cleanly");
+	atf_tc_set_md_var(tc, "timeout", "300");
+}
+ATF_TC_BODY(spoilt_at_attach, tc)
+{
+	static const char *const kenv[] = {
+	    "hw.storvsc.ringbuffer_size=16384", NULL };
+	struct join_config cf = { .no_load = true, .fast_clock = true,
+	    .vm = { .kenv = kenv } };
+	struct hvh_fault keep = { .point = HVH_FAULT_MSG_IN,
+	    .action = HVH_FAULT_CALL, .key = MSG_GPADL_HEADER,
+	    .hook = keep_rings };
+	struct hvh_fault spoil = { .point = HVH_FAULT_MSG_OUT,
+	    .action = HVH_FAULT_CALL, .key = MSG_OPEN_RESULT,
+	    .hook = spoil_ring };
+	struct join j;
+	unsigned i;
+
+	join_start(&j, &cf);
+	for (i = 0; i < 10; i++) {
+		ATF_REQUIRE_EQ(0, hvh_fault_add(j.host, &keep));
+		ATF_REQUIRE_EQ(0, hvh_fault_add(j.host, &spoil));
+		ATF_REQUIRE_EQ(0, vm_load());
+		/* Unless the host's first answer came before the look. */
+		(void)kpi_disk_wait("da0", 300);
+		ATF_CHECK(rx_control != 0);
+		hvh_fault_clear(j.host);
+		ATF_REQUIRE_EQ(0, vm_unload());
+	}
+	ATF_REQUIRE_EQ(0, vm_load());
+	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
+	join_verify("da0", 0, 65536, 1);
+	join_finish(&j);
+}
+
+/* RELID RELEASED is the last that the guest has to say of the channel. */
+static bool
+released(void *arg)
+{
+	kpi_u64 *before = arg;
+
+	return (join_sysctl("dev.vmbus.0.messages_out") > *before);
+}
+
+ATF_TC(deleted_controller);
+ATF_TC_HEAD(deleted_controller, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the administrator deletes a "
+	    "controller, and then the host takes it away");
+}
+ATF_TC_BODY(deleted_controller, tc)
+{
+	struct join_config cf = { 0 };
+	struct join j;
+	char disk[] = "da0";
+	kpi_u64 sent;
+
+	join_start(&j, &cf);
+	ATF_REQUIRE_EQ(0, ktest_delete_controller());
+	ATF_REQUIRE(join_wait(join_disk_gone, disk, 10000));
+	ATF_REQUIRE_EQ(ENXIO, ktest_delete_controller());
+	sent = join_sysctl("dev.vmbus.0.messages_out");
+	hvh_scsi_remove(j.scsi[0]);
+	ATF_REQUIRE(join_wait(released, &sent, 10000));
+	ATF_REQUIRE_EQ(0, vm_unload());
+	ATF_REQUIRE_EQ(0, vm_load());
+	join_finish(&j);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -430,5 +533,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, refused);
 	ATF_TP_ADD_TC(tp, eject);
 	ATF_TP_ADD_TC(tp, unknown_command);
+	ATF_TP_ADD_TC(tp, spoilt_at_attach);
+	ATF_TP_ADD_TC(tp, deleted_controller);
 	return (atf_no_error());
 }
