@@ -225,14 +225,14 @@ static const struct {
 
 static int	storvsc_detach(device_t dev);
 
-/* What the host spoilt in the meantime is mended now. */
+/* Recovery that one of these flags put off, if any was asked for. */
 static void
-storvsc_attached(struct storvsc_softc *sc)
+storvsc_recover_allow(struct storvsc_softc *sc, uint32_t flag)
 {
 	bool recover;
 
 	mtx_lock(&sc->sc_mtx);
-	sc->sc_flags &= ~STORVSC_F_ATTACHING;
+	sc->sc_flags &= ~flag;
 	recover = (sc->sc_flags & STORVSC_F_RECOVER) != 0;
 	mtx_unlock(&sc->sc_mtx);
 	if (recover)
@@ -261,7 +261,7 @@ storvsc_attach(device_t dev)
 			return (error);
 		}
 	}
-	storvsc_attached(sc);
+	storvsc_recover_allow(sc, STORVSC_F_ATTACHING);
 	return (0);
 }
 
@@ -358,9 +358,8 @@ storvsc_suspend(device_t dev)
 	taskqueue_drain(sc->sc_tq, &sc->sc_recover);
 	if (!storvsc_drain(sc, STORVSC_TIMEOUT_DRAIN,
 	    STORVSC_F_RESCINDED)) {
-		mtx_lock(&sc->sc_mtx);
-		sc->sc_flags &= ~STORVSC_F_SUSPENDED;
-		mtx_unlock(&sc->sc_mtx);
+		/* What ran out of time meanwhile is not looked at again. */
+		storvsc_recover_allow(sc, STORVSC_F_SUSPENDED);
 		xpt_release_simq(sc->sc_sim, TRUE);
 		return (EBUSY);
 	}
