@@ -47,14 +47,14 @@ make_file(const char *name, off_t size)
 static pid_t
 start(const char *args, const char *err)
 {
-	char copy[512], *argv[NARGS + 1], *p;
+	char copy[512], *argv[NARGS + 1], *p, *rest;
 	unsigned n = 0;
 	pid_t pid;
 	int fd;
 
 	snprintf(copy, sizeof(copy), "%s --quiet %s", HOSTEDVM, args);
-	for (p = strtok(copy, " "); p != NULL && n < NARGS;
-	    p = strtok(NULL, " "))
+	for (p = strtok_r(copy, " ", &rest); p != NULL && n < NARGS;
+	    p = strtok_r(NULL, " ", &rest))
 		argv[n++] = p;
 	argv[n] = NULL;
 	pid = fork();
