@@ -25,6 +25,7 @@ void		*poisoned_buf = (void *)(uintptr_t)0xdeadc0dedeadc0de;
 struct thread	*kpi_dump_thread;
 
 static volatile u_int	go;		/* futex: 0 while others are stopped */
+static volatile u_int	dumps;		/* that are over */
 static char		panic_buf[512];
 
 /*
@@ -93,7 +94,7 @@ kpi_dump_pass(void)
 		(void)kpi_dump_others_stop();
 	else
 		/* Acquire: the dump, whose locks were no-ops, came before. */
-		(void)__atomic_load_n(&go, __ATOMIC_ACQUIRE);
+		(void)__atomic_load_n(&dumps, __ATOMIC_ACQUIRE);
 }
 
 void
@@ -112,6 +113,8 @@ kpi_dump_enter(void)
 void
 kpi_dump_leave(void)
 {
+	/* First: who finds the scheduler running again comes after this. */
+	__atomic_fetch_add(&dumps, 1, __ATOMIC_RELEASE);
 	set_state(NULL, NULL);
 	__atomic_store_n(&go, 1, __ATOMIC_RELEASE);
 	hosted_futex_wake(&go, (u_int)-1);
