@@ -162,18 +162,12 @@ void	hvh_source_remove(struct hvh *h, struct hvh_source *s);
 /*
  * The pump lock, for a device's management functions (hvh_scsi_attach() and
  * its like), which come from any thread.  Not recursive; never taken in a
- * callback.  hvh_kick() asks for a round of the pump, from anywhere.
+ * callback.  Unlocking kicks the pump, which then sees to what was left to do;
+ * hvh_kick() asks for a round of it, from anywhere.
  */
 void	hvh_lock(struct hvh *h);
 void	hvh_unlock(struct hvh *h);
 void	hvh_kick(struct hvh *h);
-
-/*
- * The pump lock, for a device's functions of the management side.  Unlocking
- * kicks the pump, which then sees to what was left to do.
- */
-void	hvh_lock(struct hvh *h);
-void	hvh_unlock(struct hvh *h);
 
 uint64_t hvh_now(struct hvh *h);
 void	hvh_log(struct hvh *h, enum hvh_log_level level, const char *fmt, ...)
