@@ -25,6 +25,7 @@ pkg-config		pkg-config
 libc6-dev		/usr/include/stdlib.h
 libck-dev		/usr/include/ck_queue.h
 libatf-dev		/usr/include/atf-c.h
+acpica-tools		iasl
 kyua			kyua
 liburing-dev		/usr/include/liburing.h
 libnbd-dev		/usr/include/libnbd.h
