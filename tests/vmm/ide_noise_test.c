@@ -156,6 +156,7 @@ step(void)
 static void
 noise(uint64_t seed, unsigned steps)
 {
+	struct hvh_stats st;
 	uint16_t id[256];
 
 	state = seed;
@@ -166,10 +167,17 @@ noise(uint64_t seed, unsigned steps)
 	cdrom(1, 1, "iso", 100);
 	for (unsigned i = 0; i < steps; i++) {
 		step();
-		if (rnd() % 5000 == 0)
+		if (rnd() % 2000 == 0)
 			pci_write(7, 1, rnd() % 2 == 0 ? 4 : rnd() % 256,
 			    1, rnd());
+		else if (rnd() % 100 == 0)
+			vmm_pci_reset(pci);
 	}
+	/* Enough of it has come to something. */
+	hvh_get_stats(m.h, &st);
+	ATF_CHECK_MSG(st.io_requests > steps / 100 && st.io_write_bytes > 0 &&
+	    st.io_read_bytes > 0, "%llu requests",
+	    (unsigned long long)st.io_requests);
 	vmm_ide_reset(ide);
 	vmm_pci_reset(pci);
 	ata_identify(&ata0, 0xE0, 0xEC, id);
