@@ -77,7 +77,7 @@ pci_put16(struct pci_func *f, unsigned reg, uint16_t v)
 
 static void
 pci_func(struct pci_func *f, unsigned dev, unsigned fn, uint16_t device,
-    uint32_t class, uint8_t command)
+    uint32_t kind, uint8_t command)
 {
 
 	memset(f, 0, sizeof(*f));
@@ -88,8 +88,8 @@ pci_func(struct pci_func *f, unsigned dev, unsigned fn, uint16_t device,
 	pci_put16(f, PCI_STATUS, 0x0280);	/* medium DEVSEL#, fast
 						 * back-to-back */
 	f->reg[PCI_REVISION] = 1;
-	f->reg[PCI_CLASS] = (uint8_t)class;
-	pci_put16(f, PCI_CLASS + 1, (uint16_t)(class >> 8));
+	f->reg[PCI_CLASS] = (uint8_t)kind;
+	pci_put16(f, PCI_CLASS + 1, (uint16_t)(kind >> 8));
 	f->writable[PCI_LINE] = 0xFF;
 }
 
