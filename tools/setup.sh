@@ -30,6 +30,7 @@ kyua			kyua
 liburing-dev		/usr/include/liburing.h
 libnbd-dev		/usr/include/libnbd.h
 libjansson-dev		/usr/include/jansson.h
+libseccomp-dev		/usr/include/seccomp.h
 libnbd-bin		nbdcopy
 fuse3			fusermount3
 fio			fio

@@ -43,6 +43,31 @@ enum hvh_log_level { HVH_LOG_ERROR, HVH_LOG_WARN, HVH_LOG_INFO, HVH_LOG_DEBUG };
 
 enum hvh_event { HVH_EVENT_RESET, HVH_EVENT_CRASH };
 
+enum hvh_trace_kind {
+	HVH_TRACE_MESSAGE = 1,	/* channel message; chan is 0 */
+	HVH_TRACE_PACKET,	/* ring packet: descriptor, then the rest */
+	HVH_TRACE_SIGNAL,	/* the guest's that was seen; ours */
+	HVH_TRACE_CORRUPT,	/* a ring is given up; data says why */
+};
+
+/* Of an outgoing packet at most so many bytes are shown. */
+#define	HVH_TRACE_MAX	512
+
+/*
+ * What went between guest and host, as the guest sent it or gets to see it:
+ * faults come behind the one and before the other.
+ */
+struct hvh_trace_event {
+	enum hvh_trace_kind kind;
+	bool		 out;		/* to the guest */
+	uint32_t	 chan;
+	uint32_t	 vp;		/* of the message; of our signals */
+	uint64_t	 time;		/* ops->now */
+	const void	*data;
+	size_t		 len;		/* bytes at data */
+	size_t		 total;		/* bytes there were */
+};
+
 /* What the library asks of its user.  All may be called from any thread. */
 struct hvh_ops {
 	/*
@@ -55,10 +80,27 @@ struct hvh_ops {
 	void	 (*kick)(void *arg);
 	/* Monotonic nanoseconds; the partition's time base. */
 	uint64_t (*now)(void *arg);
-	/* The guest asked for a reset (MSR), or reported a crash. */
+	/*
+	 * The guest asked for a reset (MSR), or reported a crash: the five
+	 * parameters, and the guest's words as it sent them, or NULL.
+	 */
 	void	 (*event)(void *arg, enum hvh_event event,
-		    const uint64_t params[5]);
+		    const uint64_t params[5], const char *text);
 	void	 (*log)(void *arg, enum hvh_log_level level, const char *text);
+	/*
+	 * NULL, or for a user whose message slots somebody else fills too (a
+	 * KVM with synthetic timers of its own): messages wait for vp, which
+	 * shall call hvh_attend() while it runs no guest code.  Must not block.
+	 */
+	void	 (*attend)(void *arg, uint32_t vp);
+	/*
+	 * NULL, or for a user who takes signal-event hypercalls himself: those
+	 * of this connection, with flag 0, are to be passed to hvh_signal()
+	 * from now on, or no more.  With the pump lock held.
+	 */
+	void	 (*listen)(void *arg, uint32_t connection, bool on);
+	/* One at a time, the pump waits for it.  NULL: nobody looks. */
+	void	 (*trace)(void *arg, const struct hvh_trace_event *ev);
 };
 
 struct hvh_mem_region {
@@ -117,6 +159,16 @@ int	hvh_wrmsr(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t val);
 uint64_t hvh_hypercall(struct hvh *h, uint32_t vp, uint64_t control,
 	    uint64_t input, uint64_t output);
 
+/* Places what waits for vp, as hvh_ops.attend asked; on vp's own thread. */
+void	hvh_attend(struct hvh *h, uint32_t vp);
+/*
+ * The guest has signalled a connection without hvh_hypercall(); see
+ * hvh_ops.listen.  Does not kick: the caller runs hvh_pump() next.
+ */
+void	hvh_signal(struct hvh *h, uint32_t connection);
+/* For statistics: how many such signals there were, told when convenient. */
+void	hvh_signals_count(struct hvh *h, uint64_t count);
+
 /* --- Pump --- */
 
 /*
@@ -137,6 +189,12 @@ struct hvh_blk_params {
 	bool		 write_through;	/* no volatile cache */
 	bool		 no_uring;	/* plain pread and pwrite */
 	bool		 create;	/* make the file if absent, of size */
+	/*
+	 * The open descriptor fd is the file, path (may be NULL) only its
+	 * name.  Taken over on success, the caller's still on failure.
+	 */
+	bool		 have_fd;
+	int		 fd;
 };
 
 /*
@@ -249,6 +307,37 @@ struct hvh_stats {
 };
 
 void	hvh_get_stats(struct hvh *h, struct hvh_stats *st);
+
+enum hvh_chan_state {
+	HVH_CHAN_HIDDEN,	/* no guest has been told of it */
+	HVH_CHAN_OFFERED,
+	HVH_CHAN_OPENING,
+	HVH_CHAN_OPEN,
+	HVH_CHAN_CORRUPT,	/* open, but its rings are given up */
+	HVH_CHAN_CLOSING,
+	HVH_CHAN_RESCINDED,	/* the guest has not released it */
+};
+
+#define	HVH_VP_NONE	UINT32_MAX
+
+/* A channel and what went through it since it was offered. */
+struct hvh_chan_info {
+	uint32_t	 id;		/* 0: hidden */
+	uint16_t	 subidx;	/* 0: primary */
+	enum hvh_chan_state state;
+	uint32_t	 vp;		/* its signals go there, HVH_VP_NONE */
+	struct hvh_guid	 type;
+	struct hvh_guid	 instance;
+	uint64_t	 packets_in, packets_out;
+	uint64_t	 bytes_in, bytes_out;	/* descriptors counted */
+	uint64_t	 signals_in;	/* seen: several may be one */
+	uint64_t	 signals_out;
+	uint64_t	 events_saved;
+};
+
+/* At most max, in order of offer; returns how many there are. */
+unsigned hvh_get_channels(struct hvh *h, struct hvh_chan_info *ci,
+	    unsigned max);
 
 /* Rescind the device on channel id chan (a primary).  ENOENT. */
 int	hvh_rescind(struct hvh *h, uint32_t chan);
