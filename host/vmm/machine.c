@@ -25,6 +25,9 @@
 
 #define	MSI_BASE	0xFEE00000u
 
+/* Bounds what looking for more requests costs a guest that has no more. */
+#define	LINGER_NS	300000
+
 void *
 vmm_ptr(struct vmm *m, uint64_t gpa, uint64_t len)
 {
@@ -260,6 +263,7 @@ create_partition(struct vmm *m, char *err, size_t errlen)
 		.max_version = m->m_cf.max_version,
 		.no_autoeoi = m->m_cf.no_autoeoi,
 		.monitor_pages = m->m_cf.monitor_pages,
+		.linger_ns = LINGER_NS,
 	};
 	int error;
 
