@@ -316,8 +316,12 @@ TEST(small_memory, "machines with too little memory")
 	refused(&bp, "disk: is too large");
 	bp.mdroot = NULL;
 	bp.modules[bp.nmodules++] = "mod.ko";
-	mf.sh[S_BSS].sh_size = 4 * MIB - 0x9000;
+	mf.sh[S_BSS].sh_size = 4 * MIB - 0x4000;
 	bad_module("does not fit");
+	/* The module fits, the records behind it do not. */
+	mf.sh[S_BSS].sh_size = 4 * MIB - 0x6000;
+	save("mod.ko", &mf, MODULE_LEN);
+	refused(&bp, "kernel: does not fit into the guest's memory with all");
 	machine_end();
 }
 
