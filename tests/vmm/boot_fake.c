@@ -4,6 +4,10 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
+/*
+ * A machine that is memory alone, and the files that are loaded into it.
+ */
+
 #include <sys/mman.h>
 
 #include <atf-c.h>

@@ -99,7 +99,7 @@ TEST(kernel_segments, "a kernel's segments")
 
 	setup();
 	kf.ph[0].p_filesz = kf.ph[0].p_memsz + 1;
-	bad_kernel("more bytes in the file than in memory");
+	bad_kernel("more bytes in the file than memory");
 	kf.ph[0].p_offset = KERNEL_LEN - 100;
 	bad_kernel("a segment is not whole");
 	kf.ph[0].p_offset = UINT64_MAX;
