@@ -373,6 +373,8 @@ ctl_open(const char *path, struct hvh *h, const struct ctl_ops *ops, void *arg,
 	struct ctl_server *s;
 	int error;
 
+	/* Else it would open a device for this at the first object. */
+	json_object_seed(0);
 	s = calloc(1, sizeof(*s));
 	if (s == NULL) {
 		snprintf(err, errlen, "no memory for a control socket");
@@ -389,7 +391,7 @@ ctl_open(const char *path, struct hvh *h, const struct ctl_ops *ops, void *arg,
 		if (err[0] == '\0')
 			snprintf(err, errlen, "%s: cannot listen there: %s",
 			    path, strerror(error));
-		ctl_close(s);
+		ctl_close(s, true);
 		return (error);
 	}
 	*sp = s;
@@ -398,7 +400,7 @@ ctl_open(const char *path, struct hvh *h, const struct ctl_ops *ops, void *arg,
 
 /* Takes a server in any state of completion. */
 void
-ctl_close(struct ctl_server *s)
+ctl_close(struct ctl_server *s, bool remove)
 {
 	struct ctl_client *c;
 	struct stat sb;
@@ -408,8 +410,8 @@ ctl_close(struct ctl_server *s)
 		client_free(c);
 	}
 	/* Somebody may have put another there. */
-	if (s->ino != 0 && lstat(s->path, &sb) == 0 && sb.st_dev == s->dev &&
-	    sb.st_ino == s->ino)
+	if (remove && s->ino != 0 && lstat(s->path, &sb) == 0 &&
+	    sb.st_dev == s->dev && sb.st_ino == s->ino)
 		unlink(s->path);
 	if (s->listener >= 0)
 		close(s->listener);

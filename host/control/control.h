@@ -41,7 +41,7 @@ struct ctl_disk {
 	unsigned	 controller;
 	int		 lun;		/* -1: first free, then which */
 	const char	*file;
-	/* The open file; disk_add takes it over, whatever comes of it. */
+	/* The open file; taken over unless disk_add fails. */
 	bool		 have_fd;
 	int		 fd;
 	bool		 readonly;
@@ -80,11 +80,11 @@ int	ctl_open(const char *path, struct hvh *h, const struct ctl_ops *ops,
 /* Readable when ctl_poll() has something to do. */
 int	ctl_fd(const struct ctl_server *s);
 void	ctl_poll(struct ctl_server *s);
-/* What clients have not read yet is lost; the socket goes. */
-void	ctl_close(struct ctl_server *s);
-
-/* For disk_add: opens d's file and attaches it to a controller. */
-int	ctl_disk_attach(struct hvh *h, struct hvh_scsi *scsi,
-	    struct ctl_disk *d, char *err, size_t errlen);
+/*
+ * What clients have not read yet is lost.  remove: the socket's file goes too,
+ * which a sandbox may forbid; one that stays tells clients that nobody listens,
+ * and is in nobody's way.
+ */
+void	ctl_close(struct ctl_server *s, bool remove);
 
 #endif	/* !CONTROL_CONTROL_H */

@@ -199,14 +199,14 @@ cmd_disk_add(struct ctl_call *c)
 	error = disk_params(c, &d);
 	if (error == 0 && c->s->ops->disk_add == NULL)
 		error = cannot(c);
+	if (error == 0)
+		error = c->s->ops->disk_add(c->s->arg, &d, c->err,
+		    sizeof(c->err));
 	if (error != 0) {
 		if (d.have_fd)
 			close(d.fd);
 		return (error);
 	}
-	error = c->s->ops->disk_add(c->s->arg, &d, c->err, sizeof(c->err));
-	if (error != 0)
-		return (error);
 	json_object_set_new(c->result, "controller",
 	    json_integer(d.controller));
 	json_object_set_new(c->result, "lun", json_integer(d.lun));

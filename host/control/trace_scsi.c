@@ -134,7 +134,7 @@ say_command(struct trace_line *line, uint8_t opcode)
 			return;
 		}
 	}
-	snprintf(line->op, sizeof(line->op), "command %#04x", opcode);
+	snprintf(line->op, sizeof(line->op), "command 0x%02x", opcode);
 }
 
 /* What matters of a command's parameters. */
@@ -175,11 +175,11 @@ say_cdb(struct trace_line *line, const uint8_t cdb[16])
 		break;
 	case 0x12:
 		if ((cdb[1] & 1) != 0)
-			trace_say(line, " page %#04x", cdb[2]);
+			trace_say(line, " page 0x%02x", cdb[2]);
 		return;
 	case 0x1A:
 	case 0x5A:
-		trace_say(line, " page %#04x", cdb[2] & 0x3F);
+		trace_say(line, " page 0x%02x", cdb[2] & 0x3F);
 		return;
 	case 0x9E:
 		if ((cdb[1] & 0x1F) == 0x10)
@@ -245,7 +245,7 @@ say_answer(struct trace_line *line, const struct vstor_srb *srb,
 		say_command(line, req->opcode);
 		trace_say(line, ", %s", line->op);
 	}
-	trace_say(line, ", %s (SRB %#04x, SCSI %#04x)",
+	trace_say(line, ", %s (SRB 0x%02x, SCSI 0x%02x)",
 	    srb_name(srb->srb_status), srb->srb_status, srb->scsi_status);
 	if ((srb->srb_status & SRB_AUTOSENSE_VALID) != 0)
 		trace_say(line, ", sense %x/%02x/%02x", srb->sense[2] & 0xF,
