@@ -150,8 +150,11 @@ client_lines(struct ctl_server *s, struct ctl_client *c)
 	char *line = c->in, *end;
 	size_t left;
 
-	while (!c->doomed && (end = memchr(line, '\n',
-	    left = c->inlen - (size_t)(line - c->in))) != NULL) {
+	while (!c->doomed) {
+		left = c->inlen - (size_t)(line - c->in);
+		end = memchr(line, '\n', left);
+		if (end == NULL)
+			break;
 		if (end > line)
 			client_reply(c, ctl_do_line(s, line,
 			    (size_t)(end - line), &c->passed));

@@ -338,9 +338,10 @@ fault_count(const struct hvctl *hc, int argc, char **argv)
 	if (status != HVCTL_OK)
 		return (status);
 	if (!hc->json) {
-		json_object_foreach(result, name, count)
+		json_object_foreach(result, name, count) {
 			printf("%-12s %10lld\n", name,
 			    (long long)json_integer_value(count));
+		}
 	}
 	hvctl_done(hc, result);
 	return (HVCTL_OK);

@@ -10,7 +10,6 @@
  */
 
 #include <atf-c.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -204,13 +203,10 @@ expect(const char *line, const char *answer)
 static unsigned
 open_files(void)
 {
-	DIR *d = opendir("/proc/self/fd");
 	unsigned n = 0;
 
-	ATF_REQUIRE(d != NULL);
-	while (readdir(d) != NULL)
-		n++;
-	closedir(d);
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
 	return (n);
 }
 
