@@ -164,7 +164,8 @@ vm_op_now(void *arg)
 }
 
 static void
-vm_op_event(void *arg, enum hvh_event event, const uint64_t params[5])
+vm_op_event(void *arg, enum hvh_event event, const uint64_t params[5],
+    const char *text)
 {
 
 	if (event == HVH_EVENT_CRASH)

@@ -142,6 +142,7 @@ crash_report(struct hvh *h, uint64_t ctl, const uint64_t params[5])
 {
 	char text[HV_PAGE_SIZE + 1];
 	size_t len;
+	bool said = false;
 
 	hvh_log(h, HVH_LOG_WARN, "guest crash: %#jx %#jx %#jx %#jx %#jx",
 	    (uintmax_t)params[0], (uintmax_t)params[1], (uintmax_t)params[2],
@@ -150,11 +151,13 @@ crash_report(struct hvh *h, uint64_t ctl, const uint64_t params[5])
 		len = params[4] < HV_PAGE_SIZE ? params[4] : HV_PAGE_SIZE;
 		if (hvh_gpa_read(h, (hvh_gpa_t){ params[3] }, text, len) == 0) {
 			text[len] = '\0';
+			said = true;
 			hvh_log(h, HVH_LOG_WARN, "guest says: %s", text);
 		}
 	}
 	if (h->h_ops.event != NULL)
-		h->h_ops.event(h->h_arg, HVH_EVENT_CRASH, params);
+		h->h_ops.event(h->h_arg, HVH_EVENT_CRASH, params,
+		    said ? text : NULL);
 }
 
 static int
@@ -238,7 +241,7 @@ partition_write(struct hvh *h, uint32_t msr, uint64_t val)
 	pthread_mutex_unlock(&h->h_part_mtx);
 	/* Out of the lock: the user may look at the partition. */
 	if (reset && h->h_ops.event != NULL)
-		h->h_ops.event(h->h_arg, HVH_EVENT_RESET, none);
+		h->h_ops.event(h->h_arg, HVH_EVENT_RESET, none, NULL);
 	if (crash)
 		crash_report(h, val, params);
 	return (error);

@@ -29,22 +29,30 @@
 #define	HV_CPUID_MAX		HV_CPUID_HARDWARE
 #define	HV_CPUID_RANGE_END	0x400000FFu
 
+#define	HV_FEAT_EAX_RUNTIME	(1u << 0)
 #define	HV_FEAT_EAX_REFCOUNT	(1u << 1)
 #define	HV_FEAT_EAX_SYNIC	(1u << 2)
 #define	HV_FEAT_EAX_STIMER	(1u << 3)
+#define	HV_FEAT_EAX_APIC	(1u << 4)
 #define	HV_FEAT_EAX_HYPERCALL	(1u << 5)
 #define	HV_FEAT_EAX_VPINDEX	(1u << 6)
 #define	HV_FEAT_EAX_RESET	(1u << 7)
 #define	HV_FEAT_EAX_REFTSC	(1u << 9)
 #define	HV_FEAT_EAX_FREQUENCY	(1u << 11)
+#define	HV_FEAT_EAX_INVARIANT	(1u << 15)
 #define	HV_FEAT_EBX_POST	(1u << 4)
 #define	HV_FEAT_EBX_SIGNAL	(1u << 5)
+#define	HV_FEAT_EDX_XMM_INPUT	(1u << 4)
 #define	HV_FEAT_EDX_FREQUENCY	(1u << 8)
 #define	HV_FEAT_EDX_CRASH	(1u << 10)
 #define	HV_FEAT_EDX_POLLING	(1u << 17)
 #define	HV_FEAT_EDX_STIMER_DIRECT (1u << 19)
+#define	HV_REC_REMOTE_FLUSH	(1u << 2)
+#define	HV_REC_APIC_MSRS	(1u << 3)
 #define	HV_REC_RELAXED_TIMING	(1u << 5)
 #define	HV_REC_NO_AUTOEOI	(1u << 9)
+#define	HV_REC_CLUSTER_IPI	(1u << 10)
+#define	HV_REC_EX_MASKS		(1u << 11)
 
 /* MSRs (protocol: hypervisor, 2). */
 #define	HV_MSR_FIRST		0x40000000u

@@ -174,10 +174,30 @@ synic_post(void *arg, uint32_t vpi, uint8_t sint, uint32_t type,
 	*q->mq_tail = n;
 	q->mq_tail = &n->mn_next;
 	q->mq_len++;
-	synic_scan(vp, sint, &irqs);
+	if (h->h_ops.attend == NULL)
+		synic_scan(vp, sint, &irqs);
+	pthread_mutex_unlock(&vp->vp_mtx);
+	if (h->h_ops.attend == NULL)
+		hvh_irqs_fire(h, vp, &irqs);
+	else
+		h->h_ops.attend(h->h_arg, vpi);
+	return (0);
+}
+
+void
+hvh_attend(struct hvh *h, uint32_t vpi)
+{
+	struct hvh_irqs irqs = { .n = 0 };
+	struct hvh_vp *vp;
+
+	if (vpi >= h->h_cf.vps)
+		return;
+	vp = &h->h_vp[vpi];
+	pthread_mutex_lock(&vp->vp_mtx);
+	for (unsigned i = 0; i < HV_SINTS; i++)
+		synic_scan(vp, i, &irqs);
 	pthread_mutex_unlock(&vp->vp_mtx);
 	hvh_irqs_fire(h, vp, &irqs);
-	return (0);
 }
 
 static unsigned

@@ -55,10 +55,25 @@ struct hvh_ops {
 	void	 (*kick)(void *arg);
 	/* Monotonic nanoseconds; the partition's time base. */
 	uint64_t (*now)(void *arg);
-	/* The guest asked for a reset (MSR), or reported a crash. */
+	/*
+	 * The guest asked for a reset (MSR), or reported a crash: the five
+	 * parameters, and the guest's words as it sent them, or NULL.
+	 */
 	void	 (*event)(void *arg, enum hvh_event event,
-		    const uint64_t params[5]);
+		    const uint64_t params[5], const char *text);
 	void	 (*log)(void *arg, enum hvh_log_level level, const char *text);
+	/*
+	 * NULL, or for a user whose message slots somebody else fills too (a
+	 * KVM with synthetic timers of its own): messages wait for vp, which
+	 * shall call hvh_attend() while it runs no guest code.  Must not block.
+	 */
+	void	 (*attend)(void *arg, uint32_t vp);
+	/*
+	 * NULL, or for a user who takes signal-event hypercalls himself: those
+	 * of this connection, with flag 0, are to be passed to hvh_signal()
+	 * from now on, or no more.  With the pump lock held.
+	 */
+	void	 (*listen)(void *arg, uint32_t connection, bool on);
 };
 
 struct hvh_mem_region {
@@ -116,6 +131,16 @@ int	hvh_wrmsr(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t val);
 /* RCX, RDX, R8 of the call; returns RAX. */
 uint64_t hvh_hypercall(struct hvh *h, uint32_t vp, uint64_t control,
 	    uint64_t input, uint64_t output);
+
+/* Places what waits for vp, as hvh_ops.attend asked; on vp's own thread. */
+void	hvh_attend(struct hvh *h, uint32_t vp);
+/*
+ * The guest has signalled a connection without hvh_hypercall(); see
+ * hvh_ops.listen.  Does not kick: the caller runs hvh_pump() next.
+ */
+void	hvh_signal(struct hvh *h, uint32_t connection);
+/* For statistics: how many such signals there were, told when convenient. */
+void	hvh_signals_count(struct hvh *h, uint64_t count);
 
 /* --- Pump --- */
 

@@ -77,8 +77,8 @@ hvh_bus_post(struct hvh *h, uint32_t connection, uint32_t type,
 }
 
 /* No lock: two words that only this and the pump know. */
-uint16_t
-hvh_bus_signal(struct hvh *h, uint32_t connection, uint16_t flag)
+static uint16_t
+bus_signal(struct hvh *h, uint32_t connection, uint16_t flag, bool kick)
 {
 	struct hvh_bus *b = h->h_bus;
 	uint32_t id = connection - VMS_CONN_CHANNEL;
@@ -86,7 +86,7 @@ hvh_bus_signal(struct hvh *h, uint32_t connection, uint16_t flag)
 
 	if (connection == VMS_CONN_EVENT && flag == 0 &&
 	    atomic_load(&b->b_event_listen)) {
-		if (!atomic_exchange(&b->b_event, true))
+		if (!atomic_exchange(&b->b_event, true) && kick)
 			hvh_kick(h);
 		return (HV_STATUS_SUCCESS);
 	}
@@ -98,9 +98,40 @@ hvh_bus_signal(struct hvh *h, uint32_t connection, uint16_t flag)
 		return (HV_STATUS_INVALID_CONNECTION);
 	if (flag != 0)
 		return (HV_STATUS_INVALID_PARAMETER);
-	if ((atomic_fetch_or(&b->b_signalled[id / 64], bit) & bit) == 0)
+	if ((atomic_fetch_or(&b->b_signalled[id / 64], bit) & bit) == 0 && kick)
 		hvh_kick(h);
 	return (HV_STATUS_SUCCESS);
+}
+
+uint16_t
+hvh_bus_signal(struct hvh *h, uint32_t connection, uint16_t flag)
+{
+
+	return (bus_signal(h, connection, flag, true));
+}
+
+void
+hvh_signal(struct hvh *h, uint32_t connection)
+{
+
+	bus_signal(h, connection, 0, false);
+}
+
+void
+hvh_signals_count(struct hvh *h, uint64_t count)
+{
+
+	atomic_fetch_add_explicit(&h->h_counters.signals_in, count,
+	    memory_order_relaxed);
+}
+
+void
+hvh_bus_listen(struct hvh_bus *b, uint32_t connection, bool on)
+{
+	struct hvh *h = b->b_h;
+
+	if (h->h_ops.listen != NULL)
+		h->h_ops.listen(h->h_arg, connection, on);
 }
 
 /* --- The server's ops. --- */
@@ -158,9 +189,11 @@ static void
 bus_connected(void *arg, const struct vms_conn *conn)
 {
 	struct hvh_bus *b = arg;
+	bool event;
 
-	atomic_store(&b->b_event_listen, conn->n_version == VMS_V0_13 &&
-	    conn->n_intpage != NULL);
+	event = conn->n_version == VMS_V0_13 && conn->n_intpage != NULL;
+	if (atomic_exchange(&b->b_event_listen, event) != event)
+		hvh_bus_listen(b, VMS_CONN_EVENT, event);
 	if (conn->n_version == 0) {
 		hvh_monitor_stop(b);
 		return;

@@ -136,6 +136,8 @@ hvh_bus_again(struct hvh_bus *b, uint32_t id)
 }
 
 /* bus.c */
+/* Tells the user whose signals we want from now on. */
+void	hvh_bus_listen(struct hvh_bus *b, uint32_t connection, bool on);
 void	hvh_bus_drain(struct hvh_bus *b);
 /* Raises the channel's event at the guest. */
 void	hvh_bus_event(struct hvh_chan *ch);

@@ -152,6 +152,7 @@ listen_set(struct hvh_bus *b, uint32_t id, bool on)
 		atomic_fetch_or(&b->b_listen[id / 64], bit);
 	else
 		atomic_fetch_and(&b->b_listen[id / 64], ~bit);
+	hvh_bus_listen(b, VMS_CONN_CHANNEL + id, on);
 }
 
 /* Whether or not the rules demand it: wakes both sides once. */

@@ -40,7 +40,8 @@ op_now(void *arg)
 }
 
 static void
-op_event(void *arg, enum hvh_event event, const uint64_t params[5])
+op_event(void *arg, enum hvh_event event, const uint64_t params[5],
+    const char *text)
 {
 	struct guest *g = arg;
 
