@@ -157,11 +157,16 @@ class Kernel:
         return order
 
     def install(self, archive, names):
-        """Puts modules with what they need into /modules, for insmod."""
-        order = self.closure(names)
-        for name in order:
-            archive.text("/modules/%s.ko" % name, self.module(name))
-        return order
+        """Puts modules, with what they need, where modprobe finds them."""
+        at = "/lib/modules/" + self.release
+        deps = []
+        for name in self.closure(names):
+            archive.text("%s/%s.ko" % (at, name), self.module(name))
+            # All that it needs, and what is to be loaded first stands last.
+            needs = self.closure([name])[-2::-1]
+            deps.append("%s.ko:%s\n" % (name, "".join(
+                " %s.ko" % n for n in needs)))
+        archive.text(at + "/modules.dep", "".join(deps).encode())
 
 
 def module_name(path):

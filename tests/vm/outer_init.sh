@@ -9,15 +9,13 @@ mount -t devtmpfs devtmpfs /dev
 mkdir -p /dev/shm /dev/pts
 mount -t devpts devpts /dev/pts
 mount -t tmpfs -o size=90% tmpfs /dev/shm
-mount -t tmpfs -o size=90% tmpfs /tmp
 mount -t debugfs debugfs /sys/kernel/debug
 ip link set lo up
 
-while read -r m; do
-	insmod "/modules/$m.ko" || echo "rig: no module $m" >/dev/console
-done </modules/order
-
 . /rig/environment
+for m in $RIG_MODULES; do
+	modprobe "$m" 2>&1 | sed 's/^/rig: /' >/dev/console
+done
 port() {
 	for d in /sys/class/virtio-ports/*; do
 		[ "$(cat "$d/name")" = "$1" ] && echo "/dev/${d##*/}"

@@ -80,8 +80,8 @@ class Job:
     """A command and what it needs."""
 
     def __init__(self, command, programs=(), files=(), trees=(), env=None,
-                 results=None, python=(), time_limit=300, memory=3072,
-                 out=None):
+                 results=None, python=(), python_path="", time_limit=300,
+                 memory=3072, out=None):
         self.command = list(command)
         self.programs = list(programs)
         self.files = list(files)
@@ -89,6 +89,7 @@ class Job:
         self.env = dict(env or {})
         self.results = results and os.path.abspath(results)
         self.python = list(python)      # modules the command imports
+        self.python_path = python_path
         self.time_limit = time_limit
         self.memory = memory
         self.out = out or (lambda line: print(line, flush=True))
@@ -153,8 +154,7 @@ def assemble(job, kernel, path):
     """The outer machine's initramfs."""
     a = initramfs.Archive()
     initramfs.skeleton(a)
-    order = kernel.install(a, OUTER_MODULES)
-    a.text("/modules/order", ("\n".join(order) + "\n").encode())
+    kernel.install(a, OUTER_MODULES)
     with open(os.path.join(HERE, "outer_init.sh"), "rb") as f:
         a.text("/init", f.read(), 0o755)
     for p in job.programs:
@@ -164,12 +164,12 @@ def assemble(job, kernel, path):
     for t in job.trees:
         a.tree(t)
     if job.python:
-        initramfs.python(a, job.env.get("PYTHONPATH", ""), job.python)
+        initramfs.python(a, job.python_path, job.python)
     if job.results:
         a.dir(job.results)
     a.dir(os.getcwd())
     env = dict(job.env, RIG="nested", RIG_RESULTS=job.results or "",
-               RIG_CWD=os.getcwd())
+               RIG_CWD=os.getcwd(), RIG_MODULES=" ".join(OUTER_MODULES))
     a.text("/rig/environment", "".join(
         "export %s=%s\n" % (k, shlex.quote(v))
         for k, v in env.items()).encode())
