@@ -1,0 +1,217 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * hvhost: makes the machine its options describe, and stays with it to the
+ * end.  All that can go wrong for a reason outside is found before the guest's
+ * first instruction; from there on the sandbox holds.
+ */
+
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "vmm/console.h"
+#include "vmm/disks.h"
+#include "vmm/options.h"
+#include "vmm/sandbox.h"
+
+#define	EXIT_LOST	3
+
+/* A guest that only ever faults is not worth more tries. */
+#define	TRIPLES_MAX	3
+#define	TRIPLES_NS	10000000000ull
+
+struct hvhost {
+	struct options	 op;
+	struct vmm	*m;
+	struct console	*console;
+	struct disks	 disks;
+	int		 signals;		/* signalfd */
+	unsigned	 triples;	/* triple faults soon after a start */
+};
+
+static void __attribute__((noreturn))
+fail(struct hvhost *hv, const char *err)
+{
+
+	vmm_say("%s", err);
+	if (hv->m != NULL)
+		vmm_destroy(hv->m);
+	if (hv->console != NULL)
+		console_close(hv->console);
+	exit(1);
+}
+
+static int
+probe(void)
+{
+	char err[512];
+
+	if (vmm_kvm_probe(err, sizeof(err)) != 0) {
+		vmm_say("%s", err);
+		return (1);
+	}
+	puts("this machine's KVM runs guests");
+	return (0);
+}
+
+static void
+block_signals(struct hvhost *hv)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	/* A full file is an error of write(2), not an end. */
+	signal(SIGXFSZ, SIG_IGN);
+	hv->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (hv->signals < 0)
+		fail(hv, "signalfd fails");
+}
+
+/* Each disk and vCPU takes a few descriptors. */
+static void
+raise_limits(void)
+{
+	struct rlimit rl;
+
+	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
+		rl.rlim_cur = rl.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &rl);
+	}
+}
+
+static void
+create(struct hvhost *hv)
+{
+	struct options *op = &hv->op;
+	char err[512] = "";
+
+	if (console_open(op->console, op->console_file, &hv->console, err,
+	    sizeof(err)) != 0)
+		fail(hv, err);
+	op->vmm.console_put = console_put;
+	op->vmm.console_arg = hv->console;
+	if (vmm_create(&op->vmm, &hv->m, err, sizeof(err)) != 0)
+		fail(hv, err);
+	console_attach(hv->console, hv->m->m_uart);
+	if (disks_create(&hv->disks, hv->m, op, err, sizeof(err)) != 0 ||
+	    vmm_boot_load(hv->m, &op->boot, &hv->m->m_boot, err,
+	    sizeof(err)) != 0)
+		fail(hv, err);
+	if (op->sandbox && sandbox_enter(err, sizeof(err)) != 0)
+		fail(hv, err);
+	if (vmm_start(hv->m, err, sizeof(err)) != 0)
+		fail(hv, err);
+}
+
+static void
+take_signal(struct hvhost *hv)
+{
+	struct signalfd_siginfo si;
+
+	if (read(hv->signals, &si, sizeof(si)) != (ssize_t)sizeof(si))
+		return;
+	vmm_say("%s: the machine ends", strsignal((int)si.ssi_signo));
+	vmm_end(hv->m, VMM_STOP);
+}
+
+/* True: there is a reason not to start over. */
+static bool
+faults_only(struct hvhost *hv)
+{
+
+	if (!hv->m->m_triple)
+		return (false);
+	hv->m->m_triple = false;
+	if (vmm_now() - hv->m->m_started > TRIPLES_NS)
+		hv->triples = 0;
+	return (++hv->triples == TRIPLES_MAX);
+}
+
+/* The machine has stopped for a reason; true: it runs again. */
+static bool
+over(struct hvhost *hv, enum vmm_end why)
+{
+	char err[512];
+
+	if (why != VMM_RESET)
+		return (false);
+	if (hv->m->m_cf.no_reboot || faults_only(hv)) {
+		vmm_say("no restart after a %s", hv->m->m_triple ?
+		    "triple fault" : "reset");
+		return (false);
+	}
+	if (!hv->m->m_cf.quiet)
+		vmm_say("reset");
+	vmm_power_off(hv->m);
+	hv->m->m_resets++;
+	if (vmm_start(hv->m, err, sizeof(err)) != 0) {
+		vmm_say("%s", err);
+		return (false);
+	}
+	return (true);
+}
+
+static enum vmm_end
+run(struct hvhost *hv)
+{
+	enum { SIGNALS, END, CONSOLE, COUNT = CONSOLE + 2 };
+	struct pollfd fds[COUNT];
+	enum vmm_end why;
+	uint64_t n;
+
+	for (;;) {
+		fds[SIGNALS] = (struct pollfd){ .fd = hv->signals,
+		    .events = POLLIN };
+		fds[END] = (struct pollfd){ .fd = hv->m->m_end_fd,
+		    .events = POLLIN };
+		console_poll_fds(hv->console, &fds[CONSOLE]);
+		if (poll(fds, COUNT, console_timeout(hv->console)) < 0)
+			continue;
+		if (fds[SIGNALS].revents != 0)
+			take_signal(hv);
+		console_run(hv->console, &fds[CONSOLE]);
+		if (fds[END].revents != 0)
+			(void)!read(hv->m->m_end_fd, &n, sizeof(n));
+		why = (enum vmm_end)atomic_load(&hv->m->m_end);
+		if (why != VMM_RUNS && !over(hv, why))
+			return (why);
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	static struct hvhost hv;
+	enum vmm_end why;
+	bool triple;
+
+	opt_parse(&hv.op, argc, argv);
+	if (hv.op.probe)
+		return (probe());
+	raise_limits();
+	block_signals(&hv);
+	create(&hv);
+	why = run(&hv);
+	triple = hv.m->m_triple;
+	vmm_stop(hv.m);
+	vmm_destroy(hv.m);
+	console_close(hv.console);
+	return (why == VMM_CRASH || triple ? EXIT_LOST : 0);
+}

@@ -1,0 +1,506 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The command line.  Names follow what users of other VMMs expect; a device is
+ * a list of words with commas, where ",," stands for a comma in a file's name.
+ */
+
+#include <err.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "vmm/options.h"
+
+#define	MIB		(1ull << 20)
+#define	MEMORY_DEFAULT	(512 * MIB)
+#define	MEMORY_MIN	(16 * MIB)
+#define	MEMORY_MAX	(1024ull << 30)
+#define	SUBCHANNELS_MAX	15
+#define	TRACE_SNAP	128
+#define	TRACE_SNAP_MAX	4096
+
+static const char usage_text[] =
+"usage: hvhost --kernel FILE [options]\n"
+"\n"
+"Boots a Linux, FreeBSD or PVH kernel on a model of Hyper-V.  The guest's\n"
+"serial port is this terminal; Ctrl-C ends the machine.\n"
+"\n"
+"Booting:\n"
+"  --kernel FILE         bzImage, FreeBSD kernel or PVH ELF\n"
+"  --initrd FILE         initial RAM disk (Linux, PVH)\n"
+"  --append TEXT         command line: --append 'console=ttyS0 root=/dev/sda'\n"
+"  --module FILE         preloaded kernel module (FreeBSD; again for more)\n"
+"  --mdroot FILE         preloaded memory disk (FreeBSD)\n"
+"  --kenv NAME=VALUE     loader tunable: --kenv vfs.root.mountfrom=ufs:/dev/da0\n"
+"Machine:\n"
+"  --cpus N              virtual CPUs, 1 to 64 (1)\n"
+"  --memory SIZE         guest memory: 512M, 4G; a plain number is MiB (512M)\n"
+"  --cpu host,-FEATURE   hide a feature: xsave, x2apic\n"
+"  --no-reboot           a reset ends the machine\n"
+"Disks (also: controller=0..3, serial=TEXT, cache=writeback|writethrough,\n"
+"block-size=512|4096, create=SIZE, no-unmap; \",,\" is a comma in a name):\n"
+"  --disk scsi,file=FILE[,lun=N][,ro]    on a synthetic SCSI controller\n"
+"  --disk ide,file=FILE[,channel=0|1][,drive=0|1][,ro]\n"
+"                        emulated IDE and the same disk accelerated on VMBus\n"
+"  --cdrom FILE          ISO image on a synthetic SCSI controller\n"
+"  --cdrom ide,file=FILE on emulated IDE\n"
+"  --no-uring            plain pread and pwrite below the disks\n"
+"Hyper-V:\n"
+"  --vmbus-version M.N   highest VMBus version offered: 5.3 ... 0.13 (5.3)\n"
+"  --storvsp-version M.N highest storage protocol offered: 6.2 ... (6.2)\n"
+"  --subchannels N       most sub-channels of a SCSI controller, 0 to 15 (15)\n"
+"  --no-autoeoi          tell guests not to use AutoEOI\n"
+"  --monitor-pages       monitored notification\n"
+"Outside:\n"
+"  --console WHERE       stdio, pty, none or file=FILE (stdio)\n"
+"  --control SOCKET      unix socket for hvctl(8)\n"
+"  --trace FILE[,snap=N] record VMBus messages and packets, N bytes of each\n"
+"  --stats FILE          counters as JSON at the end\n"
+"  --sandbox on|off      system-call filter (on)\n"
+"  --quiet               fewer lines of hvhost's own\n"
+"  --probe               only tell whether this machine can run guests\n"
+"  --help, --version\n"
+"\n"
+"Ends with 0 when the guest powers off, 1 on an error, 2 for a wrong option,\n"
+"3 when the guest is lost (triple fault with --no-reboot, KVM error).\n"
+"\n"
+"  hvhost --kernel vmlinuz --initrd initrd.img --append console=ttyS0 \\\n"
+"      --cpus 2 --memory 1G --disk scsi,file=disk.img\n";
+
+static void __attribute__((noreturn, format(printf, 1, 2)))
+wrong(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("hvhost: ", stderr);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs("; --help tells more\n", stderr);
+	exit(2);
+}
+
+static unsigned long
+number(const char *name, const char *text, unsigned long min,
+    unsigned long max)
+{
+	unsigned long v;
+	char *end;
+
+	errno = 0;
+	v = strtoul(text, &end, 10);
+	if (errno != 0 || end == text || *end != '\0' || *text == '-' ||
+	    v < min || v > max)
+		wrong("%s: \"%s\" is not a number from %lu to %lu", name, text,
+		    min, max);
+	return (v);
+}
+
+/* 512M, 4G, 65536K; a plain number counts units. */
+static uint64_t
+size(const char *name, const char *text, uint64_t unit)
+{
+	unsigned long long v;
+	char *end;
+
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno != 0 || end == text || *text == '-')
+		wrong("%s: \"%s\" is not a size such as 512M or 4G", name,
+		    text);
+	switch (*end) {
+	case 'K': case 'k':
+		unit = 1ull << 10;
+		end++;
+		break;
+	case 'M': case 'm':
+		unit = 1ull << 20;
+		end++;
+		break;
+	case 'G': case 'g':
+		unit = 1ull << 30;
+		end++;
+		break;
+	case 'T': case 't':
+		unit = 1ull << 40;
+		end++;
+		break;
+	}
+	if (*end != '\0' || v == 0 || v > (UINT64_MAX >> 1) / unit)
+		wrong("%s: \"%s\" is not a size such as 512M or 4G", name,
+		    text);
+	return (v * unit);
+}
+
+static uint32_t
+version(const char *name, const char *text, unsigned shift)
+{
+	unsigned major, minor;
+	char end;
+
+	if (sscanf(text, "%u.%u%c", &major, &minor, &end) != 2 ||
+	    major > 255 || minor > 255)
+		wrong("%s: \"%s\" is not a version such as 5.3", name, text);
+	return (major << shift | minor);
+}
+
+/* Takes the next word off a list; NULL: there is none. */
+static char *
+next_word(char **list)
+{
+	char *from = *list, *to, *word = *list;
+
+	if (from == NULL)
+		return (NULL);
+	for (to = word;; from++) {
+		if (from[0] == ',' && from[1] == ',') {
+			from++;
+		} else if (from[0] == ',' || from[0] == '\0') {
+			*list = from[0] == '\0' ? NULL : from + 1;
+			*to = '\0';
+			return (word);
+		}
+		*to++ = *from;
+	}
+}
+
+/* --- Devices --- */
+
+static void
+disk_word(struct opt_disk *d, const char *name, char *word)
+{
+	char *val = strchr(word, '=');
+
+	if (val != NULL)
+		*val++ = '\0';
+	if (val == NULL && strcmp(word, "ro") == 0)
+		d->readonly = true;
+	else if (val == NULL && strcmp(word, "no-unmap") == 0)
+		d->no_unmap = true;
+	else if (val == NULL)
+		wrong("%s: \"%s\" is no word for a disk", name, word);
+	else if (strcmp(word, "file") == 0)
+		d->file = val;
+	else if (strcmp(word, "lun") == 0 && !d->ide)
+		d->lun = (int)number("lun", val, 0, 63);
+	else if (strcmp(word, "controller") == 0 && !d->ide)
+		d->controller = (unsigned)number("controller", val, 0,
+		    OPT_CONTROLLERS_MAX - 1);
+	else if (strcmp(word, "channel") == 0 && d->ide)
+		d->channel = (int)number("channel", val, 0, 1);
+	else if (strcmp(word, "drive") == 0 && d->ide)
+		d->drive = (int)number("drive", val, 0, 1);
+	else if (strcmp(word, "serial") == 0) {
+		if (strlen(val) >= sizeof(d->serial))
+			wrong("serial: \"%s\" has more than %zu characters",
+			    val, sizeof(d->serial) - 1);
+		strcpy(d->serial, val);
+	} else if (strcmp(word, "cache") == 0) {
+		d->write_through = strcmp(val, "writethrough") == 0;
+		if (!d->write_through && strcmp(val, "writeback") != 0)
+			wrong("cache: \"%s\" is neither writeback nor "
+			    "writethrough", val);
+	} else if (strcmp(word, "block-size") == 0) {
+		d->block_size = (uint32_t)number("block-size", val, 512, 4096);
+		if (d->block_size != 512 && d->block_size != 4096)
+			wrong("block-size: %s is neither 512 nor 4096", val);
+	} else if (strcmp(word, "create") == 0)
+		d->create = size("create", val, 1);
+	else
+		wrong("%s: \"%s=\" is no word for %s", name, word,
+		    d->ide ? "an IDE disk" : "a SCSI disk");
+}
+
+static void
+add_disk(struct options *op, const char *name, const char *arg, bool cdrom)
+{
+	struct opt_disk *d;
+	char *list, *word;
+
+	if (op->ndisks == OPT_DISKS_MAX)
+		wrong("more than %d disks", OPT_DISKS_MAX);
+	d = &op->disk[op->ndisks++];
+	*d = (struct opt_disk){ .cdrom = cdrom, .readonly = cdrom,
+	    .lun = -1, .channel = -1, .drive = -1,
+	    .block_size = cdrom ? 2048 : 512 };
+	/* Words of a list stay as long as the options do. */
+	list = strdup(arg);
+	if (list == NULL)
+		err(1, NULL);
+	word = next_word(&list);
+	if (strcmp(word, "ide") == 0 && list != NULL) {
+		d->ide = true;
+		op->vmm.pci = true;
+	} else if (strcmp(word, "scsi") != 0 || list == NULL) {
+		if (!cdrom || strchr(word, '=') != NULL)
+			wrong("%s: \"%s\" should begin with scsi, or ide,",
+			    name, arg);
+		d->file = word;
+	}
+	while ((word = next_word(&list)) != NULL)
+		disk_word(d, name, word);
+	if (d->file == NULL || d->file[0] == '\0')
+		wrong("%s: \"%s\" names no file=", name, arg);
+}
+
+static void
+set_console(struct options *op, const char *arg)
+{
+
+	if (strcmp(arg, "stdio") == 0)
+		op->console = CONSOLE_STDIO;
+	else if (strcmp(arg, "pty") == 0)
+		op->console = CONSOLE_PTY;
+	else if (strcmp(arg, "none") == 0)
+		op->console = CONSOLE_NONE;
+	else if (strncmp(arg, "file=", 5) == 0 && arg[5] != '\0') {
+		op->console = CONSOLE_FILE;
+		op->console_file = arg + 5;
+	} else
+		wrong("--console: \"%s\" is not stdio, pty, none or file=FILE",
+		    arg);
+}
+
+static void
+set_trace(struct options *op, const char *arg)
+{
+	char *list = strdup(arg), *word;
+
+	if (list == NULL)
+		err(1, NULL);
+	op->trace = next_word(&list);
+	while ((word = next_word(&list)) != NULL) {
+		if (strncmp(word, "snap=", 5) != 0)
+			wrong("--trace: \"%s\" is not snap=BYTES", word);
+		op->trace_snap = (uint32_t)number("snap", word + 5, 0,
+		    TRACE_SNAP_MAX);
+	}
+}
+
+static void
+set_cpu(struct options *op, const char *arg)
+{
+	char *list = strdup(arg), *word;
+
+	if (list == NULL)
+		err(1, NULL);
+	word = next_word(&list);
+	if (strcmp(word, "host") != 0)
+		wrong("--cpu: \"%s\" is not host", word);
+	while ((word = next_word(&list)) != NULL) {
+		if (strcmp(word, "-xsave") == 0)
+			op->vmm.hide_xsave = true;
+		else if (strcmp(word, "-x2apic") == 0)
+			op->vmm.hide_x2apic = true;
+		else
+			wrong("--cpu: \"%s\" is not -xsave or -x2apic", word);
+	}
+}
+
+static void
+add_word(const char *name, const char **list, unsigned *n, unsigned max,
+    const char *arg)
+{
+
+	if (*n == max)
+		wrong("--%s: more than %u of them", name, max);
+	list[(*n)++] = arg;
+}
+
+static void
+add_kenv(struct options *op, const char *arg)
+{
+
+	if (strchr(arg, '=') == NULL || arg[0] == '=')
+		wrong("--kenv: \"%s\" is not NAME=VALUE", arg);
+	add_word("kenv", op->boot.kenv, &op->boot.nkenv, VMM_KENV_MAX, arg);
+}
+
+/* --- Options --- */
+
+enum opt {
+	O_APPEND_ = 256, O_CDROM, O_CONSOLE, O_CONTROL, O_CPU, O_CPUS, O_DISK,
+	O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY, O_MODULE,
+	O_MONITOR, O_NET, O_NO_AUTOEOI, O_NO_REBOOT, O_NO_URING, O_PROBE,
+	O_QUIET, O_SANDBOX, O_STATS, O_STORVSP, O_SUBCHANNELS, O_TRACE,
+	O_VERSION, O_VMBUS
+};
+
+static const struct option long_options[] = {
+	{ "append", required_argument, NULL, O_APPEND_ },
+	{ "cdrom", required_argument, NULL, O_CDROM },
+	{ "console", required_argument, NULL, O_CONSOLE },
+	{ "control", required_argument, NULL, O_CONTROL },
+	{ "cpu", required_argument, NULL, O_CPU },
+	{ "cpus", required_argument, NULL, O_CPUS },
+	{ "disk", required_argument, NULL, O_DISK },
+	{ "help", no_argument, NULL, O_HELP },
+	{ "initrd", required_argument, NULL, O_INITRD },
+	{ "kenv", required_argument, NULL, O_KENV },
+	{ "kernel", required_argument, NULL, O_KERNEL },
+	{ "mdroot", required_argument, NULL, O_MDROOT },
+	{ "memory", required_argument, NULL, O_MEMORY },
+	{ "module", required_argument, NULL, O_MODULE },
+	{ "monitor-pages", no_argument, NULL, O_MONITOR },
+	{ "net", required_argument, NULL, O_NET },
+	{ "no-autoeoi", no_argument, NULL, O_NO_AUTOEOI },
+	{ "no-reboot", no_argument, NULL, O_NO_REBOOT },
+	{ "no-uring", no_argument, NULL, O_NO_URING },
+	{ "probe", no_argument, NULL, O_PROBE },
+	{ "quiet", no_argument, NULL, O_QUIET },
+	{ "sandbox", required_argument, NULL, O_SANDBOX },
+	{ "stats", required_argument, NULL, O_STATS },
+	{ "storvsp-version", required_argument, NULL, O_STORVSP },
+	{ "subchannels", required_argument, NULL, O_SUBCHANNELS },
+	{ "trace", required_argument, NULL, O_TRACE },
+	{ "version", no_argument, NULL, O_VERSION },
+	{ "vmbus-version", required_argument, NULL, O_VMBUS },
+	{ NULL, 0, NULL, 0 }
+};
+
+static void
+set_machine(struct options *op, int opt, const char *arg)
+{
+
+	switch (opt) {
+	case O_CPU:
+		set_cpu(op, arg);
+		break;
+	case O_CPUS:
+		op->vmm.cpus = (unsigned)number("--cpus", arg, 1,
+		    VMM_CPUS_MAX);
+		break;
+	case O_MEMORY:
+		op->vmm.memory = size("--memory", arg, MIB);
+		if (op->vmm.memory < MEMORY_MIN || op->vmm.memory > MEMORY_MAX)
+			wrong("--memory: %s is not from 16M to 1024G", arg);
+		op->vmm.memory &= ~(uint64_t)(VMM_PAGE - 1);
+		break;
+	case O_MONITOR:
+		op->vmm.monitor_pages = true;
+		break;
+	case O_NO_AUTOEOI:
+		op->vmm.no_autoeoi = true;
+		break;
+	case O_NO_REBOOT:
+		op->vmm.no_reboot = true;
+		break;
+	case O_QUIET:
+		op->vmm.quiet = true;
+		break;
+	case O_VMBUS:
+		op->vmm.max_version = version("--vmbus-version", arg, 16);
+		break;
+	case O_NET:
+		wrong("--net: this hvhost has no network adapter to offer");
+	}
+}
+
+static void
+set_option(struct options *op, int opt, const char *arg)
+{
+
+	switch (opt) {
+	case O_APPEND_:
+		op->boot.cmdline = arg;
+		break;
+	case O_CDROM:
+		add_disk(op, "--cdrom", arg, true);
+		break;
+	case O_CONSOLE:
+		set_console(op, arg);
+		break;
+	case O_CONTROL:
+		op->control = arg;
+		break;
+	case O_DISK:
+		add_disk(op, "--disk", arg, false);
+		break;
+	case O_INITRD:
+		op->boot.initrd = arg;
+		break;
+	case O_KENV:
+		add_kenv(op, arg);
+		break;
+	case O_KERNEL:
+		op->boot.kernel = arg;
+		break;
+	case O_MDROOT:
+		op->boot.mdroot = arg;
+		break;
+	case O_MODULE:
+		add_word("module", op->boot.modules, &op->boot.nmodules,
+		    VMM_MODULES_MAX, arg);
+		break;
+	case O_NO_URING:
+		op->no_uring = true;
+		break;
+	case O_PROBE:
+		op->probe = true;
+		break;
+	case O_SANDBOX:
+		op->sandbox = strcmp(arg, "on") == 0;
+		if (!op->sandbox && strcmp(arg, "off") != 0)
+			wrong("--sandbox: \"%s\" is neither on nor off", arg);
+		break;
+	case O_STATS:
+		op->stats = arg;
+		break;
+	case O_STORVSP:
+		op->vstor_version = (uint16_t)version("--storvsp-version",
+		    arg, 8);
+		break;
+	case O_SUBCHANNELS:
+		op->subchannels = (unsigned)number("--subchannels", arg, 0,
+		    SUBCHANNELS_MAX);
+		break;
+	case O_TRACE:
+		set_trace(op, arg);
+		break;
+	default:
+		set_machine(op, opt, arg);
+	}
+}
+
+void
+opt_parse(struct options *op, int argc, char **argv)
+{
+	int opt;
+
+	*op = (struct options){
+		.vmm.cpus = 1, .vmm.memory = MEMORY_DEFAULT,
+		.subchannels = SUBCHANNELS_MAX, .trace_snap = TRACE_SNAP,
+		.sandbox = true,
+	};
+	opterr = 0;
+	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) !=
+	    -1) {
+		switch (opt) {
+		case 'h':
+		case O_HELP:
+			fputs(usage_text, stdout);
+			exit(0);
+		case O_VERSION:
+			puts("hvhost " HVHOST_VERSION);
+			exit(0);
+		case '?':
+			wrong("%s: no such option", argv[optind - 1]);
+		case ':':
+			wrong("%s wants a value", argv[optind - 1]);
+		default:
+			set_option(op, opt, optarg);
+		}
+	}
+	if (optind < argc)
+		wrong("\"%s\": options begin with --", argv[optind]);
+	if (op->boot.kernel == NULL && !op->probe)
+		wrong("--kernel FILE is wanted");
+}

@@ -1,0 +1,23 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * What the process gives up before the guest's first instruction.
+ */
+
+#ifndef VMM_SANDBOX_H
+#define	VMM_SANDBOX_H
+
+#include <stddef.h>
+
+/*
+ * For all threads, also those to come: no new privileges, and a filter that
+ * lets through the system calls a running machine makes, and no others; what
+ * is refused ends the process with a line that names the call.
+ */
+int	sandbox_enter(char *err, size_t errlen);
+
+#endif	/* !VMM_SANDBOX_H */
