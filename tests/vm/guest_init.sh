@@ -13,6 +13,15 @@ exec </dev/console >/dev/console 2>&1
 stty -echo
 dmesg -n 1
 
+# disk CONTROLLER UNIT: the name of a disk; the controllers of hvhost differ in
+# the last digit of their instances.
+disk() {
+	for d in /sys/bus/vmbus/devices/*e10$1/host*/target*/*:*:*:$2/block/*
+	do
+		[ -e "$d" ] && echo "${d##*/}"
+	done
+}
+
 read -r up idle </proc/uptime
 echo
 echo "@up $up"
