@@ -49,7 +49,7 @@ call_signal_event(struct hvh *h, uint64_t control, uint64_t input)
 }
 
 static uint16_t
-call_post_message(struct hvh *h, uint64_t control, uint64_t input)
+call_post_message(struct hvh *h, uint32_t vp, uint64_t control, uint64_t input)
 {
 	struct hv_post_input pi;
 	uint16_t status;
@@ -66,7 +66,7 @@ call_post_message(struct hvh *h, uint64_t control, uint64_t input)
 	    (pi.hp_type & HV_MSGTYPE_HYPERVISOR) != 0 ||
 	    pi.hp_size > HV_MSG_PAYLOAD)
 		return (HV_STATUS_INVALID_PARAMETER);
-	return (hvh_bus_post(h, pi.hp_connection & HV_CONNECTION_MASK,
+	return (hvh_bus_post(h, vp, pi.hp_connection & HV_CONNECTION_MASK,
 	    pi.hp_type, pi.hp_payload, pi.hp_size));
 }
 
@@ -91,7 +91,7 @@ hvh_hypercall(struct hvh *h, uint32_t vp, uint64_t control, uint64_t input,
 	case HV_CALL_SIGNAL_EVENT:
 		return (call_signal_event(h, control, input));
 	case HV_CALL_POST_MESSAGE:
-		return (call_post_message(h, control, input));
+		return (call_post_message(h, vp, control, input));
 	case HV_CALL_LONG_SPIN:
 		return (HV_STATUS_SUCCESS);
 	default:

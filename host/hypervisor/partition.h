@@ -197,8 +197,8 @@ int	hvh_bus_create(struct hvh *h);
 void	hvh_bus_destroy(struct hvh *h);
 void	hvh_bus_reset(struct hvh *h);
 /* Any thread; a hypercall status. */
-uint16_t hvh_bus_post(struct hvh *h, uint32_t connection, uint32_t type,
-	    const void *payload, uint32_t len);
+uint16_t hvh_bus_post(struct hvh *h, uint32_t vp, uint32_t connection,
+	    uint32_t type, const void *payload, uint32_t len);
 uint16_t hvh_bus_signal(struct hvh *h, uint32_t connection, uint16_t flag);
 /* Pump context; true: there is more to do at once. */
 bool	hvh_bus_pump(struct hvh *h);

@@ -50,6 +50,13 @@ hvh_unlock(struct hvh *h)
 }
 
 void
+hvh_unlock_quiet(struct hvh *h)
+{
+
+	pthread_mutex_unlock(&h->h_pump_mtx);
+}
+
+void
 hvh_timer_set(struct hvh *h, struct hvh_timer *t, uint64_t at)
 {
 	struct hvh_timer **p;

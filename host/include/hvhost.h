@@ -43,6 +43,31 @@ enum hvh_log_level { HVH_LOG_ERROR, HVH_LOG_WARN, HVH_LOG_INFO, HVH_LOG_DEBUG };
 
 enum hvh_event { HVH_EVENT_RESET, HVH_EVENT_CRASH };
 
+enum hvh_trace_kind {
+	HVH_TRACE_MESSAGE = 1,	/* channel message; chan is 0 */
+	HVH_TRACE_PACKET,	/* ring packet: descriptor, then the rest */
+	HVH_TRACE_SIGNAL,	/* the guest's that was seen; ours */
+	HVH_TRACE_CORRUPT,	/* a ring is given up; data says why */
+};
+
+/* Of an outgoing packet at most so many bytes are shown. */
+#define	HVH_TRACE_MAX	512
+
+/*
+ * What went between guest and host, as the guest sent it or gets to see it:
+ * faults come behind the one and before the other.
+ */
+struct hvh_trace_event {
+	enum hvh_trace_kind kind;
+	bool		 out;		/* to the guest */
+	uint32_t	 chan;
+	uint32_t	 vp;		/* of the message; of our signals */
+	uint64_t	 time;		/* ops->now */
+	const void	*data;
+	size_t		 len;		/* bytes at data */
+	size_t		 total;		/* bytes there were */
+};
+
 /* What the library asks of its user.  All may be called from any thread. */
 struct hvh_ops {
 	/*
@@ -74,6 +99,8 @@ struct hvh_ops {
 	 * from now on, or no more.  With the pump lock held.
 	 */
 	void	 (*listen)(void *arg, uint32_t connection, bool on);
+	/* One at a time, the pump waits for it.  NULL: nobody looks. */
+	void	 (*trace)(void *arg, const struct hvh_trace_event *ev);
 };
 
 struct hvh_mem_region {
@@ -162,6 +189,12 @@ struct hvh_blk_params {
 	bool		 write_through;	/* no volatile cache */
 	bool		 no_uring;	/* plain pread and pwrite */
 	bool		 create;	/* make the file if absent, of size */
+	/*
+	 * The open descriptor fd is the file, path (may be NULL) only its
+	 * name.  Taken over on success, the caller's still on failure.
+	 */
+	bool		 have_fd;
+	int		 fd;
 };
 
 /*
@@ -274,6 +307,37 @@ struct hvh_stats {
 };
 
 void	hvh_get_stats(struct hvh *h, struct hvh_stats *st);
+
+enum hvh_chan_state {
+	HVH_CHAN_HIDDEN,	/* no guest has been told of it */
+	HVH_CHAN_OFFERED,
+	HVH_CHAN_OPENING,
+	HVH_CHAN_OPEN,
+	HVH_CHAN_CORRUPT,	/* open, but its rings are given up */
+	HVH_CHAN_CLOSING,
+	HVH_CHAN_RESCINDED,	/* the guest has not released it */
+};
+
+#define	HVH_VP_NONE	UINT32_MAX
+
+/* A channel and what went through it since it was offered. */
+struct hvh_chan_info {
+	uint32_t	 id;		/* 0: hidden */
+	uint16_t	 subidx;	/* 0: primary */
+	enum hvh_chan_state state;
+	uint32_t	 vp;		/* its signals go there, HVH_VP_NONE */
+	struct hvh_guid	 type;
+	struct hvh_guid	 instance;
+	uint64_t	 packets_in, packets_out;
+	uint64_t	 bytes_in, bytes_out;	/* descriptors counted */
+	uint64_t	 signals_in;	/* seen: several may be one */
+	uint64_t	 signals_out;
+	uint64_t	 events_saved;
+};
+
+/* At most max, in order of offer; returns how many there are. */
+unsigned hvh_get_channels(struct hvh *h, struct hvh_chan_info *ci,
+	    unsigned max);
 
 /* Rescind the device on channel id chan (a primary).  ENOENT. */
 int	hvh_rescind(struct hvh *h, uint32_t chan);

@@ -16,6 +16,15 @@
 
 #include "storage/blk.h"
 
+static const char *
+blk_params_name(const struct hvh_blk_params *bp)
+{
+
+	if (bp->path != NULL)
+		return (bp->path);
+	return (bp->have_fd ? "disk" : "memory disk");
+}
+
 static int
 blk_check_params(const struct hvh_blk_params *bp, char *err, size_t errlen)
 {
@@ -24,8 +33,7 @@ blk_check_params(const struct hvh_blk_params *bp, char *err, size_t errlen)
 	    bp->block_size != 4096) {
 		snprintf(err, errlen,
 		    "%s: block size %u is not 512, 2048 or 4096",
-		    bp->path != NULL ? bp->path : "memory disk",
-		    bp->block_size);
+		    blk_params_name(bp), bp->block_size);
 		return (EINVAL);
 	}
 	return (0);
@@ -52,14 +60,14 @@ hvh_blk_open(struct hvh *h, const struct hvh_blk_params *bp,
 	blk->write_through = bp->write_through;
 	blk->fd = -1;
 	TAILQ_INIT(&blk->queue);
-	blk->name = strdup(bp->path != NULL ? bp->path : "memory disk");
+	blk->name = strdup(blk_params_name(bp));
 	if (blk->name == NULL) {
 		free(blk);
 		snprintf(err, errlen, "no memory for a storage back end");
 		return (ENOMEM);
 	}
 
-	if (bp->path == NULL)
+	if (bp->path == NULL && !bp->have_fd)
 		error = blk_mem_open(blk, bp, err, errlen);
 	else
 		error = blk_file_open(blk, bp, err, errlen);

@@ -290,6 +290,40 @@ blk_file_fd(const struct hvh_blk_params *bp, int *fdp, char *err,
 	return (0);
 }
 
+/* A descriptor that was opened by someone else, for who knows what. */
+static int
+blk_file_given(struct hvh_blk *blk, const struct hvh_blk_params *bp, char *err,
+    size_t errlen)
+{
+	int error, flags, mode;
+
+	flags = fcntl(bp->fd, F_GETFL);
+	if (flags < 0) {
+		error = errno;
+		snprintf(err, errlen, "%s: descriptor %d: %s", blk->name,
+		    bp->fd, strerror(error));
+		return (error);
+	}
+	mode = flags & O_ACCMODE;
+	if ((flags & O_PATH) != 0 || mode == O_WRONLY ||
+	    (mode == O_RDONLY && !bp->readonly)) {
+		snprintf(err, errlen, "%s: its descriptor is not open for %s",
+		    blk->name, bp->readonly ? "reading" :
+		    "reading and writing");
+		return (EBADF);
+	}
+	/* The first would write elsewhere, the second wants its alignment. */
+	if ((flags & (O_APPEND | O_DIRECT)) != 0 &&
+	    fcntl(bp->fd, F_SETFL, flags & ~(O_APPEND | O_DIRECT)) != 0) {
+		error = errno;
+		snprintf(err, errlen, "%s: cannot set its descriptor's flags: "
+		    "%s", blk->name, strerror(error));
+		return (error);
+	}
+	blk->fd = bp->fd;
+	return (0);
+}
+
 /* Is it something that can hold a disk? */
 static int
 blk_file_check(struct hvh_blk *blk, char *err, size_t errlen)
@@ -351,18 +385,24 @@ blk_file_open(struct hvh_blk *blk, const struct hvh_blk_params *bp, char *err,
 {
 	int error;
 
-	if (bp->create && (bp->size == 0 || bp->size % bp->block_size != 0)) {
+	if (bp->create && !bp->have_fd && (bp->size == 0 || bp->size % bp->block_size != 0)) {
 		snprintf(err, errlen, "%s: %llu bytes to create are not a "
 		    "whole number of %u-byte blocks", bp->path,
 		    (unsigned long long)bp->size, bp->block_size);
 		return (EINVAL);
 	}
-	error = blk_file_fd(bp, &blk->fd, err, errlen);
+	if (bp->have_fd)
+		error = blk_file_given(blk, bp, err, errlen);
+	else
+		error = blk_file_fd(bp, &blk->fd, err, errlen);
 	if (error != 0)
 		return (error);
 	error = blk_file_check(blk, err, errlen);
 	if (error != 0) {
-		close(blk->fd);
+		if (bp->have_fd)
+			flock(blk->fd, LOCK_UN);
+		else
+			close(blk->fd);
 		return (error);
 	}
 	/* io_uring takes O_NONBLOCK as "do not wait, fail". */

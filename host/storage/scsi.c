@@ -86,6 +86,8 @@ scsi_lun_destroy(struct scsi_lun *lun)
 		if (cmd->park == SCSI_PARKED_TIMER)
 			hvh_timer_clear(lun->h, &cmd->timer);
 	}
+	if (lun->gone != NULL)
+		lun->gone(lun->gone_arg);
 	blk_close_locked(lun->blk);
 	free(lun);
 }

@@ -118,6 +118,12 @@ struct scsi_lun {
 	uint16_t	 sense_asc;
 	unsigned	 busy;		/* commands begun, not done */
 	struct scsi_cmds parked;
+	/*
+	 * Of somebody else who has requests at the back end: called before it
+	 * is closed, and none of them is left when it returns.
+	 */
+	void		(*gone)(void *arg);
+	void		*gone_arg;
 	/* CD-ROM. */
 	bool		 ejected;
 	bool		 prevented;

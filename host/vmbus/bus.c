@@ -29,11 +29,11 @@
 /* --- From hypercalls, any thread. --- */
 
 uint16_t
-hvh_bus_post(struct hvh *h, uint32_t connection, uint32_t type,
+hvh_bus_post(struct hvh *h, uint32_t vp, uint32_t connection, uint32_t type,
     const void *payload, uint32_t len)
 {
 	struct hvh_bus *b = h->h_bus;
-	struct hvh_bus_msg m = { .m_type = type, .m_len = len };
+	struct hvh_bus_msg m = { .m_type = type, .m_len = len, .m_vp = vp };
 	struct hvh_fault f;
 	size_t size = len;
 	unsigned copies = 1;
@@ -245,6 +245,9 @@ hvh_bus_deliver(struct hvh_bus *b, const struct hvh_bus_msg *m)
 	struct hvh_delivery *d = &b->b_h->h_delivery;
 	int error;
 
+	if (b->b_h->h_ops.trace != NULL)
+		hvh_trace(b->b_h, HVH_TRACE_MESSAGE, true, 0, m->m_vp,
+		    m->m_data, m->m_len);
 	error = d->post(d->arg, m->m_vp, m->m_sint, HV_MSGTYPE_CHANNEL,
 	    BUS_SENDER, m->m_data, m->m_len);
 	if (error != 0)
@@ -303,6 +306,9 @@ bus_message(struct hvh_bus *b, struct hvh_bus_msg *m)
 		bus_bad(b, m->m_type, "not a channel message");
 		return;
 	}
+	if (b->b_h->h_ops.trace != NULL)
+		hvh_trace(b->b_h, HVH_TRACE_MESSAGE, false, 0, m->m_vp,
+		    m->m_data, m->m_len);
 	if (m->m_delay != 0 || m->m_hold) {
 		hvh_fault_keep_message(b, m, m->m_hold, m->m_delay);
 		return;
@@ -358,6 +364,9 @@ bus_raise(struct hvh_chan *ch)
 
 	if (vp == VMS_VP_NONE)
 		return;
+	ch->ch_signals_out++;
+	if (h->h_ops.trace != NULL)
+		hvh_trace(h, HVH_TRACE_SIGNAL, true, id, vp, NULL, 0);
 	if (conn->n_version < VMS_V2_4 && conn->n_intpage != NULL) {
 		ip = (struct vms_intpage *)conn->n_intpage;
 		__atomic_fetch_or(&ip->ip_to_guest[id / 64],
@@ -572,35 +581,6 @@ hvh_bus_destroy(struct hvh *h)
 	pthread_mutex_destroy(&b->b_in_mtx);
 	free(b);
 	h->h_bus = NULL;
-}
-
-/* --- Looking. --- */
-
-void
-hvh_get_stats(struct hvh *h, struct hvh_stats *st)
-{
-	struct vms_server *s = &h->h_bus->b_server;
-	struct hvh_counters *c = &h->h_counters;
-
-	pthread_mutex_lock(&h->h_pump_mtx);
-	*st = h->h_stats;
-	st->hypercalls = atomic_load(&c->hypercalls);
-	st->posts = atomic_load(&c->posts);
-	st->signals_in = atomic_load(&c->signals_in);
-	st->interrupts = atomic_load(&c->interrupts);
-	st->events_out = atomic_load(&c->events_out);
-	st->msr_reads = atomic_load(&c->msr_reads);
-	st->msr_writes = atomic_load(&c->msr_writes);
-	st->connected = s->s_conn.n_version;
-	st->channels_open = h->h_bus->b_open;
-	st->gpadls = s->s_ngpadls;
-	st->channels_offered = 0;
-	for (uint32_t id = 1; id < VMS_CHANNELS; id++) {
-		if (s->s_byid[id] != NULL &&
-		    s->s_byid[id]->c_state != VMS_CH_REVOKED)
-			st->channels_offered++;
-	}
-	pthread_mutex_unlock(&h->h_pump_mtx);
 }
 
 int

@@ -37,7 +37,7 @@ struct hvh_bus_msg {
 	bool		 m_out;
 	bool		 m_multi;	/* in: through connection 4 */
 	uint8_t		 m_sint;	/* out */
-	uint32_t	 m_vp;		/* out */
+	uint32_t	 m_vp;		/* that sent it, or gets it */
 	uint32_t	 m_type;	/* of the hypercall; in */
 	uint32_t	 m_len;
 	uint64_t	 m_delay;	/* in: a fault of the hypercall, ns */
@@ -116,6 +116,10 @@ struct hvh_chan {
 	struct hvh_timer ch_retry;	/* while waiting for room */
 	struct hvh_timer ch_late;	/* a signal that a fault delays */
 
+	uint64_t	 ch_packets_in, ch_packets_out;	/* statistics */
+	uint64_t	 ch_bytes_in, ch_bytes_out;
+	uint64_t	 ch_signals_in, ch_signals_out, ch_saved;
+
 	struct hvh_kept	*ch_inject;	/* to be read next */
 	struct hvh_kept	*ch_delayed;
 	struct hvh_kept	*ch_held[2];	/* in, out */
@@ -144,6 +148,13 @@ void	hvh_bus_event(struct hvh_chan *ch);
 /* To the guest, past the faults; to the server, past the faults. */
 void	hvh_bus_deliver(struct hvh_bus *b, const struct hvh_bus_msg *m);
 void	hvh_bus_accept(struct hvh_bus *b, const struct hvh_bus_msg *m);
+
+/* look.c: shows the user an event, if he looks (h_ops.trace). */
+void	hvh_trace(struct hvh *h, enum hvh_trace_kind kind, bool out,
+	    uint32_t chan, uint32_t vp, const void *data, size_t len);
+/* A packet of ours, whose length is in its descriptor. */
+void	hvh_trace_put(struct hvh_chan *ch, const struct vms_pkt *desc,
+	    const void *data, uint32_t len);
 
 /* channel.c: the server's view of devices. */
 void	hvh_chan_vms_open(void *arg, struct vms_chan *c);

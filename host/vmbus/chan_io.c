@@ -33,7 +33,7 @@ touch(struct hvh_chan *ch)
 
 /* Shut to the device until the guest closes the channel. */
 static int
-corrupt(struct hvh_chan *ch, const char *what, enum hvr_corrupt why)
+corrupt(struct hvh_chan *ch, bool out, enum hvr_corrupt why)
 {
 	static const char *const reasons[] = {
 		[HVR_OK] = "none",
@@ -46,9 +46,13 @@ corrupt(struct hvh_chan *ch, const char *what, enum hvr_corrupt why)
 	if (ch->ch_io) {
 		ch->ch_io = false;
 		ch->ch_h->h_stats.rings_corrupt++;
+		if (ch->ch_h->h_ops.trace != NULL)
+			hvh_trace(ch->ch_h, HVH_TRACE_CORRUPT, out,
+			    ch->ch_vms.c_id, 0, reasons[why],
+			    strlen(reasons[why]));
 		hvh_log(ch->ch_h, HVH_LOG_ERROR,
 		    "channel %u: %s ring corrupt: bad %s", ch->ch_vms.c_id,
-		    what, reasons[why]);
+		    out ? "outgoing" : "incoming", reasons[why]);
 	}
 	return (EBADMSG);
 }
@@ -215,8 +219,7 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 			return (EAGAIN);
 		switch (hvr_peek(&ch->ch_in, &desc, &bytes)) {
 		case HVR_CORRUPT:
-			return (corrupt(ch, "incoming",
-			    ch->ch_in.r_corrupt));
+			return (corrupt(ch, false, ch->ch_in.r_corrupt));
 		case HVR_EMPTY:
 			/*
 			 * Room is shown before the mask goes: a guest that
@@ -235,13 +238,19 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 		}
 		hvr_take(&ch->ch_in, &desc, ch->ch_buf, bytes);
 		ch->ch_h->h_stats.packets_in++;
+		ch->ch_packets_in++;
+		ch->ch_bytes_in += bytes;
+		if (ch->ch_h->h_ops.trace != NULL)
+			hvh_trace(ch->ch_h, HVH_TRACE_PACKET, false,
+			    ch->ch_vms.c_id, ch->ch_vms.c_req.oq_vp,
+			    ch->ch_buf, bytes);
 		if (hvh_fault_active(ch->ch_h)) {
 			if (!hvh_fault_packet_in(ch, &bytes))
 				continue;
 			hvh_fault_passed_packet(ch, false);
 		}
 		if (!parse(ch, bytes, pkt))
-			return (corrupt(ch, "incoming", HVR_BAD_RANGES));
+			return (corrupt(ch, false, HVR_BAD_RANGES));
 		return (0);
 	}
 }
@@ -299,8 +308,7 @@ hvh_chan_put(struct hvh_chan *ch, const struct vms_pkt *desc, const void *data,
 	touch(ch);
 	if (!room(ch, hvr_need(0, len))) {
 		if (ch->ch_out.r_corrupt != HVR_OK)
-			return (corrupt(ch, "outgoing",
-			    ch->ch_out.r_corrupt));
+			return (corrupt(ch, true, ch->ch_out.r_corrupt));
 		return (EAGAIN);
 	}
 	hvr_put(&ch->ch_out, desc, NULL, 0, data, len);
@@ -310,6 +318,10 @@ hvh_chan_put(struct hvh_chan *ch, const struct vms_pkt *desc, const void *data,
 		hvh_timer_clear(ch->ch_h, &ch->ch_retry);
 	}
 	ch->ch_h->h_stats.packets_out++;
+	ch->ch_packets_out++;
+	ch->ch_bytes_out += sizeof(*desc) + len;
+	if (ch->ch_h->h_ops.trace != NULL)
+		hvh_trace_put(ch, desc, data, len);
 	return (0);
 }
 
@@ -363,10 +375,12 @@ hvh_chan_flush(struct hvh_chan *ch)
 		return;
 	news = ch->ch_out.r_shown != ch->ch_out.r_pos;
 	ch->ch_signal |= hvr_release(&ch->ch_in);
-	if (hvr_show(&ch->ch_out))
+	if (hvr_show(&ch->ch_out)) {
 		ch->ch_signal = true;
-	else if (news && !ch->ch_signal)
+	} else if (news && !ch->ch_signal) {
 		ch->ch_h->h_stats.events_saved++;
+		ch->ch_saved++;
+	}
 	if (!ch->ch_signal)
 		return;
 	ch->ch_signal = false;
@@ -391,8 +405,14 @@ hvh_chan_dispatch(struct hvh_chan *ch, bool guest)
 
 	if (!ch->ch_io)
 		return;
-	if (guest && !hvr_pending(&ch->ch_in) && ch->ch_waiting == 0)
-		ch->ch_h->h_stats.signals_spurious++;
+	if (guest) {
+		ch->ch_signals_in++;
+		if (!hvr_pending(&ch->ch_in) && ch->ch_waiting == 0)
+			ch->ch_h->h_stats.signals_spurious++;
+		if (ch->ch_h->h_ops.trace != NULL)
+			hvh_trace(ch->ch_h, HVH_TRACE_SIGNAL, false,
+			    ch->ch_vms.c_id, HVH_VP_NONE, NULL, 0);
+	}
 	/* No signals while we read anyway; hvh_chan_read() lifts it. */
 	hvr_mask(&ch->ch_in);
 	touch(ch);

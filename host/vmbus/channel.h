@@ -163,10 +163,12 @@ void	hvh_source_remove(struct hvh *h, struct hvh_source *s);
  * The pump lock, for a device's management functions (hvh_scsi_attach() and
  * its like), which come from any thread.  Not recursive; never taken in a
  * callback.  Unlocking kicks the pump, which then sees to what was left to do;
- * hvh_kick() asks for a round of it, from anywhere.
+ * hvh_kick() asks for a round of it, from anywhere.  The quiet way is for those
+ * who have left the pump nothing to do: no back end run, no packet written.
  */
 void	hvh_lock(struct hvh *h);
 void	hvh_unlock(struct hvh *h);
+void	hvh_unlock_quiet(struct hvh *h);
 void	hvh_kick(struct hvh *h);
 
 uint64_t hvh_now(struct hvh *h);

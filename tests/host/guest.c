@@ -64,20 +64,28 @@ op_log(void *arg, enum hvh_log_level level, const char *text)
 		printf("host: %s\n", text);
 }
 
-void
-guest_create(struct guest *g, const struct hvh_config *cf)
+static void
+op_trace(void *arg, const struct hvh_trace_event *ev)
 {
-	static const struct hvh_ops ops = {
+	struct guest *g = arg;
+
+	g->trace(g->trace_arg, ev);
+}
+
+static void
+create(struct guest *g, const struct hvh_config *cf)
+{
+	struct hvh_ops ops = {
 		.interrupt = op_interrupt,
 		.kick = op_kick,
 		.now = op_now,
 		.event = op_event,
 		.log = op_log,
+		.trace = g->trace != NULL ? op_trace : NULL,
 	};
 	struct hvh_config c = { 0 };
 	int error;
 
-	memset(g, 0, sizeof(*g));
 	if (cf != NULL)
 		c = *cf;
 	g->mem = aligned_alloc(PAGE, GUEST_PAGES * PAGE);
@@ -93,6 +101,25 @@ guest_create(struct guest *g, const struct hvh_config *cf)
 	c.hypercall_code_len = sizeof(code);
 	error = hvh_create(&c, &ops, g, &g->h);
 	ATF_REQUIRE_EQ_MSG(0, error, "hvh_create: %d", error);
+}
+
+void
+guest_create(struct guest *g, const struct hvh_config *cf)
+{
+
+	memset(g, 0, sizeof(*g));
+	create(g, cf);
+}
+
+void
+guest_create_traced(struct guest *g,
+    void (*trace)(void *arg, const struct hvh_trace_event *ev), void *arg)
+{
+
+	memset(g, 0, sizeof(*g));
+	g->trace = trace;
+	g->trace_arg = arg;
+	create(g, NULL);
 }
 
 void

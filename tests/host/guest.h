@@ -50,10 +50,17 @@ struct guest {
 	char		 log[512];	/* the last line */
 	bool		 verbose;
 	uint32_t	 next_gpadl;
+	/* What the library traces, if the test asked for it. */
+	void		(*trace)(void *arg, const struct hvh_trace_event *ev);
+	void		*trace_arg;
 };
 
 /* A partition on 4 MiB; cf may be NULL, memory and VPs are filled in. */
 void	guest_create(struct guest *g, const struct hvh_config *cf);
+/* The same, and trace sees every event. */
+void	guest_create_traced(struct guest *g,
+	    void (*trace)(void *arg, const struct hvh_trace_event *ev),
+	    void *arg);
 void	guest_destroy(struct guest *g);
 uint8_t *guest_page(struct guest *g, unsigned page);
 

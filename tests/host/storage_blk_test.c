@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -520,6 +521,72 @@ ATF_TC_BODY(memory, tc)
 	fake_free(h);
 }
 
+static int
+try_fd(int fd, const char *name, bool readonly)
+{
+	struct hvh_blk_params bp = { .path = name, .block_size = 512,
+	    .readonly = readonly, .have_fd = true, .fd = fd };
+
+	err[0] = '\0';
+	return (hvh_blk_open(h, &bp, &blk, err, sizeof(err)));
+}
+
+/* A descriptor someone else opened: taken over, or left as it was. */
+ATF_TC_WITHOUT_HEAD(given);
+ATF_TC_BODY(given, tc)
+{
+	uint8_t mem[512], back[512];
+	int fd, other;
+
+	h = fake_new(1 << 20);
+	make("image", 8192);
+	make("odd", 1000);
+	fd = open("image", O_RDWR | O_APPEND | O_NONBLOCK);
+	ATF_REQUIRE(fd >= 0);
+	ATF_REQUIRE_EQ(0, unlink("image"));
+	ATF_REQUIRE_EQ(0, try_fd(fd, "image", false));
+	ATF_CHECK_EQ(8192, blk->size);
+	memset(mem, 0x42, sizeof(mem));
+	ATF_CHECK_EQ(0, run1(BLK_WRITE, 1024, mem, 512));
+	ATF_CHECK_EQ(0, run1(BLK_READ, 1024, back, 512));
+	ATF_CHECK_EQ(0, memcmp(mem, back, 512));
+	hvh_blk_close(blk);
+	ATF_CHECK_EQ(-1, fcntl(fd, F_GETFD));
+
+	/* What it was opened for decides, not what the file allows. */
+	make("image", 8192);
+	fd = open("image", O_RDONLY);
+	ATF_CHECK_EQ(EBADF, try_fd(fd, "image", false));
+	ATF_CHECK_STREQ("image: its descriptor is not open for reading and "
+	    "writing", err);
+	ATF_CHECK(fcntl(fd, F_GETFD) >= 0);
+	ATF_REQUIRE_EQ(0, try_fd(fd, NULL, true));
+	/* Locked like a file of our own opening. */
+	other = open("image", O_RDWR);
+	ATF_CHECK_EQ(EBUSY, try_fd(other, NULL, false));
+	ATF_CHECK_STREQ("disk: is locked: another program or disk uses it",
+	    err);
+	hvh_blk_close(blk);
+	close(other);
+	fd = open("image", O_WRONLY);
+	ATF_CHECK_EQ(EBADF, try_fd(fd, "image", true));
+	close(fd);
+	fd = open("image", O_PATH);
+	ATF_CHECK_EQ(EBADF, try_fd(fd, "image", true));
+	close(fd);
+	ATF_CHECK_EQ(EBADF, try_fd(-1, "image", true));
+	ATF_CHECK_EQ(EBADF, try_fd(fd, "image", true));
+
+	/* Refused after it was locked: the lock does not stay. */
+	fd = open("odd", O_RDWR);
+	ATF_CHECK_EQ(EINVAL, try_fd(fd, "odd", false));
+	other = open("odd", O_RDWR);
+	ATF_CHECK_EQ(0, flock(other, LOCK_EX | LOCK_NB));
+	close(other);
+	close(fd);
+	fake_free(h);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -538,5 +605,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, steps);
 	ATF_TP_ADD_TC(tp, cancel);
 	ATF_TP_ADD_TC(tp, memory);
+	ATF_TP_ADD_TC(tp, given);
 	return (atf_no_error());
 }
