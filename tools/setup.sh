@@ -25,10 +25,12 @@ pkg-config		pkg-config
 libc6-dev		/usr/include/stdlib.h
 libck-dev		/usr/include/ck_queue.h
 libatf-dev		/usr/include/atf-c.h
+acpica-tools		iasl
 kyua			kyua
 liburing-dev		/usr/include/liburing.h
 libnbd-dev		/usr/include/libnbd.h
 libjansson-dev		/usr/include/jansson.h
+libseccomp-dev		/usr/include/seccomp.h
 libnbd-bin		nbdcopy
 fuse3			fusermount3
 fio			fio

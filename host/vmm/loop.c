@@ -205,6 +205,7 @@ vmm_loop_start(struct vmm *m)
 	if (fd >= 0 && epoll_ctl(l->l_ep, EPOLL_CTL_ADD, fd, &ev) != 0)
 		return (errno);
 	sigfillset(&set);
+	sigdelset(&set, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &set, &old);
 	error = pthread_create(&l->l_thread, NULL, loop_thread, m);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

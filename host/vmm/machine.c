@@ -66,13 +66,6 @@ vmm_hvh(struct vmm *m)
 }
 
 uint64_t
-vmm_acpi_rsdp(const struct vmm *m)
-{
-
-	return (m->m_acpi_rsdp);
-}
-
-uint64_t
 vmm_now(void)
 {
 	struct timespec ts;

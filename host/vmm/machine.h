@@ -95,7 +95,6 @@ struct vmm {
 	struct vmm_pci	*m_pci;				/* (c) or NULL */
 	struct vmm_ide	*m_ide;				/* (c) or NULL */
 	struct vmm_boot	*m_boot;			/* (c) */
-	uint64_t	 m_acpi_rsdp;			/* (c) */
 	struct vmm_vcpu	 m_cpu[VMM_CPUS_MAX];
 	int		 m_end_fd;	/* (c) eventfd: m_end has changed */
 	_Atomic int	 m_end;				/* (a) enum vmm_end */

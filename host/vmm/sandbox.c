@@ -25,6 +25,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/sandbox.h"
@@ -132,6 +133,8 @@ sandbox_enter(char *err, size_t errlen)
 	int error;
 
 	sigaction(SIGSYS, &sa, NULL);
+	/* The C library reads the time zone when it first tells the time. */
+	tzset();
 	ctx = seccomp_init(SCMP_ACT_TRAP);
 	if (ctx == NULL) {
 		snprintf(err, errlen, "sandbox: no memory");

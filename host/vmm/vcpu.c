@@ -377,8 +377,9 @@ vmm_vcpu_start(struct vmm_vcpu *c)
 	sigset_t set, old;
 	int error;
 
-	/* The thread is born deaf to all signals but its own. */
+	/* The thread is born deaf to all but its own and the sandbox's. */
 	sigfillset(&set);
+	sigdelset(&set, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &set, &old);
 	error = pthread_create(&c->c_thread, NULL, vcpu_thread, c);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);

@@ -84,6 +84,8 @@ void	vmm_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 struct vmm_pio {
 	uint16_t	 base;
 	uint16_t	 len;		/* ports */
+	bool		 bytes;		/* 8 bits wide: wider accesses come as
+					 * bytes, to one port after another */
 	/* size 1, 2 or 4; an access never leaves the range.  NULL: read gives
 	 * all ones, write is dropped. */
 	uint32_t	(*read)(void *arg, uint16_t port, unsigned size);
@@ -92,7 +94,8 @@ struct vmm_pio {
 	void		*arg;
 };
 
-/* Before the vCPUs run.  EEXIST: overlaps; ENOSPC.  *pio is copied. */
+/* Before the vCPUs run.  EEXIST: overlaps in part (one range inside another
+ * is all right, pio.h); EINVAL, ENOSPC.  *pio is copied. */
 int	vmm_pio_add(struct vmm *m, const struct vmm_pio *pio);
 uint32_t vmm_pio_read(struct vmm *m, uint16_t port, unsigned size);
 void	vmm_pio_write(struct vmm *m, uint16_t port, unsigned size,
