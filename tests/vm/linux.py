@@ -19,7 +19,7 @@ import initramfs
 import rig
 from initramfs import Trouble
 
-AREAS = ("linux_basic",)
+AREAS = ("linux_basic", "linux_storage")
 TIME_LIMIT = 240
 
 RELEASE = os.path.join(rig.TOP, "build/release")
