@@ -69,6 +69,10 @@ struct ctl_ops {
 		    char *err, size_t errlen);
 };
 
+/* All that the command "stats" tells, put into an object.  ENOMEM. */
+int	ctl_stats(struct hvh *h, const struct ctl_ops *ops, void *arg,
+	    json_t *to);
+
 struct ctl_server;
 
 /*

@@ -214,7 +214,7 @@ channel(const struct hvh_chan_info *ci)
 }
 
 int
-ctl_cmd_stats(struct ctl_call *c)
+ctl_stats(struct hvh *h, const struct ctl_ops *ops, void *arg, json_t *to)
 {
 	struct hvh_chan_info *ci;
 	struct hvh_stats st;
@@ -230,16 +230,23 @@ ctl_cmd_stats(struct ctl_call *c)
 		free(ci);
 		return (ENOMEM);
 	}
-	if (c->s->ops->stats != NULL)
-		c->s->ops->stats(c->s->arg, vmm);
-	hvh_get_stats(c->s->h, &st);
-	n = hvh_get_channels(c->s->h, ci, CHANNELS_MAX);
+	if (ops->stats != NULL)
+		ops->stats(arg, vmm);
+	hvh_get_stats(h, &st);
+	n = hvh_get_channels(h, ci, CHANNELS_MAX);
 	for (unsigned i = 0; i < n && i < CHANNELS_MAX; i++)
 		json_array_append_new(list, channel(&ci[i]));
 	free(ci);
-	json_object_set_new(c->result, "vmm", vmm);
-	json_object_set_new(c->result, "vmbus", vmbus_state(&st));
-	json_object_set_new(c->result, "host", host_stats(&st));
-	json_object_set_new(c->result, "channels", list);
+	json_object_set_new(to, "vmm", vmm);
+	json_object_set_new(to, "vmbus", vmbus_state(&st));
+	json_object_set_new(to, "host", host_stats(&st));
+	json_object_set_new(to, "channels", list);
 	return (0);
+}
+
+int
+ctl_cmd_stats(struct ctl_call *c)
+{
+
+	return (ctl_stats(c->s->h, c->s->ops, c->s->arg, c->result));
 }
