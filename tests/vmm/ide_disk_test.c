@@ -243,6 +243,37 @@ ATF_TC_BODY(pio, tc)
 	teardown();
 }
 
+/* A string instruction longer than the data, and one at another port. */
+ATF_TC_WITHOUT_HEAD(strings);
+ATF_TC_BODY(strings, tc)
+{
+	uint16_t w[300];
+	uint8_t b[4];
+
+	setup();
+	disk(0, 0, NULL, MB, false);
+	ata_cmd(&ata0, 0xE0, 0x20, 0, 1, false);
+	ATF_CHECK_EQ(0x58, ata_intr(&ata0));
+	vmm_pio_exit(&m, 0x1F0, 2, false, w, 300);
+	for (unsigned i = 0; i < 300; i++)
+		ATF_REQUIRE_EQ(i < 256 ? 0 : 0xFFFF, w[i]);
+	ATF_CHECK_EQ(0x50, inb(0x1F7));
+	vmm_pio_exit(&m, 0x1F7, 1, false, b, 4);
+	for (unsigned i = 0; i < 4; i++)
+		ATF_CHECK_EQ(0x50, b[i]);
+	/* Wrong way round: nothing moves. */
+	ata_cmd(&ata0, 0xE0, 0x30, 0, 1, false);
+	vmm_pio_exit(&m, 0x1F0, 2, false, w, 300);
+	ATF_CHECK_EQ(0xFFFF, w[0]);
+	ATF_CHECK_EQ(0x58, inb(0x1F7));
+	vmm_pio_exit(&m, 0x1F0, 2, true, w, 256);
+	ATF_CHECK_EQ(0x50, ata_intr(&ata0));
+	ata_cmd(&ata0, 0xE0, 0x20, 0, 1, false);
+	ATF_CHECK_EQ(0x58, ata_intr(&ata0));
+	ATF_CHECK_EQ(0xFFFF, inw(0x1F0));
+	teardown();
+}
+
 /* The pump's user is not woken for each word of a sector. */
 ATF_TC_WITHOUT_HEAD(data_port_is_quiet);
 ATF_TC_BODY(data_port_is_quiet, tc)
@@ -466,6 +497,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, reset_and_diagnostic);
 	ATF_TP_ADD_TC(tp, interrupts);
 	ATF_TP_ADD_TC(tp, pio);
+	ATF_TP_ADD_TC(tp, strings);
 	ATF_TP_ADD_TC(tp, data_port_is_quiet);
 	ATF_TP_ADD_TC(tp, cylinders);
 	ATF_TP_ADD_TC(tp, errors);
