@@ -406,8 +406,8 @@ ide_reg_write(struct ide_chan *ch, unsigned reg, uint8_t val)
 	ch->control &= (uint8_t)~CONTROL_HOB;
 	if (ch->phase != IDE_IDLE || (ch->control & CONTROL_SRST) != 0) {
 		/* DEVICE RESET is there to end what hangs. */
-		if (reg != IDE_COMMAND || val != 0x08 || ch->phase == IDE_IDLE ||
-		    d->kind != IDE_CDROM)
+		if (reg != IDE_COMMAND || val != IDE_DEVICE_RESET ||
+		    ch->phase == IDE_IDLE || d->kind != IDE_CDROM)
 			return;
 		ide_stop(ch);
 	}
