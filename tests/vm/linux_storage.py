@@ -13,7 +13,7 @@ import time
 import iso9660
 from guest import Fail
 from linux_basic import complaints, dmesg
-from suite import Boot
+from suite import Boot, Skip
 
 MIB = 1 << 20
 
@@ -427,12 +427,15 @@ class Faults(Boot):
     modules = ("hv_storvsc", "sd_mod")
     order = 30
 
+    mounted = False
+
     def options(self):
+        if os.geteuid() != 0:
+            raise Skip("only root can mount a small file system for it")
         self.good = put(self.path("good.img"), size=8 * MIB)
         self.gone = put(self.path("gone.img"), pattern(7, 8 * MIB))
         small = self.path("small")
         os.mkdir(small)
-        self.mounted = False
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs",
                         small], check=True)
         self.mounted = True
