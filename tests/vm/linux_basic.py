@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+
+"""Processors, clocks, VMBus; how a guest starts and how it ends."""
+
+import os
+import re
+import signal
+import time
+
+import guest
+from guest import Fail
+from suite import Boot
+
+
+def dmesg(vm, pattern):
+    """The first line of the guest's log that matches."""
+    m = re.search(r"^.*(?:%s).*$" % pattern, vm.sh("dmesg"), re.M)
+    if not m:
+        raise Fail("the guest's log has no line with %r" % pattern)
+    return re.sub(r"^\[[ .\d]*\] *", "", m.group(0))
+
+
+class Basic(Boot):
+    name = "basic"
+    cpus = 2
+    modules = ("hv_vmbus",)
+    order = 10
+
+    def check_hypervisor(self):
+        """the guest detects Hyper-V"""
+        return dmesg(self.vm, r"Hypervisor detected: Microsoft Hyper-V$")
+
+    def check_clocksource(self):
+        """the reference TSC page is the guest's clock"""
+        found = self.vm.sh("cat /sys/devices/system/clocksource/clocksource0/"
+                           "current_clocksource")
+        if found != "hyperv_clocksource_tsc_page":
+            raise Fail("the clock source is " + found)
+        return found
+
+    def check_clockevent(self):
+        """the synthetic timer ticks on every CPU"""
+        text = self.vm.sh("cat /proc/timer_list")
+        found = re.findall(r"^Clock Event Device: (.*)$", text, re.M)
+        if found.count("Hyper-V clockevent") != self.cpus:
+            raise Fail("clock event devices: " + ", ".join(found))
+
+    def check_clock_rate(self):
+        """the guest's clock runs as fast as the host's"""
+        def both():
+            before = time.monotonic()
+            inside = float(self.vm.sh("cat /proc/uptime").split()[0])
+            return (before + time.monotonic()) / 2, inside
+        host1, guest1 = both()
+        time.sleep(3)
+        host2, guest2 = both()
+        ratio = (guest2 - guest1) / (host2 - host1)
+        if not 0.9 < ratio < 1.1:
+            raise Fail("%.3f of the host's rate" % ratio)
+        return "%.3f" % ratio
+
+    def check_date(self):
+        """the real-time clock gave the guest the host's date"""
+        off = int(self.vm.sh("date -u +%s")) - time.time()
+        if abs(off) > 15:
+            raise Fail("the guest's clock is off by %d s" % off)
+
+    def check_memory(self):
+        """the guest has the memory it was given"""
+        kib = int(re.search(r"MemTotal: *(\d+)",
+                            self.vm.sh("cat /proc/meminfo")).group(1))
+        # The kernel keeps a part to itself.
+        if not 0.7 < kib / (self.memory * 1024) <= 1:
+            raise Fail("%d KiB" % kib)
+
+    def check_cpus(self):
+        """all CPUs came up"""
+        online = self.vm.sh("cat /sys/devices/system/cpu/online")
+        if online != "0-%d" % (self.cpus - 1):
+            raise Fail("CPUs online: " + online)
+
+    def check_vmbus(self):
+        """the guest's own VMBus driver connects"""
+        return dmesg(self.vm, r"Vmbus version:5\.\d")
+
+    def check_quiet(self):
+        """the guest's kernel complains of nothing"""
+        bad = [l for l in self.vm.sh("dmesg").split("\n")
+               if re.search(r"WARNING:|BUG:|Oops|soft lockup|rcu.*stall|"
+                            r"hv_vmbus: .*(?:fail|unknown|error)", l)]
+        if bad:
+            raise Fail(bad[0])
+
+
+class Crash(Boot):
+    name = "crash"
+    modules = ("hv_vmbus",)
+
+    def options(self):
+        return ["--no-reboot"]
+
+    def check_report(self):
+        """a panic's parameters and text reach the host"""
+        self.vm.exits()
+        self.vm.type("echo farewell >/dev/kmsg; sleep 1\n"
+                     "echo c >/proc/sysrq-trigger\n. 0\n")
+        m = self.vm.expect_error(r"guest crash: .*")
+        self.vm.expect_error(r"Kernel panic - not syncing: sysrq triggered")
+        self.vm.expect_error(r"farewell")
+        return m.group(0)
+
+    def check_poweroff(self):
+        """hvhost ends when the crashed guest resets (--no-reboot)"""
+        self.vm.wait()
+
+
+class Reboot(Boot):
+    name = "reboot"
+    cpus = 2
+    modules = ("hv_vmbus",)
+
+    def check_reboot(self):
+        """a reboot starts the guest again"""
+        pid = self.vm.pid
+        self.vm.type("reboot -f\n. 0\n")
+        self.vm.wait_up()
+        self.vm.load("hv_vmbus")
+        if self.vm.pid != pid:
+            raise Fail("another process")
+        return dmesg(self.vm, r"Vmbus version:\d")
+
+    def check_terminate(self):
+        """SIGINT ends hvhost"""
+        self.vm.interrupt(signal.SIGINT)
+        status = self.vm.wait(20)
+        if status < 0:
+            raise Fail("killed by signal %d" % -status)
+        return "exit status %d" % status
+
+    check_poweroff = None
+
+
+class NoReboot(Boot):
+    name = "noreboot"
+
+    def options(self):
+        return ["--no-reboot"]
+
+    def check_poweroff(self):
+        """--no-reboot: hvhost ends when the guest restarts"""
+        self.vm.exits()
+        self.vm.type("reboot -f\n. 0\n")
+        status = self.vm.wait()
+        if status < 0:
+            raise Fail("killed by signal %d" % -status)
+        return "exit status %d" % status
+
+
+class Idle(Boot):
+    name = "idle"
+    modules = ("hv_vmbus",)
+    alone = True
+
+    def check_cost(self):
+        """an idle guest costs less than 1 % of a CPU"""
+        time.sleep(2)
+        cpu, at = guest.cpu_seconds(self.vm.pid), time.monotonic()
+        exits = self.vm.exits().get("exits", 0)
+        time.sleep(8)
+        span = time.monotonic() - at
+        used = guest.cpu_seconds(self.vm.pid) - cpu
+        exits = self.vm.exits().get("exits", 0) - exits
+        text = "%.2f %%, %.0f exits/s" % (100 * used / span, exits / span)
+        if used / span >= 0.01:
+            raise Fail(text)
+        return text
+
+
+class BootTime(Boot):
+    name = "boottime"
+    alone = True
+    times = 3
+
+    def start(self):
+        """No guest outlives its measurement."""
+
+    def once(self, vm):
+        try:
+            seconds = vm.wait_up()
+            vm.poweroff()
+            return seconds
+        finally:
+            vm.kill()
+
+    def check_ratio(self):
+        """from start to shell: at most 1.5 times QEMU's"""
+        ours, theirs = [], []
+        for _ in range(self.times):
+            ours.append(self.once(self.launch(options=[])))
+            theirs.append(self.once(guest.Qemu(
+                os.path.join(os.path.dirname(self.log), "qemu.log"),
+                cpus=self.cpus, memory=self.memory)))
+        text = "%.2f s, QEMU %.2f s" % (min(ours), min(theirs))
+        if min(ours) > 1.5 * min(theirs):
+            raise Fail(text)
+        return text
+
+    check_poweroff = None

@@ -1,0 +1,501 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+
+"""Disks of all kinds under Linux's own storage drivers."""
+
+import hashlib
+import os
+import random
+import re
+import subprocess
+import time
+
+import iso9660
+from guest import Fail
+from suite import Boot
+
+MIB = 1 << 20
+
+
+def pattern(seed, size):
+    return random.Random(seed).randbytes(size)
+
+
+def put(path, data=b"", size=None):
+    """An image with these bytes, sparse from there to size."""
+    with open(path, "wb") as f:
+        f.write(data)
+        if size is not None:
+            f.truncate(size)
+    return path
+
+
+def sha256(path):
+    h = hashlib.sha256()
+    with open(path, "rb") as f:
+        for block in iter(lambda: f.read(MIB), b""):
+            h.update(block)
+    return h.hexdigest()
+
+
+def disk(vm, lun, controller=0):
+    """The guest's name of a logical unit."""
+    found = vm.sh("disk %d %d" % (controller, lun)).split()
+    if len(found) != 1:
+        raise Fail("unit %d of controller %d is %s" % (
+            lun, controller, " and ".join(found) or "not there"))
+    return "/dev/" + found[0]
+
+
+def within(vm, condition, what, seconds=30):
+    """Waits for a condition in the guest."""
+    status, _ = vm.run("i=0; until %s; do i=$((i + 1)); "
+                       "[ $i -lt %d ] || exit 1; sleep 0.2; done" %
+                       (condition, seconds * 5), seconds + 60)
+    if status != 0:
+        raise Fail("%s: not within %d s" % (what, seconds))
+
+
+class Disks(Boot):
+    name = "disks"
+    cpus = 2
+    modules = ("hv_storvsc", "sd_mod")
+    order = 0
+    source_size = 16 * MIB
+    serial = "SN-0123456789"
+
+    def options(self):
+        self.source = put(self.path("source.img"),
+                          pattern(1, self.source_size))
+        self.copy = put(self.path("copy.img"), size=self.source_size)
+        self.fs = put(self.path("fs.img"), size=96 * MIB)
+        self.full = put(self.path("full.img"), b"\xa5" * (16 * MIB))
+        self.source_sum = sha256(self.source)
+        return ["--disk", "scsi,file=%s,lun=0,ro" % self.source,
+                "--disk", "scsi,file=%s,lun=1,serial=%s" % (
+                    self.copy, self.serial),
+                "--disk", "scsi,file=%s,lun=2" % self.fs,
+                "--disk", "scsi,file=%s,lun=3" % self.full]
+
+    def start(self):
+        super().start()
+        within(self.vm, "[ \"$(disk 0 '*' | wc -w)\" = 4 ]", "four disks")
+        self.sd = [disk(self.vm, n) for n in range(4)]
+
+    def check_size(self):
+        """disks have their images' sizes"""
+        for name, path in zip(self.sd, (self.source, self.copy, self.fs,
+                                        self.full)):
+            size = int(self.vm.sh("blockdev --getsize64 " + name))
+            if size != os.path.getsize(path):
+                raise Fail("%s has %d bytes" % (name, size))
+
+    def check_serial(self):
+        """a disk has the serial number given with --disk"""
+        page = self.vm.sh("tail -c +5 /sys/block/%s/device/vpd_pg80" %
+                          self.sd[1][5:])
+        if page.strip() != self.serial:
+            raise Fail("serial number %r" % page)
+
+    def check_read_only(self):
+        """a read-only disk is read-only and refuses writes"""
+        ro = self.vm.sh("blockdev --getro " + self.sd[0])
+        if ro != "1":
+            raise Fail("the guest takes it for writable")
+        status, _ = self.vm.run("blockdev --setrw %s; dd if=/dev/zero of=%s "
+                                "bs=4k count=1 conv=fsync" % (
+                                    self.sd[0], self.sd[0]))
+        if status == 0:
+            raise Fail("a write succeeded")
+
+    def check_copy(self):
+        """what the guest reads and copies are the image's bytes"""
+        self.vm.sh("dd if=%s of=%s bs=1M iflag=direct oflag=direct" %
+                   (self.sd[0], self.sd[1]), 120)
+        sums = self.vm.sh("for d in %s %s; do dd if=$d bs=256k iflag=direct "
+                          "2>/dev/null | sha256sum; done" %
+                          (self.sd[0], self.sd[1]), 120).split()[::2]
+        if sums != [self.source_sum] * 2:
+            raise Fail("sums in the guest: %s" % sums)
+
+    def check_odd_sizes(self):
+        """requests of single sectors and odd lengths, anywhere"""
+        for bs, skip, count in ((512, 13, 7), (512, 32767, 1), (3584, 5, 3),
+                                (65536 + 512, 2, 2)):
+            got = self.vm.sh("dd if=%s bs=%d skip=%d count=%d iflag=direct "
+                             "2>/dev/null | sha256sum" %
+                             (self.sd[1], bs, skip, count)).split()[0]
+            with open(self.source, "rb") as f:
+                f.seek(bs * skip)
+                want = hashlib.sha256(f.read(bs * count)).hexdigest()
+            if got != want:
+                raise Fail("bs=%d skip=%d count=%d" % (bs, skip, count))
+
+    def check_filesystem(self):
+        """ext4: made, filled, unmounted, checked, read again"""
+        dev = self.sd[2]
+        self.vm.sh("mke2fs -q -t ext4 %s && mount -t ext4 %s /mnt" %
+                   (dev, dev), 120)
+        self.vm.sh("mkdir /mnt/a && cp -r /lib/modules /bin/busybox /mnt/a "
+                   "&& (cd /mnt/a && find . -type f | sort | "
+                   "xargs cat | md5sum) >/tmp/sum && umount /mnt", 120)
+        status, text = self.vm.run("e2fsck -fn %s 2>&1" % dev, 120)
+        if status != 0:
+            raise Fail("e2fsck in the guest: " + text[-200:])
+        self.vm.sh("echo 3 >/proc/sys/vm/drop_caches; "
+                   "mount -t ext4 %s /mnt && (cd /mnt/a && find . -type f | "
+                   "sort | xargs cat | md5sum) | cmp - /tmp/sum && "
+                   "umount /mnt" % dev, 120)
+
+    def check_unmap(self):
+        """blkdiscard frees the image's blocks and leaves zeros"""
+        before = os.stat(self.full).st_blocks
+        self.vm.sh("blkdiscard " + self.sd[3])
+        after = os.stat(self.full).st_blocks
+        if after > before // 10:
+            raise Fail("the image has %d of %d blocks" % (after, before))
+        self.vm.sh("dd if=%s bs=1M iflag=direct 2>/dev/null | tr -d '\\000' "
+                   "| wc -c | grep -qx 0" % self.sd[3], 120)
+        return "%d KiB of %d KiB kept" % (after // 2, before // 2)
+
+    def check_flush(self):
+        """the write cache shows, and a sync flushes it"""
+        name = self.sd[1][5:]
+        kind = self.vm.sh("cat /sys/block/%s/device/scsi_disk/*/cache_type" %
+                          name)
+        if not kind.startswith("write back"):
+            raise Fail("cache type " + kind)
+        flushes = "awk '{print $16}' /sys/block/%s/stat" % name
+        before = int(self.vm.sh(flushes))
+        self.vm.sh("dd if=%s of=%s bs=64k count=1 conv=fsync,notrunc" %
+                   (self.sd[0], self.sd[1]))
+        if int(self.vm.sh(flushes)) <= before:
+            raise Fail("no flush was sent")
+
+    def check_hot_add(self):
+        """hvctl disk add: the running guest finds the disk"""
+        self.hot = put(self.path("hot.img"), pattern(2, MIB))
+        self.vm.ctl("disk", "add", self.hot, "--lun", "9")
+        within(self.vm, "[ -n \"$(disk 0 9)\" ]", "the added disk")
+        got = self.vm.sh("sha256sum " + disk(self.vm, 9)).split()[0]
+        if got != sha256(self.hot):
+            raise Fail("it reads other bytes")
+
+    def check_hot_remove(self):
+        """hvctl disk remove: the disk leaves the running guest"""
+        self.vm.ctl("disk", "remove", "9")
+        within(self.vm, "[ -z \"$(disk 0 9)\" ]", "the removed disk's end")
+        self.vm.sh("dd if=%s of=/dev/null bs=1M count=1 iflag=direct" %
+                   self.sd[0])
+
+    def check_quiet(self):
+        """the guest's kernel complains of nothing"""
+        # The refused write and the removed disk are meant to be remarked on.
+        bad = [l for l in self.vm.sh("dmesg").split("\n")
+               if re.search(r"WARNING:|BUG:|Oops|soft lockup|I/O error|"
+                            r"storvsc.*(?:invalid|unknown)|hv_storvsc.*tag#",
+                            l) and self.sd[0][5:] not in l and
+               not re.search(r"\bsd[e-z]\b", l)]
+        if bad:
+            raise Fail(bad[0])
+
+    def after_copy(self):
+        """the image holds what the guest wrote"""
+        if sha256(self.copy) != self.source_sum:
+            raise Fail("the copy differs from its source")
+        if sha256(self.source) != self.source_sum:
+            raise Fail("the read-only image has changed")
+
+    def after_fsck(self):
+        """the file system on the image is clean"""
+        p = subprocess.run(["e2fsck", "-fn", self.fs], text=True, check=False,
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        if p.returncode != 0:
+            raise Fail(p.stdout[-300:])
+
+
+class Luns(Boot):
+    name = "luns"
+    modules = ("hv_storvsc", "sd_mod")
+    order = 5
+    count = 64
+
+    def options(self):
+        found = []
+        for n in range(self.count):
+            f = put(self.path("%d.img" % n), b"unit %d\n" % n, 64 << 10)
+            found += ["--disk", "scsi,file=%s,lun=%d,controller=1" % (f, n)]
+        return found
+
+    def check_found(self):
+        """64 disks on a controller, each where it belongs"""
+        within(self.vm, "[ \"$(disk 1 '*' | wc -w)\" = %d ]" % self.count,
+               "%d disks" % self.count, 60)
+        text = self.vm.sh("for n in $(seq 0 %d); do head -n 1 /dev/$(disk 1 "
+                          "$n); done" % (self.count - 1), 120)
+        want = "\n".join("unit %d" % n for n in range(self.count))
+        if text != want:
+            raise Fail("they read: " + text.replace("\n", ", "))
+
+
+class Ide(Boot):
+    name = "ide"
+    modules = ("hv_storvsc", "sd_mod", "sr_mod")
+    order = 20
+    size = 8 * MIB
+
+    def options(self):
+        self.image = put(self.path("ide.img"), pattern(3, self.size))
+        self.files = {"HELLO.TXT": b"Hello, CD-ROM.\n",
+                      "DATA.BIN": pattern(4, MIB + 777)}
+        self.iso = put(self.path("cd.iso"), iso9660.image(self.files))
+        self.iso2 = put(self.path("cd2.iso"), iso9660.image(self.files))
+        return ["--disk", "ide,file=%s,channel=0,drive=0" % self.image,
+                "--cdrom", "ide,file=" + self.iso, "--cdrom", self.iso2]
+
+    def check_accelerated(self):
+        """an IDE disk is on VMBus, for hv_storvsc"""
+        within(self.vm, "[ -e /dev/sda ]", "the disk")
+        host = self.vm.sh("readlink -f /sys/block/sda")
+        if "/VMBUS" not in host.upper():
+            raise Fail("it is at " + host)
+        self.compare("sda")
+
+    def compare(self, name):
+        got = self.vm.sh("dd if=/dev/%s bs=64k iflag=direct 2>/dev/null | "
+                         "sha256sum" % name, 180).split()[0]
+        if got != sha256(self.image):
+            raise Fail("%s reads other bytes than the image's" % name)
+
+    def check_emulated(self):
+        """the same disk on emulated IDE, for ata_piix: the same bytes"""
+        # Linux leaves IDE disks to hv_storvsc unless told otherwise.
+        self.vm.sh("modprobe ata_piix prefer_ms_hyperv=0")
+        within(self.vm, "[ -e /dev/sdb ]", "the emulated disk")
+        at = self.vm.sh("readlink -f /sys/block/sdb")
+        if "/ata" not in at:
+            raise Fail("it is at " + at)
+        self.compare("sdb")
+
+    def check_both_ways(self):
+        """written on one way, read on the other"""
+        for to, off in (("sda", "sdb"), ("sdb", "sda")):
+            self.vm.sh("dd if=/dev/urandom of=/tmp/r bs=64k count=3 "
+                       "2>/dev/null && dd if=/tmp/r of=/dev/%s bs=64k seek=5 "
+                       "oflag=direct 2>/dev/null && dd if=/dev/%s bs=64k "
+                       "skip=5 count=3 iflag=direct 2>/dev/null | "
+                       "cmp - /tmp/r" % (to, off), 120)
+
+    def cdrom(self, where):
+        text = self.vm.sh("for d in /sys/block/sr*; do echo ${d##*/} "
+                          "$(readlink -f $d); done")
+        for line in text.split("\n"):
+            name, _, at = line.partition(" ")
+            if where in at:
+                break
+        else:
+            raise Fail("the guest has " + (text or "no CD-ROM"))
+        self.vm.sh("modprobe isofs; mount -t iso9660 -o ro /dev/%s /mnt" %
+                   name)
+        text = self.vm.sh("cd /mnt && sha256sum *", 120)
+        self.vm.sh("umount /mnt")
+        for file, data in self.files.items():
+            line = "%s  %s" % (hashlib.sha256(data).hexdigest(), file.lower())
+            if line not in text.lower():
+                raise Fail("%s on it: %s" % (file, text))
+
+    def check_cdrom_ide(self):
+        """a CD-ROM on IDE mounts, its files compare"""
+        self.cdrom("/ata")
+
+    def check_cdrom_scsi(self):
+        """a CD-ROM on the SCSI controller mounts, its files compare"""
+        self.cdrom("VMBUS")
+
+
+class Channels(Boot):
+    name = "channels"
+    cpus = 4
+    modules = ("hv_vmbus",)
+    order = 15
+
+    def options(self):
+        self.image = put(self.path("d.img"), pattern(5, 8 * MIB))
+        return ["--disk", "scsi,file=%s,lun=0" % self.image,
+                "--subchannels", "3"]
+
+    def check_cpus(self):
+        """4 CPUs came up"""
+        online = self.vm.sh("cat /sys/devices/system/cpu/online")
+        if online != "0-3":
+            raise Fail("CPUs online: " + online)
+
+    def channels(self):
+        """{channel: (cpu, interrupts)}"""
+        text = self.vm.sh("for c in /sys/bus/vmbus/devices/*e100/channels/*; "
+                          "do echo ${c##*/} $(cat $c/cpu $c/interrupts); "
+                          "done")
+        return {int(a): (int(b), int(c)) for a, b, c in
+                (l.split() for l in text.split("\n"))}
+
+    def check_subchannels(self):
+        """as many sub-channels as allowed, spread over the CPUs"""
+        # One for each CPU; Linux's own measure is one for four.
+        self.vm.sh("modprobe -a sd_mod; modprobe hv_storvsc "
+                   "storvsc_vcpus_per_sub_channel=1")
+        within(self.vm, "[ -n \"$(disk 0 0)\" ]", "the disk")
+        found = self.channels()
+        cpus = sorted(cpu for cpu, _ in found.values())
+        if len(found) != 4 or len(set(cpus)) < 3:
+            raise Fail("%d channels, on CPUs %s" % (len(found), cpus))
+        return "%d channels, on CPUs %s" % (len(found), cpus)
+
+    def check_every_cpu(self):
+        """every CPU does I/O, all at once, on several channels"""
+        before = self.channels()
+        name = disk(self.vm, 0)
+        want = sha256(self.image)
+        text = self.vm.sh(
+            "for c in 0 1 2 3; do taskset -c $c sh -c 'dd if=%s bs=64k "
+            "iflag=direct 2>/dev/null | sha256sum' & done; wait" % name, 180)
+        if text.split()[::2] != [want] * 4:
+            raise Fail("sums: " + text)
+        after = self.channels()
+        used = [n for n in after if after[n][1] > before[n][1]]
+        if len(used) < 2:
+            raise Fail("channels with interrupts: %s" % used)
+        return "%d channels used" % len(used)
+
+
+class Versions(Boot):
+    name = "versions"
+    order = 8
+    vmbus = ((5, 3), (5, 2), (5, 1), (5, 0), (4, 1), (4, 0))
+
+    def options(self):
+        self.image = put(self.path("d.img"), pattern(6, MIB))
+        return ["--disk", "scsi,file=%s,lun=0" % self.image]
+
+    def connected(self, vm, major, minor):
+        got = vm.sh("dmesg | sed -n 's/.*Vmbus version:\\([0-9.]*\\).*/\\1/p' "
+                    "| tail -n 1")
+        if got != "%d.%d" % (major, minor):
+            raise Fail("the guest connected with version " + (got or "none"))
+        vm.load("hv_storvsc", "sd_mod")
+        within(vm, "[ -n \"$(disk 0 0)\" ]", "the disk")
+        got = vm.sh("sha256sum " + disk(vm, 0)).split()[0]
+        if got != sha256(self.image):
+            raise Fail("its disk reads other bytes")
+
+    def check_guest_chooses(self):
+        """each VMBus version the guest can be told to use, driver reloaded"""
+        for major, minor in self.vmbus:
+            self.vm.sh("modprobe hv_vmbus max_version=%d" %
+                       (major << 16 | minor))
+            self.connected(self.vm, major, minor)
+            self.vm.sh("rmmod hv_storvsc && rmmod hv_vmbus")
+        return " ".join("%d.%d" % v for v in self.vmbus)
+
+
+class Limits(Versions):
+    """The host's limits: a guest for each."""
+    name = "limits"
+    order = 2
+    # VMBus, then storage protocol.
+    pairs = (("5.2", "6.2"), ("5.0", "6.0"), ("4.1", "5.1"))
+    check_guest_chooses = None
+    check_poweroff = None
+
+    def start(self):
+        """Each check starts its own."""
+
+    def limited(self, bus, storage):
+        self.vm = self.launch(options=self.options() + [
+            "--vmbus-version", bus, "--storvsp-version", storage])
+        try:
+            self.vm.wait_up()
+            self.vm.load("hv_vmbus")
+            self.connected(self.vm, *map(int, bus.split(".")))
+            if self.vm.poweroff() != 0:
+                raise Fail("the power-off: " + self.vm.ending())
+        finally:
+            self.vm.kill()
+
+    def check_vmbus_and_storvsp(self):
+        """hosts limited to older VMBus and storage versions"""
+        for bus, storage in self.pairs:
+            self.limited(bus, storage)
+        return ", ".join("VMBus %s with storvsp %s" % p for p in self.pairs)
+
+
+class Faults(Boot):
+    name = "faults"
+    modules = ("hv_storvsc", "sd_mod")
+    order = 30
+
+    def options(self):
+        self.good = put(self.path("good.img"), size=8 * MIB)
+        self.gone = put(self.path("gone.img"), pattern(7, 8 * MIB))
+        small = self.path("small")
+        os.mkdir(small)
+        self.mounted = False
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs",
+                        small], check=True)
+        self.mounted = True
+        self.tight = put(os.path.join(small, "tight.img"), size=32 * MIB)
+        return ["--disk", "scsi,file=%s,lun=0" % self.good,
+                "--disk", "scsi,file=%s,lun=1" % self.gone,
+                "--disk", "scsi,file=%s,lun=2" % self.tight]
+
+    def start(self):
+        super().start()
+        within(self.vm, "[ \"$(disk 0 '*' | wc -w)\" = 3 ]", "three disks")
+        self.sd = [disk(self.vm, n) for n in range(3)]
+
+    def alive(self):
+        self.vm.sh("dd if=%s of=/dev/null bs=64k count=4 iflag=direct" %
+                   self.sd[0])
+
+    def check_full(self):
+        """no room below the image: the guest gets errors, hvhost lives"""
+        status, text = self.vm.run("dd if=/dev/zero of=%s bs=1M count=16 "
+                                   "oflag=direct" % self.sd[2], 180)
+        if status == 0:
+            raise Fail("16 MiB went into 4 MiB")
+        self.alive()
+        self.vm.sh("dd if=%s of=/dev/null bs=64k count=1 iflag=direct" %
+                   self.sd[2])
+        return text.split("\n")[0]
+
+    def check_vanished(self):
+        """a truncated image: the guest gets errors, hvhost lives"""
+        os.truncate(self.gone, 0)
+        status, _ = self.vm.run("dd if=%s of=/dev/null bs=64k count=8 "
+                                "iflag=direct" % self.sd[1], 180)
+        self.alive()
+        if status == 0:
+            raise Fail("reads succeed")
+
+    def check_terminate(self):
+        """SIGTERM ends hvhost; what the guest has written is on the image"""
+        self.vm.sh("yes kept | head -c 1048576 | dd of=%s bs=64k "
+                   "conv=fsync,notrunc" % self.sd[0], 120)
+        self.vm.begin("yes more | dd of=%s bs=64k seek=32 oflag=direct" %
+                      self.sd[0])
+        time.sleep(1)
+        self.vm.interrupt()
+        status = self.vm.wait(30)
+        if status < 0:
+            raise Fail("killed by signal %d" % -status)
+        with open(self.good, "rb") as f:
+            if f.read(MIB) != (b"kept\n" * MIB)[:MIB]:
+                raise Fail("the image lacks it")
+        return "exit status %d" % status
+
+    check_poweroff = None
+
+    def stop(self):
+        super().stop()
+        if self.mounted:
+            subprocess.run(["umount", self.path("small")], check=False)
