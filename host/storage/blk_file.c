@@ -385,7 +385,8 @@ blk_file_open(struct hvh_blk *blk, const struct hvh_blk_params *bp, char *err,
 {
 	int error;
 
-	if (bp->create && !bp->have_fd && (bp->size == 0 || bp->size % bp->block_size != 0)) {
+	if (bp->create && !bp->have_fd &&
+	    (bp->size == 0 || bp->size % bp->block_size != 0)) {
 		snprintf(err, errlen, "%s: %llu bytes to create are not a "
 		    "whole number of %u-byte blocks", bp->path,
 		    (unsigned long long)bp->size, bp->block_size);

@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "storage/blk.h"
@@ -191,6 +192,33 @@ blk_uring_poll(void *arg)
 		blk_run(blk);
 }
 
+/*
+ * From here on the ring does what this file asks for and nothing else: its
+ * work is done where a process's system-call filter does not look.
+ */
+static int
+blk_uring_restrict(struct io_uring *ring)
+{
+	static const uint8_t ops[] = {
+		IORING_OP_READV, IORING_OP_WRITEV, IORING_OP_FALLOCATE,
+		IORING_OP_FSYNC, IORING_OP_ASYNC_CANCEL,
+	};
+	struct io_uring_restriction r[sizeof(ops)] = { 0 };
+
+	for (unsigned i = 0; i < sizeof(ops); i++) {
+		r[i].opcode = IORING_RESTRICTION_SQE_OP;
+		r[i].sqe_op = ops[i];
+	}
+	/* Debian's liburing has functions for these, but does not export
+	 * them. */
+	if (syscall(SYS_io_uring_register, ring->ring_fd,
+	    IORING_REGISTER_RESTRICTIONS, r, sizeof(ops)) != 0 ||
+	    syscall(SYS_io_uring_register, ring->ring_fd,
+	    IORING_REGISTER_ENABLE_RINGS, NULL, 0) != 0)
+		return (errno);
+	return (0);
+}
+
 int
 blk_uring_open(struct hvh_blk *blk)
 {
@@ -200,7 +228,8 @@ blk_uring_open(struct hvh_blk *blk)
 	u = calloc(1, sizeof(*u));
 	if (u == NULL)
 		return (ENOMEM);
-	error = -io_uring_queue_init(BLK_URING_ENTRIES, &u->ring, 0);
+	error = -io_uring_queue_init(BLK_URING_ENTRIES, &u->ring,
+	    IORING_SETUP_R_DISABLED);
 	if (error != 0) {
 		free(u);
 		return (error);
@@ -212,6 +241,8 @@ blk_uring_open(struct hvh_blk *blk)
 	}
 	/* Only for what did not end within the entering call. */
 	error = -io_uring_register_eventfd_async(&u->ring, u->source.fd);
+	if (error == 0)
+		error = blk_uring_restrict(&u->ring);
 	if (error != 0)
 		goto fail;
 	u->source.poll = blk_uring_poll;

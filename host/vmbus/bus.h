@@ -18,6 +18,7 @@
 
 #include "hypervisor/partition.h"
 #include "vmbus/channel.h"
+#include "vmbus/linger.h"
 #include "vmbus/ring.h"
 #include "vmbus/server.h"
 
@@ -112,6 +113,7 @@ struct hvh_chan {
 	uint32_t	 ch_nranges;	/* allocated */
 	uint32_t	 ch_waiting;	/* bytes of room waited for */
 	bool		 ch_signal;	/* a signal to the guest is due */
+	struct hvh_linger ch_linger;	/* when it is told */
 	struct hvh_timer ch_look;	/* after the opening */
 	struct hvh_timer ch_retry;	/* while waiting for room */
 	struct hvh_timer ch_late;	/* a signal that a fault delays */

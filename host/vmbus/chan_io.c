@@ -76,6 +76,7 @@ hvh_chan_io_start(struct hvh_chan *ch)
 	__atomic_store_n(&ch->ch_in.r_ctl->rc_mask, 0, __ATOMIC_RELAXED);
 	ch->ch_signal = false;
 	ch->ch_waiting = 0;
+	hvh_linger_init(&ch->ch_linger);
 	return (0);
 }
 
@@ -199,6 +200,16 @@ budget(struct hvh_chan *ch)
 	return (true);
 }
 
+/* More requests are worth looking for, with the guest none the wiser. */
+static bool
+holds(struct hvh_chan *ch)
+{
+	uint64_t most = ch->ch_h->h_cf.linger_ns;
+
+	return (most != 0 && ch->ch_io && hvh_linger_holds(&ch->ch_linger,
+	    hvh_now(ch->ch_h), most));
+}
+
 int
 hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 {
@@ -226,6 +237,10 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 			 * writes behind this must find the ring empty.
 			 */
 			ch->ch_signal |= hvr_release(&ch->ch_in);
+			if (holds(ch)) {
+				hvh_bus_again(ch->ch_bus, ch->ch_vms.c_id);
+				return (EAGAIN);
+			}
 			if (hvr_unmask(&ch->ch_in))
 				return (EAGAIN);
 			continue;
@@ -239,6 +254,8 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 		hvr_take(&ch->ch_in, &desc, ch->ch_buf, bytes);
 		ch->ch_h->h_stats.packets_in++;
 		ch->ch_packets_in++;
+		if (ch->ch_h->h_cf.linger_ns != 0)
+			hvh_linger_arrived(&ch->ch_linger, hvh_now(ch->ch_h));
 		ch->ch_bytes_in += bytes;
 		if (ch->ch_h->h_ops.trace != NULL)
 			hvh_trace(ch->ch_h, HVH_TRACE_PACKET, false,
@@ -381,6 +398,8 @@ hvh_chan_flush(struct hvh_chan *ch)
 		ch->ch_h->h_stats.events_saved++;
 		ch->ch_saved++;
 	}
+	if (news)
+		hvh_linger_told(&ch->ch_linger);
 	if (!ch->ch_signal)
 		return;
 	ch->ch_signal = false;
@@ -395,7 +414,10 @@ hvh_chan_flush_all(struct hvh_bus *b)
 	while ((ch = b->b_touched) != NULL) {
 		b->b_touched = ch->ch_touched_next;
 		ch->ch_touched = false;
-		hvh_chan_flush(ch);
+		if (holds(ch))
+			hvh_bus_again(b, ch->ch_vms.c_id);
+		else
+			hvh_chan_flush(ch);
 	}
 }
 

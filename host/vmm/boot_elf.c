@@ -18,19 +18,18 @@
 
 #include "vmm/boot_elf.h"
 
-int
-boot_err(char *err, size_t errlen, int error, const char *fmt, ...)
+void
+boot_say(char *err, size_t errlen, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(err, errlen, fmt, ap);
 	va_end(ap);
-	return (error);
 }
 
-int
-boot_elf_err(const struct boot_elf *e, int error, const char *fmt, ...)
+void
+boot_elf_say(const struct boot_elf *e, const char *fmt, ...)
 {
 	char what[160];
 	va_list ap;
@@ -38,7 +37,7 @@ boot_elf_err(const struct boot_elf *e, int error, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	return (boot_err(e->err, e->errlen, error, "%s: %s", e->path, what));
+	boot_say(e->err, e->errlen, "%s: %s", e->path, what);
 }
 
 const char *
@@ -227,7 +226,7 @@ check_segment(const struct boot_elf *e, const struct boot_image *im,
 
 	if (ph->filesz > ph->memsz)
 		return (boot_elf_err(e, EINVAL,
-		    "has a segment with more bytes in the file than in memory"));
+		    "has a segment with more bytes in the file than memory"));
 	if (boot_elf_bytes(e, ph->offset, ph->filesz) == NULL)
 		return (boot_elf_err(e, EINVAL,
 		    "is truncated: a segment is not whole"));
@@ -308,14 +307,13 @@ int
 boot_add_copy(struct vmm_boot *b, uint64_t gpa, const void *data, size_t len,
     char *err, size_t errlen)
 {
-	void *copy = calloc(1, len);
+	void *copy = malloc(len);
 	int error;
 
 	if (copy == NULL)
 		return (boot_err(err, errlen, ENOMEM,
 		    "no memory for %zu bytes of the boot image", len));
-	if (data != NULL)
-		memcpy(copy, data, len);
+	memcpy(copy, data, len);
 	error = vmm_boot_add(b, gpa, copy, len);
 	if (error != 0)
 		return (boot_err(err, errlen, error,

@@ -58,12 +58,18 @@ struct boot_image {
 	uint64_t	 end;
 };
 
-/* Puts a sentence into err, without a line's end; returns error. */
-int	boot_err(char *err, size_t errlen, int error, const char *fmt, ...)
-	    __attribute__((format(printf, 4, 5)));
-/* The same with the file's name in front. */
-int	boot_elf_err(const struct boot_elf *e, int error, const char *fmt, ...)
+/* Puts a sentence into err, without a line's end. */
+void	boot_say(char *err, size_t errlen, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
+/* The same with the file's name in front. */
+void	boot_elf_say(const struct boot_elf *e, const char *fmt, ...)
+	    __attribute__((format(printf, 2, 3)));
+/* Says it, and is the error: return (boot_elf_err(e, EINVAL, ...)). */
+#define	boot_err(err, errlen, error, ...)				\
+	(boot_say((err), (errlen), __VA_ARGS__), (error))
+#define	boot_elf_err(e, error, ...)					\
+	(boot_elf_say((e), __VA_ARGS__), (error))
+
 /* What stands after the last slash. */
 const char *boot_basename(const char *path);
 
@@ -97,7 +103,7 @@ int	boot_elf_segments(const struct boot_elf *e, uint64_t virt_base,
 int	boot_elf_place(const struct boot_elf *e, const struct boot_image *im,
 	    struct vmm_boot *b);
 
-/* A copy of len bytes of data at gpa, or of zeros if data is NULL. */
+/* Adds a copy of data, which is not empty. */
 int	boot_add_copy(struct vmm_boot *b, uint64_t gpa, const void *data,
 	    size_t len, char *err, size_t errlen);
 

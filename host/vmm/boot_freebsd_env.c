@@ -14,7 +14,7 @@
  *	console=comconsole		the UART is the only console
  *	hint.uart.0.*			it is at 0x3F8, and the console (0x10)
  *	hint.atrtc.0.*			the clock that knows the date
- *	hint.attimer.0.*		the i8254, which the kernel calibrates by
+ *	hint.attimer.0.*		the i8254, to calibrate by
  */
 
 #include <errno.h>

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "vmm/disks.h"
 
@@ -45,6 +46,8 @@ open_blk(struct disks *ds, const struct opt_disk *d, int fd,
 		.write_through = d->write_through,
 		.no_uring = ds->ds_no_uring,
 		.create = d->create != 0,
+		.have_fd = fd >= 0,
+		.fd = fd,
 	};
 
 	return (hvh_blk_open(vmm_hvh(ds->ds_vmm), &bp, blk, err, errlen));
@@ -148,8 +151,11 @@ disks_add(struct disks *ds, struct opt_disk *d, int fd, char *err,
 	int error;
 
 	error = open_blk(ds, d, fd, &lp.blk, err, errlen);
-	if (error != 0)
+	if (error != 0) {
+		if (fd >= 0)
+			close(fd);
 		return (error);
+	}
 	strcpy(lp.serial, d->serial);
 	error = d->ide ? add_ide(ds, d, &lp, err, errlen) :
 	    add_scsi(ds, d, &lp, err, errlen);

@@ -28,7 +28,7 @@ int	disks_create(struct disks *ds, struct vmm *m,
 	    const struct options *op, char *err, size_t errlen);
 /*
  * Adds a disk or CD-ROM.  fd: an open file that d->file only names, taken
- * over unless it fails; -1: none.  d->lun is set to where it went.
+ * over in any case; -1: none.  d->lun is set to where it went.
  */
 int	disks_add(struct disks *ds, struct opt_disk *d, int fd, char *err,
 	    size_t errlen);

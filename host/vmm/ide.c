@@ -497,7 +497,7 @@ vmm_ide_disk(struct vmm_ide *ide, unsigned channel, unsigned drive,
 
 	ide_lock(ide);
 	d = ide_slot(ide, channel, drive, &error);
-	lun = disk->luns[0];
+	lun = error == 0 ? disk->luns[0] : NULL;
 	/* Drivers of such controllers know no other sector size. */
 	if (error == 0 && (lun == NULL || lun->cdrom ||
 	    lun->block_size != IDE_SECTOR))

@@ -179,9 +179,9 @@ ide_bm_put(struct ide_chan *ch, unsigned reg, uint8_t val)
 		ide_bm_command(ch, val);
 		break;
 	case BM_STATUS:
-		ch->bm_status &= (uint8_t)~(val & (BM_ERROR | BM_INTERRUPT));
-		ch->bm_status = (uint8_t)((ch->bm_status & ~BM_CAPABLE) |
-		    (val & BM_CAPABLE));
+		val &= BM_ERROR | BM_INTERRUPT | BM_CAPABLE;
+		ch->bm_status &= ~(val | BM_CAPABLE);
+		ch->bm_status |= val & BM_CAPABLE;
 		break;
 	case BM_TABLE:
 	case BM_TABLE + 1:

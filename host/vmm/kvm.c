@@ -12,7 +12,9 @@
  * A, with the mixture it allows): an MSR filter brings them to user space,
  * where libhvhost keeps message slots, flags and queues, and vcpu.c passes
  * them on to KVM, which does AutoEOI and the synthetic timers by them.  Set-up
- * and EOM pay an exit each; signals, timers and EOIs pay none for it.
+ * and EOM pay an exit each; signals, timers and EOIs pay none for it.  The
+ * guest's OS id comes the same way, for who looks from outside; reset and crash
+ * report are libhvhost's alone.
  */
 
 #include <sys/ioctl.h>
@@ -39,6 +41,7 @@
 #define	CRASH_FIRST		0x40000100u
 #define	CRASH_COUNT		6u
 #define	RESET_FIRST		0x40000003u
+#define	OS_ID_FIRST		0x40000000u
 
 #define	MSR_MTRR_DEFAULT	0x2FFu
 #define	MTRR_ENABLED_WB		0x806u
@@ -171,6 +174,8 @@ set_msr_filter(struct vmm *m)
 			    CRASH_COUNT, CRASH_FIRST, all },
 			{ KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
 			    1, RESET_FIRST, all },
+			{ KVM_MSR_FILTER_READ | KVM_MSR_FILTER_WRITE,
+			    1, OS_ID_FIRST, all },
 		},
 	};
 

@@ -28,6 +28,8 @@
 /* Lines on stderr that a guest can cause: at once, and per second. */
 #define	SAY_BURST	400
 #define	SAY_RATE	10
+/* Bounds what looking for more requests costs a guest that has no more. */
+#define	LINGER_NS	300000
 
 void *
 vmm_ptr(struct vmm *m, uint64_t gpa, uint64_t len)
@@ -250,6 +252,14 @@ op_event(void *arg, enum hvh_event event, const uint64_t params[5],
 	pthread_mutex_unlock(&m->m_mtx);
 }
 
+static void
+op_trace(void *arg, const struct hvh_trace_event *ev)
+{
+	struct vmm *m = arg;
+
+	tracer_event(m->m_cf.tracer, ev);
+}
+
 static const struct hvh_ops partition_ops = {
 	.interrupt = op_interrupt,
 	.kick = vmm_loop_kick,
@@ -295,15 +305,19 @@ create_partition(struct vmm *m, char *err, size_t errlen)
 		.max_version = m->m_cf.max_version,
 		.no_autoeoi = m->m_cf.no_autoeoi,
 		.monitor_pages = m->m_cf.monitor_pages,
+		.linger_ns = LINGER_NS,
 	};
+	struct hvh_ops ops = partition_ops;
 	int error;
 
+	if (m->m_cf.tracer != NULL)
+		ops.trace = op_trace;
 	if (m->m_high > 0)
 		hc.mem[hc.nmem++] = (struct hvh_mem_region){
 			.gpa = VMM_HIGH_BASE, .size = m->m_high,
 			.host = m->m_mem + m->m_low,
 		};
-	error = hvh_create(&hc, &partition_ops, m, &m->m_h);
+	error = hvh_create(&hc, &ops, m, &m->m_h);
 	if (error != 0)
 		snprintf(err, errlen, "the partition: %s", strerror(error));
 	return (error);

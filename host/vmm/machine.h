@@ -19,6 +19,7 @@
 
 #include <linux/kvm.h>
 
+#include "control/trace.h"
 #include "vmm/pio.h"
 #include "vmm/vmm.h"
 
@@ -70,6 +71,7 @@ struct vmm_config {
 	/* Where the serial port's output goes; vCPU threads. */
 	void		(*console_put)(void *arg, const void *buf, size_t len);
 	void		*console_arg;
+	struct tracer	*tracer;		/* or NULL */
 };
 
 /* The guest's last crash report. */

@@ -14,6 +14,7 @@
 #include <sys/signalfd.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #include "vmm/disks.h"
 #include "vmm/options.h"
 #include "vmm/sandbox.h"
+#include "vmm/status.h"
 
 #define	EXIT_LOST	3
 
@@ -37,6 +39,10 @@ struct hvhost {
 	struct vmm	*m;
 	struct console	*console;
 	struct disks	 disks;
+	struct tracer	*tracer;		/* or NULL */
+	struct status	 status;
+	struct ctl_server *control;		/* or NULL */
+	int		 stats;			/* file, or -1 */
 	int		 signals;		/* signalfd */
 	unsigned	 triples;	/* triple faults soon after a start */
 };
@@ -46,11 +52,45 @@ fail(struct hvhost *hv, const char *err)
 {
 
 	vmm_say("%s", err);
+	if (hv->control != NULL)
+		ctl_close(hv->control, true);
 	if (hv->m != NULL)
 		vmm_destroy(hv->m);
+	if (hv->tracer != NULL)
+		tracer_close(hv->tracer);
 	if (hv->console != NULL)
 		console_close(hv->console);
 	exit(1);
+}
+
+static void
+say_trace(void *arg, const char *text)
+{
+
+	vmm_say("%s", text);
+}
+
+/* What others get to see of the machine. */
+static void
+open_outside(struct hvhost *hv)
+{
+	const struct options *op = &hv->op;
+	char err[512];
+
+	if (op->stats != NULL) {
+		hv->stats = open(op->stats, O_WRONLY | O_CREAT | O_TRUNC |
+		    O_CLOEXEC, 0666);
+		if (hv->stats < 0) {
+			snprintf(err, sizeof(err), "%s: %s", op->stats,
+			    strerror(errno));
+			fail(hv, err);
+		}
+	}
+	hv->status = (struct status){ .st_vmm = hv->m,
+	    .st_disks = &hv->disks };
+	if (op->control != NULL && ctl_open(op->control, hv->m->m_h,
+	    &status_ops, &hv->status, &hv->control, err, sizeof(err)) != 0)
+		fail(hv, err);
 }
 
 static int
@@ -105,6 +145,10 @@ create(struct hvhost *hv)
 	if (console_open(op->console, op->console_file, &hv->console, err,
 	    sizeof(err)) != 0)
 		fail(hv, err);
+	if (op->trace != NULL && tracer_open(op->trace, op->trace_snap,
+	    say_trace, NULL, &hv->tracer, err, sizeof(err)) != 0)
+		fail(hv, err);
+	op->vmm.tracer = hv->tracer;
 	op->vmm.console_put = console_put;
 	op->vmm.console_arg = hv->console;
 	if (vmm_create(&op->vmm, &hv->m, err, sizeof(err)) != 0)
@@ -114,6 +158,7 @@ create(struct hvhost *hv)
 	    vmm_boot_load(hv->m, &op->boot, &hv->m->m_boot, err,
 	    sizeof(err)) != 0)
 		fail(hv, err);
+	open_outside(hv);
 	if (op->sandbox && sandbox_enter(err, sizeof(err)) != 0)
 		fail(hv, err);
 	if (vmm_start(hv->m, err, sizeof(err)) != 0)
@@ -152,7 +197,9 @@ over(struct hvhost *hv, enum vmm_end why)
 
 	if (why != VMM_RESET)
 		return (false);
-	if (hv->m->m_cf.no_reboot || faults_only(hv)) {
+	if (hv->status.st_reset) {
+		hv->status.st_reset = false;
+	} else if (hv->m->m_cf.no_reboot || faults_only(hv)) {
 		vmm_say("no restart after a %s", hv->m->m_triple ?
 		    "triple fault" : "reset");
 		return (false);
@@ -171,7 +218,7 @@ over(struct hvhost *hv, enum vmm_end why)
 static enum vmm_end
 run(struct hvhost *hv)
 {
-	enum { SIGNALS, END, CONSOLE, COUNT = CONSOLE + 2 };
+	enum { SIGNALS, END, CONTROL, CONSOLE, COUNT = CONSOLE + 2 };
 	struct pollfd fds[COUNT];
 	enum vmm_end why;
 	uint64_t n;
@@ -181,11 +228,15 @@ run(struct hvhost *hv)
 		    .events = POLLIN };
 		fds[END] = (struct pollfd){ .fd = hv->m->m_end_fd,
 		    .events = POLLIN };
+		fds[CONTROL] = (struct pollfd){ .fd = hv->control != NULL ?
+		    ctl_fd(hv->control) : -1, .events = POLLIN };
 		console_poll_fds(hv->console, &fds[CONSOLE]);
 		if (poll(fds, COUNT, console_timeout(hv->console)) < 0)
 			continue;
 		if (fds[SIGNALS].revents != 0)
 			take_signal(hv);
+		if (fds[CONTROL].revents != 0)
+			ctl_poll(hv->control);
 		console_run(hv->console, &fds[CONSOLE]);
 		if (fds[END].revents != 0)
 			(void)!read(hv->m->m_end_fd, &n, sizeof(n));
@@ -201,17 +252,28 @@ main(int argc, char **argv)
 	static struct hvhost hv;
 	enum vmm_end why;
 	bool triple;
+	int error;
 
 	opt_parse(&hv.op, argc, argv);
 	if (hv.op.probe)
 		return (probe());
+	hv.stats = -1;
 	raise_limits();
 	block_signals(&hv);
 	create(&hv);
 	why = run(&hv);
 	triple = hv.m->m_triple;
 	vmm_stop(hv.m);
+	if (hv.stats >= 0) {
+		error = status_write(&hv.status, hv.stats);
+		if (error != 0)
+			vmm_say("%s: %s", hv.op.stats, strerror(error));
+	}
+	if (hv.control != NULL)
+		ctl_close(hv.control, !hv.op.sandbox);
 	vmm_destroy(hv.m);
+	if (hv.tracer != NULL)
+		tracer_close(hv.tracer);
 	console_close(hv.console);
 	return (why == VMM_CRASH || triple ? EXIT_LOST : 0);
 }

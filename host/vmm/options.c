@@ -24,7 +24,6 @@
 #define	MEMORY_MIN	(16 * MIB)
 #define	MEMORY_MAX	(1024ull << 30)
 #define	SUBCHANNELS_MAX	15
-#define	TRACE_SNAP	128
 #define	TRACE_SNAP_MAX	4096
 
 static const char usage_text[] =

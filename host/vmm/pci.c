@@ -21,13 +21,9 @@
 #include "vmm/pci.h"
 
 #define	PCI_ADDRESS	0xCF8
-#define	PCI_RESET	0xCF9	/* reset control, a byte */
 #define	PCI_DATA	0xCFC
 #define	PCI_ENABLE	0x80000000u
 #define	PCI_ADDRESS_BITS 0x80FFFFFCu
-
-#define	RESET_CPU	0x04
-#define	RESET_BITS	0x0E
 
 #define	PCI_VENDOR	0x00
 #define	PCI_DEVICE	0x02
@@ -61,10 +57,8 @@ struct pci_func {
 };
 
 struct vmm_pci {
-	struct vmm	*m;
 	pthread_mutex_t	 mtx;
 	uint32_t	 address;
-	uint8_t		 reset;
 	struct pci_func	 func[PCI_FUNCS];
 	_Atomic uint32_t ide;		/* VIEW_*, ports in the upper half */
 };
@@ -83,7 +77,7 @@ pci_put16(struct pci_func *f, unsigned reg, uint16_t v)
 
 static void
 pci_func(struct pci_func *f, unsigned dev, unsigned fn, uint16_t device,
-    uint32_t class, uint8_t command)
+    uint32_t kind, uint8_t command)
 {
 
 	memset(f, 0, sizeof(*f));
@@ -94,8 +88,8 @@ pci_func(struct pci_func *f, unsigned dev, unsigned fn, uint16_t device,
 	pci_put16(f, PCI_STATUS, 0x0280);	/* medium DEVSEL#, fast
 						 * back-to-back */
 	f->reg[PCI_REVISION] = 1;
-	f->reg[PCI_CLASS] = (uint8_t)class;
-	pci_put16(f, PCI_CLASS + 1, (uint16_t)(class >> 8));
+	f->reg[PCI_CLASS] = (uint8_t)kind;
+	pci_put16(f, PCI_CLASS + 1, (uint16_t)(kind >> 8));
 	f->writable[PCI_LINE] = 0xFF;
 }
 
@@ -125,7 +119,6 @@ pci_power_on(struct vmm_pci *p)
 	struct pci_func *f;
 
 	p->address = 0;
-	p->reset = 0;
 	f = &p->func[0];
 	pci_func(f, 0, 0, 0x7192, 0x060000, COMMAND_MEMORY | COMMAND_MASTER);
 	f->reg[PCI_REVISION] = 3;
@@ -164,7 +157,8 @@ pci_addressed(struct vmm_pci *p)
 	return (NULL);
 }
 
-/* Narrower accesses than all four bytes are no configuration address. */
+/* Narrower accesses than all four bytes are no configuration address; the
+ * byte at 0xCF9 is pm.c's. */
 static uint32_t
 pci_address_read(void *arg, uint16_t port, unsigned size)
 {
@@ -174,8 +168,6 @@ pci_address_read(void *arg, uint16_t port, unsigned size)
 	pthread_mutex_lock(&p->mtx);
 	if (port == PCI_ADDRESS && size == 4)
 		v = p->address;
-	else if (port == PCI_RESET && size == 1)
-		v = p->reset;
 	pthread_mutex_unlock(&p->mtx);
 	return (v);
 }
@@ -184,19 +176,12 @@ static void
 pci_address_write(void *arg, uint16_t port, unsigned size, uint32_t val)
 {
 	struct vmm_pci *p = arg;
-	bool reset = false;
 
+	if (port != PCI_ADDRESS || size != 4)
+		return;
 	pthread_mutex_lock(&p->mtx);
-	if (port == PCI_ADDRESS && size == 4) {
-		p->address = val & PCI_ADDRESS_BITS;
-	} else if (port == PCI_RESET && size == 1) {
-		/* The rising bit resets. */
-		reset = (val & ~p->reset & RESET_CPU) != 0;
-		p->reset = (uint8_t)(val & RESET_BITS);
-	}
+	p->address = val & PCI_ADDRESS_BITS;
 	pthread_mutex_unlock(&p->mtx);
-	if (reset)
-		vmm_end(p->m, VMM_RESET);
 }
 
 static uint32_t
@@ -262,10 +247,6 @@ vmm_pci_ide_ports(const struct vmm_pci *p)
 
 /* --- Life --- */
 
-/*
- * The address register covers the reset control's port, which is therefore
- * here when there is PCI.
- */
 int
 vmm_pci_create(struct vmm *m, struct vmm_pci **pp)
 {
@@ -279,7 +260,6 @@ vmm_pci_create(struct vmm *m, struct vmm_pci **pp)
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
 		return (ENOMEM);
-	p->m = m;
 	pthread_mutex_init(&p->mtx, NULL);
 	pci_power_on(p);
 	address.arg = data.arg = p;

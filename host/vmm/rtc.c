@@ -77,6 +77,16 @@ struct vmm_rtc {
 
 /* --- Time; the mutex is held. --- */
 
+/* Not time(2), which may be a tick behind the clock that UIP goes by. */
+static time_t
+rtc_host(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (ts.tv_sec);
+}
+
 static bool
 rtc_is_time(unsigned reg)
 {
@@ -169,7 +179,7 @@ rtc_store(struct vmm_rtc *r, time_t now)
 static void
 rtc_hold(struct vmm_rtc *r)
 {
-	time_t now = time(NULL);
+	time_t now = rtc_host();
 	bool held;
 
 	held = (r->reg[RTC_B] & RTC_B_SET) != 0 ||
@@ -200,7 +210,7 @@ rtc_get(struct vmm_rtc *r)
 	unsigned reg = r->index;
 
 	if (rtc_is_time(reg))
-		rtc_load(r, time(NULL));
+		rtc_load(r, rtc_host());
 	switch (reg) {
 	case RTC_A:
 		return (r->reg[reg] | (rtc_updating(r) ? RTC_A_UIP : 0));
@@ -216,7 +226,7 @@ rtc_get(struct vmm_rtc *r)
 static void
 rtc_put(struct vmm_rtc *r, uint8_t val)
 {
-	time_t now = time(NULL);
+	time_t now = rtc_host();
 	unsigned reg = r->index;
 
 	switch (reg) {

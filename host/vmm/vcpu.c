@@ -166,7 +166,7 @@ exit_hypercall(struct vmm_vcpu *c)
 	    hx->u.hcall.params[0], hx->u.hcall.params[1]);
 }
 
-/* KVM learns of the SynIC's registers, as from a guest's write. */
+/* KVM learns of these registers too, as from a guest's write. */
 static bool
 forward_msr(struct vmm_vcpu *c, uint32_t msr, uint64_t val)
 {
@@ -189,7 +189,8 @@ exit_wrmsr(struct vmm_vcpu *c)
 	run->msr.error = 1;
 	if (hvh_wrmsr(c->c_m->m_h, c->c_id, msr, run->msr.data) != 0)
 		return;
-	if (msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15 &&
+	if ((msr == HV_MSR_OS_ID ||
+	    (msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15)) &&
 	    !forward_msr(c, msr, run->msr.data))
 		return;
 	run->msr.error = 0;

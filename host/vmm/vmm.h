@@ -115,8 +115,8 @@ int	vmm_uart_create(struct vmm *m, void (*put)(void *arg, const void *buf,
 	    size_t len), void *arg, struct vmm_uart **up);
 /* Input; returns how many bytes there was room for. */
 size_t	vmm_uart_input(struct vmm_uart *u, const void *buf, size_t len);
-/* Room for input right now.  room: called from a vCPU thread when there is
- * room again after vmm_uart_input() took less than all. */
+/* room: called, with no lock held, from a vCPU thread or vmm_uart_reset() when
+ * there is room again after vmm_uart_input() took less than all. */
 void	vmm_uart_on_room(struct vmm_uart *u, void (*room)(void *arg),
 	    void *arg);
 void	vmm_uart_reset(struct vmm_uart *u);

@@ -19,7 +19,7 @@ import initramfs
 import rig
 from initramfs import Trouble
 
-AREAS = ("linux_basic",)
+AREAS = ("linux_basic", "linux_storage")
 TIME_LIMIT = 240
 
 RELEASE = os.path.join(rig.TOP, "build/release")
@@ -67,9 +67,10 @@ def qemu_files():
     return found
 
 
-def job(module, call, results, python=(), args=(), **more):
-    """A job that calls a function of one of the modules here in the rig, with
-    all it takes to run guests."""
+def job(module, call, results, python=(), args=(), paths=(rig.HERE,),
+        **more):
+    """A job that calls a function of a module in the rig, with all it takes
+    to run guests.  paths: where modules are."""
     kernel = initramfs.fetch_kernel(rig.WORK, rig.say)
     initrd = os.path.join(rig.WORK, "guest.initrd")
     guest_initramfs(kernel, initrd)
@@ -77,11 +78,11 @@ def job(module, call, results, python=(), args=(), **more):
     programs += [p for p in (HVHOST, HVCTL) if os.path.exists(p)]
     shutil.rmtree(results, ignore_errors=True)
     return rig.Job(
-        [sys.executable, "-S", "-E", "-c", "import sys; sys.path.insert(0, "
-         "%r); import %s; %s.%s()" % (rig.HERE, module, module, call)] +
+        [sys.executable, "-S", "-E", "-c", "import sys; sys.path[:0] = %r; "
+         "import %s; %s.%s()" % (list(paths), module, module, call)] +
         list(args), programs=programs,
         files=[kernel.image, initrd] + qemu_files(),
-        python=[module] + list(python), python_path=rig.HERE,
+        python=[module] + list(python), python_path=":".join(paths),
         results=results,
         env={"HVHOST": HVHOST, "HVCTL": HVCTL, "GUEST_KERNEL": kernel.image,
              "GUEST_INITRD": initrd}, **more)

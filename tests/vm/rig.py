@@ -199,7 +199,7 @@ def outer(job, kernel, tmp):
            "2", "-m", str(job.memory), "-nodefaults", "-display", "none",
            "-no-reboot", "-kernel", kernel.image, "-initrd", initrd,
            "-append", "console=ttyS0 quiet panic=-1 mitigations=off "
-           "nowatchdog random.trust_cpu=on",
+           "nowatchdog random.trust_cpu=on tsc=reliable",
            "-serial", "file:" + console, "-monitor", "none",
            "-device", "virtio-serial-pci",
            "-chardev", "file,id=out,path=/dev/fd/1",

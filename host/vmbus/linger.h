@@ -1,0 +1,47 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * When to tell the guest that its requests are done.  A guest that has one
+ * request at a time wants to know at once; one that sends thirty in a row
+ * would only be interrupted in sending them, and in its turn signal each to a
+ * host that has gone to sleep in between.  So the host looks for more as long
+ * as more are to be expected, and then tells of all at once.
+ *
+ * A burst is what arrives between two signals to the guest.  Its length is
+ * learnt from bursts before it; that there could be more than one is tried
+ * ever more rarely where it turned out wrong.  Pure: no clock, no channel.
+ */
+
+#ifndef HVH_LINGER_H
+#define	HVH_LINGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct hvh_linger {
+	uint32_t	 l_expect;	/* requests in a burst, at least 1 */
+	uint32_t	 l_run;		/* those of this one so far; 0: none */
+	uint32_t	 l_target;	/* tell at so many */
+	uint32_t	 l_wait;	/* bursts until the next trial */
+	uint32_t	 l_backoff;	/* and how many after that */
+	uint64_t	 l_last;	/* when the last one came, ns */
+	uint64_t	 l_gap;		/* usual time between two, ns */
+};
+
+void	hvh_linger_init(struct hvh_linger *l);
+/* A request has been read. */
+void	hvh_linger_arrived(struct hvh_linger *l, uint64_t now);
+/*
+ * Is it worth to look for more before the guest is told?  most: never longer
+ * than so many ns after the last; 0: never.
+ */
+bool	hvh_linger_holds(const struct hvh_linger *l, uint64_t now,
+	    uint64_t most);
+/* The guest is told: the burst is over. */
+void	hvh_linger_told(struct hvh_linger *l);
+
+#endif	/* !HVH_LINGER_H */

@@ -1,0 +1,204 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * What a client of the control socket may see of the machine and do to it.
+ * All in the main thread.
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hypervisor/hv_reg.h"
+#include "vmm/status.h"
+
+static void
+op_status(void *arg, struct ctl_status *cs)
+{
+	struct status *st = arg;
+	struct vmm *m = st->st_vmm;
+	const struct vmm_crash *c = &m->m_crash;
+
+	snprintf(cs->kernel, sizeof(cs->kernel), "%s",
+	    vmm_boot_name(m->m_boot));
+	cs->cpus = m->m_cf.cpus;
+	cs->memory = m->m_cf.memory;
+	(void)hvh_rdmsr(m->m_h, 0, HV_MSR_OS_ID, &cs->os_id);
+	pthread_mutex_lock(&m->m_mtx);
+	cs->paused = m->m_paused;
+	cs->uptime = vmm_now() - m->m_started;
+	cs->crashed = c->count > 0;
+	memcpy(cs->crash, c->param, sizeof(cs->crash));
+	snprintf(cs->crash_text, sizeof(cs->crash_text), "%s", c->text);
+	pthread_mutex_unlock(&m->m_mtx);
+}
+
+static void
+put(json_t *o, const char *name, uint64_t v)
+{
+
+	json_object_set_new(o, name, json_integer((json_int_t)v));
+}
+
+static void
+put_counter(void *arg, const char *name, uint64_t value)
+{
+
+	put(arg, name, value);
+}
+
+/* Exits to user space by reason; and what KVM counts, all exits among it. */
+static void
+op_stats(void *arg, json_t *o)
+{
+	struct status *st = arg;
+	struct vmm *m = st->st_vmm;
+	json_t *exits = json_object(), *kvm = json_object();
+	uint64_t n;
+
+	vmm_loop_count(m);
+	for (unsigned r = 0; r < VMM_EXITS; r++) {
+		if (vmm_exit_name(r) == NULL)
+			continue;
+		n = 0;
+		for (unsigned i = 0; i < m->m_cf.cpus; i++)
+			n += atomic_load(&m->m_cpu[i].c_exits[r]);
+		put(exits, vmm_exit_name(r), n);
+	}
+	pthread_mutex_lock(&m->m_mtx);
+	vmm_kvm_counters(m, put_counter, kvm);
+	put(o, "resets", m->m_resets);
+	pthread_mutex_unlock(&m->m_mtx);
+	put(o, "wakeups", atomic_load(&m->m_loop.l_wakeups));
+	json_object_set_new(o, "exits", exits);
+	json_object_set_new(o, "kvm", kvm);
+}
+
+static int
+op_shutdown(void *arg, bool force, char *err, size_t errlen)
+{
+	struct status *st = arg;
+
+	if (force)
+		vmm_end(st->st_vmm, VMM_STOP);
+	else
+		vmm_pm_button(st->st_vmm->m_pm);
+	return (0);
+}
+
+static int
+op_reset(void *arg, char *err, size_t errlen)
+{
+	struct status *st = arg;
+
+	st->st_reset = true;
+	vmm_end(st->st_vmm, VMM_RESET);
+	return (0);
+}
+
+static int
+op_pause(void *arg, char *err, size_t errlen)
+{
+	struct status *st = arg;
+
+	vmm_pause(st->st_vmm);
+	return (0);
+}
+
+static int
+op_resume(void *arg, char *err, size_t errlen)
+{
+	struct status *st = arg;
+
+	vmm_resume(st->st_vmm);
+	return (0);
+}
+
+static int
+op_quit(void *arg, char *err, size_t errlen)
+{
+	struct status *st = arg;
+
+	vmm_end(st->st_vmm, VMM_STOP);
+	return (0);
+}
+
+static int
+op_disk_add(void *arg, struct ctl_disk *cd, char *err, size_t errlen)
+{
+	struct status *st = arg;
+	struct opt_disk d = { .cdrom = cd->cdrom, .file = cd->file,
+	    .controller = cd->controller, .lun = cd->lun, .channel = -1,
+	    .drive = -1, .readonly = cd->readonly || cd->cdrom,
+	    .block_size = cd->cdrom ? 2048 : 512 };
+	int error, fd;
+
+	if (!cd->have_fd) {
+		snprintf(err, errlen, "%s: the open file must come with the "
+		    "command; this process opens none", cd->file);
+		return (EINVAL);
+	}
+	if (cd->controller >= OPT_CONTROLLERS_MAX || cd->lun >= DISKS_LUNS) {
+		snprintf(err, errlen, "controllers are 0 to %d, units 0 to %d",
+		    OPT_CONTROLLERS_MAX - 1, DISKS_LUNS - 1);
+		return (EINVAL);
+	}
+	if (cd->serial != NULL)
+		snprintf(d.serial, sizeof(d.serial), "%s", cd->serial);
+	/* The caller's stays the caller's on failure, whatever went wrong. */
+	fd = fcntl(cd->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		error = errno;
+		snprintf(err, errlen, "%s: %s", cd->file, strerror(error));
+		return (error);
+	}
+	error = disks_add(st->st_disks, &d, fd, err, errlen);
+	if (error != 0)
+		return (error);
+	close(cd->fd);
+	cd->lun = d.lun;
+	return (0);
+}
+
+static int
+op_disk_remove(void *arg, unsigned controller, unsigned lun, char *err,
+    size_t errlen)
+{
+	struct status *st = arg;
+
+	return (disks_remove(st->st_disks, controller, lun, err, errlen));
+}
+
+const struct ctl_ops status_ops = {
+	.status = op_status,
+	.stats = op_stats,
+	.shutdown = op_shutdown,
+	.reset = op_reset,
+	.pause = op_pause,
+	.resume = op_resume,
+	.quit = op_quit,
+	.disk_add = op_disk_add,
+	.disk_remove = op_disk_remove,
+};
+
+int
+status_write(struct status *st, int fd)
+{
+	json_t *all = json_object();
+	int error = 0;
+
+	if (all == NULL || ctl_stats(st->st_vmm->m_h, &status_ops, st, all) !=
+	    0)
+		error = ENOMEM;
+	else if (json_dumpfd(all, fd, JSON_INDENT(2)) != 0 ||
+	    write(fd, "\n", 1) != 1)
+		error = errno != 0 ? errno : EIO;
+	json_decref(all);
+	return (error);
+}
