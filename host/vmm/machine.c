@@ -27,7 +27,8 @@
 
 /* Lines on stderr that a guest can cause: at once, and per second. */
 #define	SAY_BURST	400
-#define	SAY_RATE	10
+#define	SAY_RATE	2
+
 /* Bounds what looking for more requests costs a guest that has no more. */
 #define	LINGER_NS	300000
 

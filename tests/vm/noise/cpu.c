@@ -38,6 +38,7 @@
 #define	VECTOR_APIC	16	/* the lowest of a local APIC */
 #define	WINDOW		32	/* interrupts taken in one */
 
+#define	PIT		0x40
 #define	UART		0x3F8
 #define	PM_CONTROL	0x604
 #define	PM_S5		0x3400	/* SLP_EN, type 5 */
@@ -156,7 +157,15 @@ uint64_t
 arena(struct cpu *c, uint64_t len)
 {
 
-	return (ARENA + below(c, shared.ram_top - ARENA - len));
+	return (ARENA + below(c, LAST - ARENA - len));
+}
+
+uint64_t
+spare(uint64_t gpa)
+{
+
+	return (gpa >= IMAGE - 0x10000 && gpa < (uint64_t)image_end ?
+	    gpa + ARENA : gpa);
 }
 
 uint64_t
@@ -438,14 +447,29 @@ cpus_start(void)
 }
 
 void
-apic_restore(struct cpu *c)
+calm(struct cpu *c)
 {
 	volatile uint32_t *ioapic = (void *)(uintptr_t)IOAPIC;
 
-	for (unsigned pin = 0; c->id == 0 && pin < 24; pin++) {
+	stimers_off();
+	apic_write(APIC_LVT_TIMER, LVT_MASKED);
+	if (c->id != 0)
+		return;
+	for (unsigned pin = 0; pin < 24; pin++) {
 		ioapic[0] = 0x10 + 2 * pin;
 		ioapic[4] = LVT_MASKED;
 	}
+	/* The PIT's longest period, in its least busy mode. */
+	outb(PIT + 3, 0x30);
+	outb(PIT, 0xFF);
+	outb(PIT, 0xFF);
+}
+
+void
+apic_restore(struct cpu *c)
+{
+
+	calm(c);
 	apic_write(APIC_ID, c->apic_id);
 	apic_write(APIC_SVR, SVR_ENABLE);
 	apic_write(APIC_TPR, 0);

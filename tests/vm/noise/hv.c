@@ -30,6 +30,7 @@
 #define	CALL_POST	0x5Cu
 #define	CALL_SIGNAL	0x5Du
 
+#define	PERIOD_MIN	20000u	/* 2 ms */
 #define	SINT_MASKED	(1ull << 16)
 #define	SINT_VMBUS	2
 #define	ICR_MODE	0x700ull	/* fixed instead */
@@ -79,13 +80,20 @@ hv_signal(uint32_t conn)
 }
 
 void
-synic_off(struct cpu *c)
+stimers_off(void)
 {
 
 	for (uint32_t i = 0; i < 4; i++) {
 		(void)try_wrmsr(MSR_STIMER0 + 2 * i, 0);
 		(void)try_wrmsr(MSR_STIMER0 + 2 * i + 1, 0);
 	}
+}
+
+void
+synic_off(struct cpu *c)
+{
+
+	stimers_off();
 	for (uint32_t i = 0; i < 16; i++)
 		(void)try_wrmsr(MSR_SINT0 + i, SINT_MASKED);
 	(void)try_wrmsr(MSR_SIMP, 0);
@@ -202,8 +210,9 @@ stimer(struct cpu *c)
 		config |= rnd(c);
 	count = chance(c, 2) ? edge(c) : below(c, 100000);
 	/* A period of next to nothing leaves the processor no time at all. */
-	if ((config & 2) != 0 && count < 1000)
-		count = 1000 + below(c, 1000);
+	if ((config & 2) != 0 && count < PERIOD_MIN)
+		count += PERIOD_MIN;
+	(void)try_wrmsr(MSR_STIMER0 + 2 * n, 0);
 	(void)try_wrmsr(MSR_STIMER0 + 2 * n + 1, count);
 	(void)try_wrmsr(MSR_STIMER0 + 2 * n, config);
 	if (chance(c, 2))
@@ -253,7 +262,7 @@ synic_msr(struct cpu *c)
 		break;
 	case 5:
 		msr = 0x40000080 + (uint32_t)below(c, 32);
-		(void)try_wrmsr(msr, chance(c, 2) ? page : edge(c));
+		(void)try_wrmsr(msr, chance(c, 2) ? page : spare(edge(c)));
 		break;
 	default:
 		(void)try_wrmsr(MSR_SINT0 + (chance(c, 2) ? SINT_VMBUS :
@@ -302,7 +311,7 @@ partition_msr(struct cpu *c)
 		(void)try_wrmsr(0x40000118, edge(c));
 		break;
 	default:
-		v = chance(c, 4) ? edge(c) : page;
+		v = chance(c, 4) ? spare(edge(c)) : page;
 		(void)try_wrmsr(chance(c, 4) ? MSR_KVM_CLOCK_OLD :
 		    chance(c, 2) ? MSR_KVM_EOI : chance(c, 2) ?
 		    MSR_KVM_STEAL : MSR_KVM_CLOCK, v);

@@ -169,6 +169,7 @@ noise(struct cpu *c)
 			deep_session(c);
 		for (unsigned n = 0; n < 400 && time_left(); n++)
 			one(c);
+		calm(c);
 		/* A kind that reaches nothing else still has its turn. */
 		if (c->id == 0 && argument(only != NULL ? only : "", "deep"))
 			deep_session(c);
@@ -276,6 +277,8 @@ cpu_main(unsigned id, struct cpu *c)
 		__builtin_ia32_pause();
 	noise(c);
 	synic_off(c);
+	if (shared.verbose)
+		print("\nnoise: processor %u is done\n", (uint64_t)id);
 	__atomic_fetch_add(&shared.done, 1, __ATOMIC_SEQ_CST);
 	if (id != 0)
 		park();

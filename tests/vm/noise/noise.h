@@ -22,7 +22,10 @@
 #include <stdint.h>
 
 #define	PAGE		4096u
+#define	IMAGE		0x200000ull
 #define	ARENA		0x1000000ull
+/* The last page, for what shall end with memory. */
+#define	LAST		(shared.ram_top - PAGE)
 #define	STACK_SIZE	65536u
 
 /* A processor; its stack follows in the same block (start.S). */
@@ -35,6 +38,7 @@ struct cpu {
 	unsigned	 budget;	/* interrupts taken in this window */
 	uint32_t	 apic_id;	/* APIC register, to be put back */
 	uint8_t		 page[PAGE] __attribute__((aligned(4096)));
+	uint8_t		 prd[PAGE] __attribute__((aligned(4096)));
 	uint8_t		 simp[PAGE] __attribute__((aligned(4096)));
 	uint8_t		 siefp[PAGE] __attribute__((aligned(4096)));
 };
@@ -69,6 +73,8 @@ void	fill(struct cpu *c, void *p, size_t len);
 /* Addresses for the host to use: see above.  Page-aligned, or any. */
 uint64_t any_page(struct cpu *c);
 uint64_t any_gpa(struct cpu *c);
+/* An address that is not by chance this image's, nor close before it. */
+uint64_t spare(uint64_t gpa);
 /* One that is memory and whose next len bytes are. */
 uint64_t arena(struct cpu *c, uint64_t len);
 void	print(const char *fmt, ...);
@@ -85,6 +91,8 @@ void	cpus_start(void);
 void	window(struct cpu *c);
 /* Local APIC and IOAPIC in order again. */
 void	apic_restore(struct cpu *c);
+/* Ends what interrupts without end; the processors would do nothing else. */
+void	calm(struct cpu *c);
 
 /* hv.c */
 void	hv_setup(void);
@@ -93,6 +101,7 @@ void	hv_signal(uint32_t conn);
 /* This processor's SynIC: own pages, SINT 2 open, nothing else. */
 void	synic_own(struct cpu *c);
 void	synic_off(struct cpu *c);
+void	stimers_off(void);
 void	noise_hypercall(struct cpu *c);
 void	noise_signal(struct cpu *c);
 void	noise_msr(struct cpu *c);

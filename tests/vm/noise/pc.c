@@ -145,6 +145,9 @@ noise_port(struct cpu *c)
 	uint16_t port = any_port(c);
 	unsigned size = 1u << below(c, 3);
 
+	/* Tables are noise_ide()'s part. */
+	if (port >= BM_BASE && port < BM_BASE + 16 && (port & 4) != 0)
+		port -= 4;
 	/* The console's bytes cost most: fewer of them. */
 	if (port >= 0x3F5 && port <= 0x3F8 && !chance(c, 8))
 		port += 4;
@@ -170,23 +173,29 @@ pci_write(uint8_t reg, uint32_t v)
 	__atomic_store_n(&pci_lock, 0, __ATOMIC_RELEASE);
 }
 
-/* Descriptors with wild addresses and lengths, at a wild place at times. */
+/*
+ * Descriptors with wild addresses and lengths; at times they do not end before
+ * memory does.  The table itself is no other processor's to change: what comes
+ * of it must not be this image's address.
+ */
 static uint32_t
 prd_table(struct cpu *c)
 {
-	uint64_t at = arena(c, 4 * PAGE) & ~3ull;
-	unsigned n = (unsigned)below(c, 20);
+	unsigned n = 1 + (unsigned)below(c, 20);
+	bool ends = !chance(c, 16);
+	uint8_t *e = ends ? c->prd : (uint8_t *)(shared.ram_top - 8 * n);
+	uint64_t at = (uint64_t)e;
 
-	for (unsigned i = 0; i <= n; i++) {
-		uint8_t *e = (uint8_t *)at + 8 * i;
-
-		put32(e, (uint32_t)(chance(c, 2) ? any_gpa(c) & ~1ull :
+	for (unsigned i = 0; i < n; i++, e += 8) {
+		put32(e, (uint32_t)(chance(c, 2) ? spare(any_gpa(c)) & ~1ull :
 		    arena(c, 65536) & ~1ull));
-		put32(e + 4, (uint32_t)(chance(c, 4) ? rnd(c) :
+		put32(e + 4, (uint32_t)(chance(c, 4) ? rnd(c) & 0x7FFFFFFF :
 		    below(c, 65536) & ~1ull) |
-		    (i == n && !chance(c, 16) ? 0x80000000u : 0));
+		    (i == n - 1 && ends ? 0x80000000u : 0));
 	}
-	return ((uint32_t)(chance(c, 6) ? any_gpa(c) : at));
+	/* Or where nothing is. */
+	return ((uint32_t)(chance(c, 8) ? shared.ram_top +
+	    below(c, 1 << 30) : at));
 }
 
 static void

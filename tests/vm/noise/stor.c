@@ -268,8 +268,13 @@ noise_spoil(struct cpu *c)
 	for (unsigned n = 200; n > 0; n--) {
 		uint64_t i = below(c, (pages - 1) * (PAGE / 8)), v = w[i];
 
-		/* Mostly what was there comes back, for the host to miss. */
-		w[i] = chance(c, 2) ? edge(c) : v ^ (1ull << below(c, 64));
+		/*
+		 * Mostly what was there comes back, for the host to miss.
+		 * No page number becomes one of this image.
+		 */
+		w[i] = chance(c, 2) ? spare(edge(c) * PAGE) / PAGE :
+		    v ^ (1ull << (chance(c, 2) ? below(c, 9) :
+		    16 + below(c, 48)));
 		if (!chance(c, 4))
 			w[i] = v;
 	}
