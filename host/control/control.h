@@ -24,6 +24,7 @@
 #define	CTL_LINE_MAX	65536u		/* of a client, newline included */
 #define	CTL_OUT_MAX	(4u << 20)	/* unread replies; more: dropped */
 #define	CTL_CLIENTS	16u
+#define	CTL_SERIAL_MAX	20u		/* characters of a disk's */
 
 struct ctl_status {
 	bool		 paused;
@@ -46,7 +47,7 @@ struct ctl_disk {
 	int		 fd;
 	bool		 readonly;
 	bool		 cdrom;
-	const char	*serial;	/* at most 20 characters, or NULL */
+	const char	*serial;	/* CTL_SERIAL_MAX, or NULL */
 };
 
 /*

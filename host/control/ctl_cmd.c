@@ -183,6 +183,9 @@ disk_params(struct ctl_call *c, struct ctl_disk *d)
 		return (error);
 	if (d->file == NULL || d->file[0] == '\0')
 		return (ctl_bad(c, "\"file\" is missing"));
+	if (d->serial != NULL && strlen(d->serial) > CTL_SERIAL_MAX)
+		return (ctl_bad(c, "a serial number has at most %u characters",
+		    CTL_SERIAL_MAX));
 	d->controller = (unsigned)controller;
 	d->lun = lun == UINT64_MAX ? -1 : (int)lun;
 	return (0);

@@ -170,7 +170,8 @@ scsi_inquiry(struct scsi_lun *lun, struct scsi_cmd *cmd)
 /* --- The caching page --- */
 
 #define	PAGE_CACHING		0x08
-#define	PAGE_CACHING_LEN	12
+#define	PAGE_CACHING_LEN	20	/* SBC; SCSI-2 had the first 12 */
+#define	PAGE_CACHING_MIN	12
 #define	PAGE_ALL		0x3f
 #define	CACHING_WCE		0x04
 #define	MODE_DPOFUA		0x10
@@ -255,12 +256,12 @@ scsi_disk_mode_select(struct scsi_lun *lun, struct scsi_cmd *cmd)
 		scsi_good(cmd);
 		return;
 	}
-	if (len < page + PAGE_CACHING_LEN) {
+	if (len < page + PAGE_CACHING_MIN) {
 		scsi_illegal(cmd, ASC_LIST_LENGTH);
 		return;
 	}
 	if ((buf[page] & 0x7f) != PAGE_CACHING ||
-	    buf[page + 1] < PAGE_CACHING_LEN - 2 ||
+	    buf[page + 1] < PAGE_CACHING_MIN - 2 ||
 	    page + 2 + buf[page + 1] != len ||
 	    buf[page + 2] != scsi_caching_bits(lun)) {
 		scsi_illegal(cmd, ASC_BAD_LIST);

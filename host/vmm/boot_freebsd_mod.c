@@ -26,6 +26,7 @@
 #define	MODULE_FILE_MAX	0x10000000u
 #define	ALIGN_MAX	BOOT_KERNEL_MIN
 #define	MD_SECTOR	512u
+#define	MD_FILE_MAX	0x40000000u	/* nothing is loaded beyond 1 GiB */
 
 struct module {
 	struct fb_load	*f;
@@ -318,11 +319,7 @@ fb_load_mdroot(struct fb_load *f)
 
 	if (path == NULL)
 		return (0);
-	f->next = boot_roundup(f->next, VMM_PAGE);
-	if (f->next > f->limit)
-		return (boot_err(f->err, f->errlen, EINVAL, "--mdroot %s: "
-		    "the guest's memory is full", path));
-	error = vmm_boot_read(path, f->limit - f->next, &data, &len, f->err,
+	error = vmm_boot_read(path, MD_FILE_MAX, &data, &len, f->err,
 	    f->errlen);
 	if (error != 0)
 		return (error);
@@ -331,6 +328,14 @@ fb_load_mdroot(struct fb_load *f)
 		return (boot_err(f->err, f->errlen, EINVAL, "--mdroot %s: "
 		    "%zu bytes are no whole number of %u-byte sectors", path,
 		    len, MD_SECTOR));
+	}
+	f->next = boot_roundup(f->next, VMM_PAGE);
+	if (f->next > f->limit || len > f->limit - f->next) {
+		free(data);
+		return (boot_err(f->err, f->errlen, EINVAL, "--mdroot %s: "
+		    "%zu bytes do not fit into the guest's memory, of which "
+		    "the loader uses %ju MiB", path, len,
+		    (uintmax_t)(f->limit >> 20)));
 	}
 	error = vmm_boot_add(f->b, f->next, data, len);
 	if (error != 0)

@@ -83,15 +83,16 @@ add_initrd(struct vmm_boot *b, const char *path, uint64_t kernel_end,
 	size_t len;
 	int error;
 
-	error = vmm_boot_read(path, top - kernel_end, &data, &len, err, errlen);
+	error = vmm_boot_read(path, top, &data, &len, err, errlen);
 	if (error != 0)
 		return (error);
 	mod.paddr = (top - len) / VMM_PAGE * VMM_PAGE;
 	mod.size = len;
 	if (mod.paddr < kernel_end) {
 		free(data);
-		return (boot_err(err, errlen, EINVAL, "%s: does not fit into "
-		    "the guest's memory next to the kernel", path));
+		return (boot_err(err, errlen, EINVAL, "--initrd %s: %zu bytes "
+		    "do not fit into the guest's memory next to the kernel",
+		    path, len));
 	}
 	error = vmm_boot_add(b, mod.paddr, data, len);
 	if (error != 0)

@@ -339,6 +339,44 @@ ide_data_write(struct ide_chan *ch, unsigned size, uint32_t val)
 		ch->next(ch);
 }
 
+/* REP INSW and OUTSW, which move a block with one lock and one copy. */
+static uint32_t
+ide_port_many(void *arg, uint16_t port, unsigned size, bool out, void *data,
+    uint32_t count)
+{
+	struct ide_chan *ch = arg;
+	enum ide_phase phase = out ? IDE_PIO_OUT : IDE_PIO_IN;
+	uint8_t *p = data;
+	uint32_t done = 0, len, n;
+
+	if (port != ide_base[ch->no] ||
+	    !vmm_pci_ide_decodes(ch->ide->pci, ch->no))
+		return (0);
+	ide_lock(ch->ide);
+	while (done < count && ch->phase == phase) {
+		/* The last access of a block may have less than size. */
+		len = ch->end - ch->pos;
+		n = (len + size - 1) / size;
+		if (n > count - done) {
+			n = count - done;
+			len = n * size;
+		}
+		if (out) {
+			memcpy(ch->buf + ch->pos, p, len);
+		} else {
+			memcpy(p, ch->buf + ch->pos, len);
+			memset(p + len, 0, n * size - len);
+		}
+		p += n * size;
+		done += n;
+		ch->pos += len;
+		if (ch->pos == ch->end)
+			ch->next(ch);
+	}
+	ide_unlock(ch->ide);
+	return (done);
+}
+
 static uint8_t
 ide_reg_read(struct ide_chan *ch, unsigned reg)
 {
@@ -368,8 +406,8 @@ ide_reg_write(struct ide_chan *ch, unsigned reg, uint8_t val)
 	ch->control &= (uint8_t)~CONTROL_HOB;
 	if (ch->phase != IDE_IDLE || (ch->control & CONTROL_SRST) != 0) {
 		/* DEVICE RESET is there to end what hangs. */
-		if (reg != IDE_COMMAND || val != 0x08 || ch->phase == IDE_IDLE ||
-		    d->kind != IDE_CDROM)
+		if (reg != IDE_COMMAND || val != IDE_DEVICE_RESET ||
+		    ch->phase == IDE_IDLE || d->kind != IDE_CDROM)
 			return;
 		ide_stop(ch);
 	}
@@ -558,7 +596,8 @@ ide_chan_init(struct vmm_ide *ide, unsigned no)
 {
 	struct ide_chan *ch = &ide->chan[no];
 	struct vmm_pio block = { .base = ide_base[no], .len = IDE_REGS,
-	    .read = ide_port_read, .write = ide_port_write, .arg = ch };
+	    .read = ide_port_read, .write = ide_port_write,
+	    .many = ide_port_many, .arg = ch };
 	struct vmm_pio control = { .base = ide_control[no], .len = 1,
 	    .read = ide_control_read, .write = ide_control_write, .arg = ch };
 	int error;

@@ -69,7 +69,8 @@ ide_put_lba(struct ide_drive *d, uint64_t lba, bool ext)
 	if (!ext && (d->device & DEVICE_LBA) == 0) {
 		sector = lba % d->track + 1;
 		head = lba / d->track % d->heads;
-		lba = lba / d->track / d->heads << 8 | sector | head << 24;
+		lba = (lba / d->track / d->heads & 0xFFFF) << 8 | sector |
+		    head << 24;
 	}
 	d->reg[IDE_LBA0][0] = (uint8_t)lba;
 	d->reg[IDE_LBA1][0] = (uint8_t)(lba >> 8);

@@ -23,6 +23,8 @@
 #define	IDE_COMMAND	7	/* reads: the status register */
 #define	IDE_REGS	8
 
+#define	IDE_DEVICE_RESET 0x08	/* the one command that a busy drive takes */
+
 #define	DEVICE_LBA	0x40	/* not cylinder, head and sector */
 #define	DEVICE_SECOND	0x10
 #define	DEVICE_OBSOLETE	0xA0	/* read as ones */

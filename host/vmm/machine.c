@@ -24,6 +24,7 @@
 #include "vmm/machine.h"
 
 #define	MSI_BASE	0xFEE00000u
+#define	LARGE_PAGE	(2ul << 20)
 
 /* Lines on stderr that a guest can cause: at once, and per second. */
 #define	SAY_BURST	400
@@ -273,6 +274,26 @@ static const struct hvh_ops partition_ops = {
 
 /* --- Creation --- */
 
+/*
+ * KVM maps a large page of guest memory as one only where it is aligned on
+ * both sides; mmap alone would not see to that.
+ */
+static void *
+map_aligned(uint64_t size)
+{
+	char *p, *from;
+
+	p = mmap(NULL, size + LARGE_PAGE, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (p == MAP_FAILED)
+		return (MAP_FAILED);
+	from = p + (-(uintptr_t)p & (LARGE_PAGE - 1));
+	if (from != p)
+		(void)munmap(p, (size_t)(from - p));
+	(void)munmap(from + size, LARGE_PAGE - (size_t)(from - p));
+	return (from);
+}
+
 static int
 create_memory(struct vmm *m, char *err, size_t errlen)
 {
@@ -281,8 +302,7 @@ create_memory(struct vmm *m, char *err, size_t errlen)
 
 	m->m_low = size < VMM_LOW_TOP ? size : VMM_LOW_TOP;
 	m->m_high = size - m->m_low;
-	m->m_mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
-	    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	m->m_mem = map_aligned(size);
 	if (m->m_mem == MAP_FAILED) {
 		error = errno;
 		m->m_mem = NULL;

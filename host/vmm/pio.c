@@ -153,12 +153,17 @@ void
 pio_map_exit(const struct vmm_pio_map *map, uint16_t port, unsigned size,
     bool out, void *data, uint32_t count)
 {
+	const struct vmm_pio *owner;
 	uint8_t *p = data;
-	uint32_t val;
+	uint32_t n = 0, val;
 
 	if (!pio_size_ok(size))
 		return;
-	for (uint32_t i = 0; i < count; i++, p += size) {
+	if (pio_whole(map, port, size, &owner) && owner != NULL &&
+	    owner->many != NULL)
+		n = owner->many(owner->arg, port, size, out, data, count);
+	p += (size_t)n * size;
+	for (uint32_t i = n; i < count; i++, p += size) {
 		if (out) {
 			val = 0;
 			memcpy(&val, p, size);

@@ -91,6 +91,10 @@ struct vmm_pio {
 	uint32_t	(*read)(void *arg, uint16_t port, unsigned size);
 	void		(*write)(void *arg, uint16_t port, unsigned size,
 			    uint32_t val);
+	/* NULL, or takes string instructions: returns how many of count
+	 * accesses, data one after the other, it did; the rest come singly. */
+	uint32_t	(*many)(void *arg, uint16_t port, unsigned size,
+			    bool out, void *data, uint32_t count);
 	void		*arg;
 };
 

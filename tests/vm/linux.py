@@ -78,7 +78,7 @@ def job(module, call, results, python=(), args=(), paths=(rig.HERE,),
     programs += [p for p in (HVHOST, HVCTL) if os.path.exists(p)]
     shutil.rmtree(results, ignore_errors=True)
     return rig.Job(
-        [sys.executable, "-S", "-E", "-c", "import sys; sys.path[:0] = %r; "
+        [sys.executable, "-S", "-E", "-u", "-c", "import sys; sys.path[:0] = %r; "
          "import %s; %s.%s()" % (list(paths), module, module, call)] +
         list(args), programs=programs,
         files=[kernel.image, initrd] + qemu_files(),

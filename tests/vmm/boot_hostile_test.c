@@ -313,7 +313,7 @@ TEST(small_memory, "machines with too little memory")
 	machine(24 * MIB, 0);
 	save("disk", disk, sizeof(disk));
 	bp.mdroot = "disk";
-	refused(&bp, "disk: is too large");
+	refused(&bp, "--mdroot disk: 8388608 bytes do not fit");
 	bp.mdroot = NULL;
 	bp.modules[bp.nmodules++] = "mod.ko";
 	mf.sh[S_BSS].sh_size = 4 * MIB - 0x4000;

@@ -544,6 +544,9 @@ ATF_TC_BODY(disk_members, tc)
 	expect("{\"cmd\":\"disk-add\",\"file\":\"x\",\"bus\":\"usb\"}",
 	    "{\"id\":null,\"ok\":false,\"error\":\"\\\"bus\\\" is neither scsi "
 	    "nor ide\"}");
+	expect("{\"cmd\":\"disk-add\",\"file\":\"x\",\"serial\":"
+	    "\"123456789012345678901\"}", "{\"id\":null,\"ok\":false,"
+	    "\"error\":\"a serial number has at most 20 characters\"}");
 	expect("{\"cmd\":\"disk-remove\"}", "{\"id\":null,\"ok\":false,"
 	    "\"error\":\"\\\"lun\\\" is missing\"}");
 	ATF_CHECK_EQ(0, calls);

@@ -7,9 +7,6 @@
 /* The machine without a processor: see fake_machine.h. */
 
 #include <atf-c.h>
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -72,7 +69,7 @@ fake_pump(struct vmm *m)
 		epoll_wait(hvh_pump_fd(m->h), &ev, 1, 1);
 }
 
-/* --- What vmm.h says of machine.c and pio.c --- */
+/* --- What vmm.h says of machine.c --- */
 
 void *
 vmm_ptr(struct vmm *m, uint64_t gpa, uint64_t len)
@@ -112,44 +109,27 @@ int
 vmm_pio_add(struct vmm *m, const struct vmm_pio *pio)
 {
 
-	if (m->npios == FAKE_PIOS)
-		return (ENOSPC);
-	for (unsigned i = 0; i < m->npios; i++) {
-		if (pio->base < m->pio[i].base + m->pio[i].len &&
-		    m->pio[i].base < pio->base + pio->len)
-			return (EEXIST);
-	}
-	m->pio[m->npios++] = *pio;
-	return (0);
-}
-
-/* NULL: nobody has all of the access. */
-static const struct vmm_pio *
-owner(const struct vmm *m, uint16_t port, unsigned size)
-{
-
-	for (unsigned i = 0; i < m->npios; i++) {
-		if (port >= m->pio[i].base &&
-		    port + size <= m->pio[i].base + m->pio[i].len)
-			return (&m->pio[i]);
-	}
-	return (NULL);
+	return (pio_map_add(&m->pio, pio));
 }
 
 uint32_t
 vmm_pio_read(struct vmm *m, uint16_t port, unsigned size)
 {
-	const struct vmm_pio *p = owner(m, port, size);
-	uint32_t mask = size == 4 ? UINT32_MAX : (1u << 8 * size) - 1;
 
-	return (p == NULL ? mask : p->read(p->arg, port, size) & mask);
+	return (pio_map_read(&m->pio, port, size));
 }
 
 void
 vmm_pio_write(struct vmm *m, uint16_t port, unsigned size, uint32_t val)
 {
-	const struct vmm_pio *p = owner(m, port, size);
 
-	if (p != NULL)
-		p->write(p->arg, port, size, val);
+	pio_map_write(&m->pio, port, size, val);
+}
+
+void
+vmm_pio_exit(struct vmm *m, uint16_t port, unsigned size, bool out, void *data,
+    uint32_t count)
+{
+
+	pio_map_exit(&m->pio, port, size, out, data, count);
 }

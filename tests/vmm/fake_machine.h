@@ -12,17 +12,15 @@
 #ifndef FAKE_MACHINE_H
 #define	FAKE_MACHINE_H
 
-#include "vmm/vmm.h"
+#include "vmm/pio.h"
 
 #define	FAKE_MEM	(16u << 20)
-#define	FAKE_PIOS	16
 #define	FAKE_GSIS	24
 
 struct vmm {
 	struct hvh	*h;
 	uint8_t		*mem;		/* FAKE_MEM bytes at address 0 */
-	struct vmm_pio	 pio[FAKE_PIOS];
-	unsigned	 npios;
+	struct vmm_pio_map pio;
 	_Atomic bool	 line[FAKE_GSIS];
 	_Atomic unsigned edges[FAKE_GSIS];	/* rising */
 	_Atomic unsigned kicks;

@@ -243,6 +243,37 @@ ATF_TC_BODY(pio, tc)
 	teardown();
 }
 
+/* A string instruction longer than the data, and one at another port. */
+ATF_TC_WITHOUT_HEAD(strings);
+ATF_TC_BODY(strings, tc)
+{
+	uint16_t w[300];
+	uint8_t b[4];
+
+	setup();
+	disk(0, 0, NULL, MB, false);
+	ata_cmd(&ata0, 0xE0, 0x20, 0, 1, false);
+	ATF_CHECK_EQ(0x58, ata_intr(&ata0));
+	vmm_pio_exit(&m, 0x1F0, 2, false, w, 300);
+	for (unsigned i = 0; i < 300; i++)
+		ATF_REQUIRE_EQ(i < 256 ? 0 : 0xFFFF, w[i]);
+	ATF_CHECK_EQ(0x50, inb(0x1F7));
+	vmm_pio_exit(&m, 0x1F7, 1, false, b, 4);
+	for (unsigned i = 0; i < 4; i++)
+		ATF_CHECK_EQ(0x50, b[i]);
+	/* Wrong way round: nothing moves. */
+	ata_cmd(&ata0, 0xE0, 0x30, 0, 1, false);
+	vmm_pio_exit(&m, 0x1F0, 2, false, w, 300);
+	ATF_CHECK_EQ(0xFFFF, w[0]);
+	ATF_CHECK_EQ(0x58, inb(0x1F7));
+	vmm_pio_exit(&m, 0x1F0, 2, true, w, 256);
+	ATF_CHECK_EQ(0x50, ata_intr(&ata0));
+	ata_cmd(&ata0, 0xE0, 0x20, 0, 1, false);
+	ATF_CHECK_EQ(0x58, ata_intr(&ata0));
+	ATF_CHECK_EQ(0xFFFF, inw(0x1F0));
+	teardown();
+}
+
 /* The pump's user is not woken for each word of a sector. */
 ATF_TC_WITHOUT_HEAD(data_port_is_quiet);
 ATF_TC_BODY(data_port_is_quiet, tc)
@@ -292,6 +323,19 @@ ATF_TC_BODY(cylinders, tc)
 	ATF_CHECK_EQ(0x50, ata_intr(&ata0));
 	file_read("image", back, SECTOR, 144 * SECTOR);
 	ATF_CHECK(memcmp(buf, back, SECTOR) == 0);
+	/* The end of the disk, in those terms: cylinder 3276, head 3. */
+	outb(0x1F4, 0xCC);
+	outb(0x1F5, 0x0C);
+	outb(0x1F6, 0xA3);
+	outb(0x1F3, 2);
+	outb(0x1F7, 0x40);
+	ATF_CHECK_EQ(0x50, ata_intr(&ata0));
+	outb(0x1F2, 2);
+	outb(0x1F7, 0x40);
+	ATF_CHECK_EQ(0x51, ata_intr(&ata0));
+	ATF_CHECK_EQ(0xA3, inb(0x1F6));
+	ATF_CHECK_EQ(0x0CCC, inb(0x1F4) | inb(0x1F5) << 8);
+	ATF_CHECK_EQ(3, inb(0x1F3));
 	/* There is no sector 0, no sector 11 and no head 4. */
 	outb(0x1F3, 0);
 	outb(0x1F7, 0x20);
@@ -426,6 +470,49 @@ ATF_TC_BODY(cache, tc)
 	teardown();
 }
 
+static uint8_t
+set_feature(uint8_t feature, uint8_t count)
+{
+
+	outb(0x1F1, feature);
+	outb(0x1F2, count);
+	outb(0x1F7, 0xEF);
+	return (ata_intr(&ata0));
+}
+
+ATF_TC_WITHOUT_HEAD(features);
+ATF_TC_BODY(features, tc)
+{
+	static const uint8_t modes[] = { 0x00, 0x01, 0x08, 0x0C, 0x20, 0x22,
+	    0x40, 0x42 };
+	static const uint8_t none[] = { 0x02, 0x0D, 0x10, 0x23, 0x30, 0x43,
+	    0x80, 0xFF };
+	static const uint8_t power[] = { 0xE1, 0xE3, 0x95, 0x97 };
+
+	setup();
+	disk(0, 0, NULL, MB, false);
+	for (unsigned i = 0; i < 8; i++) {
+		ATF_CHECK_EQ(0x50, set_feature(3, modes[i]));
+		ATF_CHECK_EQ(0x51, set_feature(3, none[i]));
+	}
+	ATF_CHECK_EQ(0x50, set_feature(0x82, 0));
+	ATF_CHECK_EQ(0x50, set_feature(0x02, 0));
+	ATF_CHECK_EQ(0x50, set_feature(0x55, 0));
+	ATF_CHECK_EQ(0x50, set_feature(0xAA, 0));
+	ATF_CHECK_EQ(0x50, set_feature(0x66, 0));
+	ATF_CHECK_EQ(0x50, set_feature(0xCC, 0));
+	ATF_CHECK_EQ(0x51, set_feature(0x05, 0x80));
+	for (unsigned i = 0; i < 4; i++) {
+		outb(0x1F7, power[i]);
+		ATF_CHECK_EQ(0x50, ata_intr(&ata0));
+	}
+	/* No geometry without sectors. */
+	outb(0x1F2, 0);
+	outb(0x1F7, 0x91);
+	ATF_CHECK_EQ(0x51, ata_intr(&ata0));
+	teardown();
+}
+
 /* The controller on VMBus is removed under the IDE driver. */
 ATF_TC_WITHOUT_HEAD(controller_removed);
 ATF_TC_BODY(controller_removed, tc)
@@ -466,11 +553,13 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, reset_and_diagnostic);
 	ATF_TP_ADD_TC(tp, interrupts);
 	ATF_TP_ADD_TC(tp, pio);
+	ATF_TP_ADD_TC(tp, strings);
 	ATF_TP_ADD_TC(tp, data_port_is_quiet);
 	ATF_TP_ADD_TC(tp, cylinders);
 	ATF_TP_ADD_TC(tp, errors);
 	ATF_TP_ADD_TC(tp, read_only);
 	ATF_TP_ADD_TC(tp, cache);
+	ATF_TP_ADD_TC(tp, features);
 	ATF_TP_ADD_TC(tp, controller_removed);
 	return (atf_no_error());
 }

@@ -103,6 +103,7 @@ static void
 step(void)
 {
 	const struct ata *a = rnd() % 2 == 0 ? &ata0 : &ata1;
+	static uint8_t data[1024];
 	unsigned n;
 
 	switch (rnd() % 16) {
@@ -146,6 +147,10 @@ step(void)
 	case 13:
 		if (rnd() % 200 == 0)
 			vmm_ide_reset(ide);
+		break;
+	case 14:
+		vmm_pio_exit(&m, (uint16_t)(a->base + (rnd() % 8 == 0)),
+		    1u << rnd() % 3, rnd() % 2 == 0, data, rnd() % 256);
 		break;
 	default:
 		anywhere(a);
