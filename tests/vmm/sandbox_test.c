@@ -76,7 +76,7 @@ static void *
 use_little(void *arg)
 {
 	pthread_barrier_t *b = arg;
-	void *p = malloc(100);
+	void *volatile p = malloc(100);
 
 	/* All at once: each has an arena as long as there are some. */
 	(void)pthread_barrier_wait(b);
