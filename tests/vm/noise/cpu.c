@@ -156,16 +156,21 @@ fill(struct cpu *c, void *p, size_t len)
 uint64_t
 arena(struct cpu *c, uint64_t len)
 {
+	uint64_t at;
 
-	return (ARENA + below(c, LAST - ARENA - len));
+	do
+		at = ARENA + below(c, LAST - ARENA - len);
+	while (at < IMAGE_END && at + len > IMAGE);
+	return (at);
 }
 
 uint64_t
 spare(uint64_t gpa)
 {
 
-	return (gpa >= IMAGE - 0x10000 && gpa < (uint64_t)image_end ?
-	    gpa + ARENA : gpa);
+	/* Nor close before it: transfers go on from there. */
+	return (gpa >= IMAGE - 0x10000 && gpa < IMAGE_END ?
+	    gpa + IMAGE_END : gpa);
 }
 
 uint64_t

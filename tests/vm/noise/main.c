@@ -99,9 +99,9 @@ options(void)
 		    get64(e) + get64(e + 8) > shared.ram_top)
 			shared.ram_top = get64(e) + get64(e + 8);
 	}
-	if (shared.ram_top < ARENA + (24u << 20))
-		die("it takes 40 MiB of memory");
-	if ((uint64_t)image_end > ARENA)
+	if (shared.ram_top < IMAGE_END + (1u << 20))
+		die("it takes 48 MiB of memory");
+	if ((uint64_t)image_end > IMAGE_END)
 		die("the image is too large");
 }
 

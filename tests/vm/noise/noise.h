@@ -9,9 +9,11 @@
  * chance, and in the end shows that the host is sane.  Layouts of the wire are
  * its own (protocol: hypervisor, vmbus, storvsc), not the host's.
  *
- * Memory: the image lies from 2 MiB on, and only it is spared.  What the host
- * is made to write goes to the arena (from ARENA to the top), to low memory,
- * to the neighbours of the page tables, or nowhere.
+ * Memory: only the image is spared.  What the host is made to write goes to
+ * the arena (from ARENA to the top, the image left out), to low memory, to the
+ * neighbours of the page tables, or nowhere.  The image lies where neither
+ * small numbers nor powers of two nor a wrong bit in an arena's page number
+ * lead, taken as an address or as a page number: 2 MiB of its own.
  */
 
 #ifndef NOISE_H
@@ -22,8 +24,9 @@
 #include <stdint.h>
 
 #define	PAGE		4096u
-#define	IMAGE		0x200000ull
-#define	ARENA		0x1000000ull
+#define	IMAGE		0x2C00000ull
+#define	IMAGE_END	0x2E00000ull
+#define	ARENA		0x200000ull
 /* The last page, for what shall end with memory. */
 #define	LAST		(shared.ram_top - PAGE)
 #define	STACK_SIZE	65536u

@@ -272,7 +272,7 @@ noise_spoil(struct cpu *c)
 		 * Mostly what was there comes back, for the host to miss.
 		 * No page number becomes one of this image.
 		 */
-		w[i] = chance(c, 2) ? spare(edge(c) * PAGE) / PAGE :
+		w[i] = chance(c, 2) ? edge(c) :
 		    v ^ (1ull << (chance(c, 2) ? below(c, 9) :
 		    16 + below(c, 48)));
 		if (!chance(c, 4))
