@@ -26,6 +26,27 @@
 /* Port the guest sees as the sender of VMBus messages. */
 #define	BUS_SENDER	1
 
+static uint32_t
+msg_type(const struct hvh_bus_msg *m)
+{
+
+	return (((const struct vms_header *)m->m_data)->mh_type);
+}
+
+/*
+ * A contact ends what was before it: it gets through to the server however
+ * much of that is left, since a kernel that starts over has nobody else who
+ * would read it.
+ */
+static bool
+is_contact(const struct hvh_bus_msg *m)
+{
+
+	return (m->m_type == HV_MSGTYPE_CHANNEL &&
+	    m->m_len >= sizeof(struct vms_header) &&
+	    msg_type(m) == VMS_CONTACT);
+}
+
 /* --- From hypercalls, any thread. --- */
 
 uint16_t
@@ -65,6 +86,8 @@ hvh_bus_post(struct hvh *h, uint32_t vp, uint32_t connection, uint32_t type,
 		}
 	}
 	pthread_mutex_lock(&b->b_in_mtx);
+	if (b->b_in_len == BUS_IN_MAX && is_contact(&m))
+		b->b_in_len = 0;
 	if (BUS_IN_MAX - b->b_in_len < copies)
 		status = HV_STATUS_NO_BUFFERS;
 	else
@@ -239,21 +262,40 @@ static const struct vms_ops bus_ops = {
 
 /* --- Messages. --- */
 
+/*
+ * Some answers go where the guest wants them (protocol: vmbus, 2.10, 2.12),
+ * which need not be where it reads.  Those it is held up for are the
+ * connection's (bus_messages()); of others, no more are kept than of them.
+ */
+static bool
+bus_heaps_up(struct hvh_bus *b, const struct hvh_bus_msg *m)
+{
+	struct hvh_delivery *d = &b->b_h->h_delivery;
+
+	return ((m->m_vp != b->b_server.s_last_vp || m->m_sint != VMS_SINT) &&
+	    d->backlog(d->arg, m->m_vp, m->m_sint) >= BUS_OUT_MAX);
+}
+
 void
 hvh_bus_deliver(struct hvh_bus *b, const struct hvh_bus_msg *m)
 {
 	struct hvh_delivery *d = &b->b_h->h_delivery;
 	int error;
 
+	if (bus_heaps_up(b, m)) {
+		bus_bad(b, msg_type(m), "nobody reads the answers");
+		return;
+	}
 	if (b->b_h->h_ops.trace != NULL)
 		hvh_trace(b->b_h, HVH_TRACE_MESSAGE, true, 0, m->m_vp,
 		    m->m_data, m->m_len);
 	error = d->post(d->arg, m->m_vp, m->m_sint, HV_MSGTYPE_CHANNEL,
 	    BUS_SENDER, m->m_data, m->m_len);
-	if (error != 0)
-		hvh_log(b->b_h, HVH_LOG_ERROR,
-		    "message to VP %u SINT %u lost: %s", m->m_vp, m->m_sint,
-		    strerror(error));
+	if (error != 0) {
+		bus_bad(b, msg_type(m), error == EINVAL ?
+		    "an answer to no VP or SINT" : "no memory for an answer");
+		return;
+	}
 	b->b_h->h_stats.messages_out++;
 }
 
@@ -324,6 +366,18 @@ bus_message(struct hvh_bus *b, struct hvh_bus_msg *m)
 	hvh_fault_passed(b, false);
 }
 
+static bool
+bus_contact_waits(struct hvh_bus *b)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&b->b_in_mtx);
+	for (unsigned i = 0; !found && i < b->b_in_len; i++)
+		found = is_contact(&b->b_in[(b->b_in_head + i) % BUS_IN_MAX]);
+	pthread_mutex_unlock(&b->b_in_mtx);
+	return (found);
+}
+
 /* Takes the guest's messages; false: they wait until it reads ours. */
 static bool
 bus_messages(struct hvh_bus *b)
@@ -333,8 +387,11 @@ bus_messages(struct hvh_bus *b)
 
 	for (unsigned n = 0; n < BUS_IN_MAX; n++) {
 		if (d->backlog(d->arg, b->b_server.s_last_vp, VMS_SINT) >=
-		    BUS_OUT_MAX)
-			return (false);
+		    BUS_OUT_MAX) {
+			if (!bus_contact_waits(b))
+				return (false);
+			bus_flush(b);
+		}
 		pthread_mutex_lock(&b->b_in_mtx);
 		if (b->b_in_len == 0) {
 			pthread_mutex_unlock(&b->b_in_mtx);

@@ -26,6 +26,10 @@
 #define	MSI_BASE	0xFEE00000u
 #define	LARGE_PAGE	(2ul << 20)
 
+/* Lines on stderr that a guest can cause: at once, and per second. */
+#define	SAY_BURST	400
+#define	SAY_RATE	2
+
 /* Bounds what looking for more requests costs a guest that has no more. */
 #define	LINGER_NS	300000
 
@@ -165,13 +169,42 @@ op_now(void *arg)
 	return (vmm_now());
 }
 
+/* A guest has caused a line: is it to be said?  Somebody's disk holds them. */
+static bool
+may_say(struct vmm *m)
+{
+	uint64_t now = vmm_now(), lines;
+	unsigned lost = 0;
+	bool may;
+
+	pthread_mutex_lock(&m->m_say_mtx);
+	lines = (now - m->m_say_time) / (1000000000 / SAY_RATE);
+	if (lines > 0) {
+		m->m_say_time = now;
+		m->m_say_left = lines < SAY_BURST - m->m_say_left ?
+		    m->m_say_left + (unsigned)lines : SAY_BURST;
+	}
+	may = m->m_say_left > 0;
+	if (may) {
+		m->m_say_left--;
+		lost = m->m_say_lost;
+		m->m_say_lost = 0;
+	} else {
+		m->m_say_lost++;
+	}
+	pthread_mutex_unlock(&m->m_say_mtx);
+	if (lost > 0)
+		vmm_say("%u lines about the guest are left out", lost);
+	return (may);
+}
+
 static void
 op_log(void *arg, enum hvh_log_level level, const char *text)
 {
 	struct vmm *m = arg;
 
-	if (level <= HVH_LOG_WARN ||
-	    (level == HVH_LOG_INFO && !m->m_cf.quiet))
+	if ((level <= HVH_LOG_WARN ||
+	    (level == HVH_LOG_INFO && !m->m_cf.quiet)) && may_say(m))
 		vmm_say("%s", text);
 }
 
@@ -185,17 +218,19 @@ op_attend(void *arg, uint32_t vp)
 
 /* What a guest says stays on lines of its own and is printable. */
 static void
-say_crash(const struct vmm_crash *c)
+say_crash(struct vmm *m, const struct vmm_crash *c)
 {
 	const char *p, *end;
 
+	if (!may_say(m))
+		return;
 	vmm_say("guest crash: %#jx %#jx %#jx %#jx %#jx",
 	    (uintmax_t)c->param[0], (uintmax_t)c->param[1],
 	    (uintmax_t)c->param[2], (uintmax_t)c->param[3],
 	    (uintmax_t)c->param[4]);
 	for (p = c->text; *p != '\0'; p = *end == '\n' ? end + 1 : end) {
 		end = p + strcspn(p, "\n");
-		if (end > p)
+		if (end > p && may_say(m))
 			vmm_say("guest: %.*s", (int)(end - p), p);
 	}
 }
@@ -215,7 +250,7 @@ op_event(void *arg, enum hvh_event event, const uint64_t params[5],
 	c->count++;
 	memcpy(c->param, params, sizeof(c->param));
 	snprintf(c->text, sizeof(c->text), "%s", text != NULL ? text : "");
-	say_crash(c);
+	say_crash(m, c);
 	pthread_mutex_unlock(&m->m_mtx);
 }
 
@@ -346,6 +381,9 @@ vmm_create(const struct vmm_config *cf, struct vmm **mp, char *err,
 	m->m_cf = *cf;
 	m->m_kvm = m->m_vm = m->m_end_fd = -1;
 	m->m_loop.l_ep = m->m_loop.l_kick = -1;
+	m->m_say_left = SAY_BURST;
+	m->m_say_time = vmm_now();
+	pthread_mutex_init(&m->m_say_mtx, NULL);
 	pthread_mutex_init(&m->m_mtx, NULL);
 	pthread_cond_init(&m->m_cond, NULL);
 	vmm_vcpu_init();
@@ -406,6 +444,7 @@ vmm_destroy(struct vmm *m)
 		close(m->m_kvm);
 	pthread_cond_destroy(&m->m_cond);
 	pthread_mutex_destroy(&m->m_mtx);
+	pthread_mutex_destroy(&m->m_say_mtx);
 	free(m);
 }
 

@@ -102,6 +102,11 @@ struct vmm {
 	_Atomic int	 m_end;				/* (a) enum vmm_end */
 	bool		 m_triple;	/* (m) the reset is a triple fault */
 
+	pthread_mutex_t	 m_say_mtx;	/* what a guest makes us say: */
+	uint64_t	 m_say_time;	/* vmm_now() of the last refill */
+	unsigned	 m_say_left;	/* lines until then */
+	unsigned	 m_say_lost;	/* and left out since */
+
 	pthread_mutex_t	 m_mtx;
 	pthread_cond_t	 m_cond;
 	bool		 m_paused;			/* (m) */

@@ -659,6 +659,77 @@ ATF_TC_BODY(backlog, tc)
 	guest_destroy(&g);
 }
 
+/*
+ * A contact gets through when neither side's queue moves any more, to another
+ * VP: the kernel that sends it is not the one that let them fill.
+ */
+ATF_TC_WITHOUT_HEAD(backlog_contact);
+ATF_TC_BODY(backlog_contact, tc)
+{
+	struct guest g;
+	uint8_t m[40] = { 21 }, r[240];
+	unsigned sent = 0;
+
+	guest_create(&g, NULL);
+	guest_synic(&g);
+	guest_connect(&g, V5_3, NULL);
+	while (guest_post(&g, 1, m, sizeof(m)) == 0) {
+		guest_pump(&g);
+		ATF_REQUIRE(++sent < 1000);
+	}
+	memset(m, 0, sizeof(m));
+	m[0] = 14;
+	put32(m + 8, V5_3);
+	put32(m + 12, 1);
+	m[16] = 2;
+	ATF_REQUIRE_EQ(0, guest_post(&g, 4, m, sizeof(m)));
+	ATF_REQUIRE(guest_message(&g, 1, r));
+	ATF_REQUIRE_EQ(15, r[0]);
+	ATF_REQUIRE_EQ(1, r[8]);
+	guest_destroy(&g);
+}
+
+/*
+ * Answers to a VP and SINT that the guest names, and never reads: a few are
+ * kept, the host's memory is not the guest's to fill.
+ */
+ATF_TC_WITHOUT_HEAD(backlog_elsewhere);
+ATF_TC_BODY(backlog_elsewhere, tc)
+{
+	struct guest g;
+	uint8_t m[40] = { 14 }, *slot;
+	unsigned got = 0;
+
+	guest_create(&g, NULL);
+	guest_synic(&g);
+	put32(m + 8, V5_3);
+	put32(m + 12, 1);
+	m[16] = 5;			/* its SINT is masked */
+	for (unsigned i = 0; i < 5000; i++) {
+		ATF_REQUIRE_EQ(0, guest_post(&g, 4, m, sizeof(m)));
+		guest_pump(&g);
+	}
+	wrmsr(&g, 1, 0x40000095, 0x60);
+	slot = guest_page(&g, PG_SIMP + 1) + 5 * 256;
+	while (get32(slot) != 0) {
+		ATF_REQUIRE_EQ(15, slot[16]);
+		ATF_REQUIRE_EQ(0, slot[24]);
+		put32(slot, 0);
+		wrmsr(&g, 1, 0x40000084, 0);
+		ATF_REQUIRE(++got < 5000);
+	}
+	ATF_REQUIRE(got > 0 && got <= 64);
+	/* Neither a VP that is not there is worth a line each time. */
+	g.loglines = 0;
+	put32(m + 12, 1000);
+	for (unsigned i = 0; i < 5000; i++) {
+		ATF_REQUIRE_EQ(0, guest_post(&g, 4, m, sizeof(m)));
+		guest_pump(&g);
+	}
+	ATF_REQUIRE(g.loglines < 100);
+	guest_destroy(&g);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -684,5 +755,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, reset);
 	ATF_TP_ADD_TC(tp, reset_lazy);
 	ATF_TP_ADD_TC(tp, backlog);
+	ATF_TP_ADD_TC(tp, backlog_contact);
+	ATF_TP_ADD_TC(tp, backlog_elsewhere);
 	return (atf_no_error());
 }

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+
+"""The hostile guest's boots and what is looked at meanwhile and afterwards.
+noise.py says by the environment which there are."""
+
+import glob
+import hashlib
+import os
+import re
+import struct
+import sys
+import threading
+
+import guest
+import suite
+from guest import Fail
+
+MIB = 1 << 20
+SECONDS = int(os.environ.get("NOISE_SECONDS", "5"))
+SEEDS = os.environ.get("NOISE_SEEDS", "1").split(",")
+MEMORY = 64
+# hvhost's own, beyond the guest's memory; sanitizers take several times that.
+OWN_MEMORY = 128
+OWN_MEMORY_ASAN = 768
+# Channels come and go with their descriptors: so many more than at first.
+DESCRIPTORS = 64
+STDERR_MAX = 256 << 10
+LIMIT = SECONDS + 50
+
+SANITIZERS = {
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:"
+                    "detect_stack_use_after_return=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+}
+REPORT = r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer|Assertion"
+
+
+def sectors(count):
+    """What the guest's proof wants to read: sector number, place."""
+    return b"".join(struct.pack("<II", n, at) for n in range(count)
+                    for at in range(0, 512, 8))
+
+
+def put(path, data=b"", size=None):
+    with open(path, "wb") as f:
+        f.write(data)
+        if size is not None:
+            f.truncate(size)
+    return path
+
+
+def sha256(path):
+    with open(path, "rb") as f:
+        return hashlib.sha256(f.read()).hexdigest()
+
+
+class Watch(threading.Thread):
+    """Memory and descriptors of a process while it runs."""
+
+    def __init__(self, vm):
+        super().__init__(daemon=True)
+        self.vm = vm
+        self.memory = 0             # most, KiB
+        self.first = None           # descriptors
+        self.most = 0
+        self.ended = threading.Event()
+
+    def run(self):
+        while not self.ended.wait(0.25):
+            try:
+                with open("/proc/%d/status" % self.vm.pid,
+                          encoding="ascii") as f:
+                    m = re.search(r"VmHWM:\s*(\d+)", f.read())
+                fds = len(os.listdir("/proc/%d/fd" % self.vm.pid))
+            except OSError:
+                return
+            if m:
+                self.memory = max(self.memory, int(m.group(1)))
+            if self.first is None and "noise: seed" in self.vm.text:
+                self.first = fds
+            self.most = max(self.most, fds)
+
+
+class Noise(suite.Boot):
+    """One guest; classes() makes one of these for each."""
+    program = ""
+    seed = "1"
+    sanitized = False
+    cpus = 2                    # and more, by the seed
+    check_poweroff = None
+
+    def start(self):
+        os.environ.update(SANITIZERS)
+        self.proof = put(self.path("proof.img"), sectors(4096))
+        self.bystander = put(self.path("bystander.img"), sectors(64))
+        self.images = [put(self.path("scratch.img"), size=16 * MIB),
+                       put(self.path("ide.img"), size=16 * MIB)]
+        cd = put(self.path("cd.iso"), sectors(8192))
+        self.kept = {f: sha256(f)
+                     for f in (self.proof, self.bystander, cd)}
+        self.vm = guest.Vm([
+            self.program, "--kernel", os.environ["NOISE_GUEST"],
+            "--append", "seed=%s seconds=%d verbose" % (self.seed, SECONDS),
+            "--cpus", str(self.cpus), "--memory", "%dM" % MEMORY,
+            "--no-reboot", "--sandbox", "off" if self.sanitized else "on",
+            "--disk", "scsi,file=%s,lun=0" % self.images[0],
+            "--disk", "scsi,file=%s,lun=1,ro" % self.proof,
+            "--disk", "ide,file=" + self.images[1],
+            "--cdrom", "ide,file=" + cd], self.log)
+        self.watch = Watch(self.vm)
+        self.watch.start()
+        self.vm.expect(r"^noise: seed ", LIMIT, "sign of the guest")
+
+    def check_survives(self):
+        """the guest finds a sane host when its time is over"""
+        m = self.vm.expect(r"^noise: (\d+ operations), survived$|"
+                           r"^noise: failed: .*$", SECONDS + LIMIT,
+                           "the guest's last line")
+        if m.group(1) is None:
+            raise Fail(m.group(0))
+        status = self.vm.wait(20)
+        self.watch.ended.set()
+        if status != 0:
+            raise Fail("exit status %d: %s" % (
+                status, self.vm.stderr.strip()[-300:]))
+        return m.group(1)
+
+    def after_report(self):
+        """no sanitizer and no assertion has anything to say"""
+        m = re.search(REPORT, self.vm.stderr)
+        if m:
+            raise Fail(self.vm.stderr[m.start():m.start() + 2000])
+
+    def after_stderr(self):
+        """the guest cannot fill the host's log"""
+        size = len(self.vm.stderr)
+        if size > STDERR_MAX:
+            raise Fail("%d bytes" % size)
+        return "%d bytes" % size
+
+    def after_memory(self):
+        """hvhost's memory is the guest's and a bounded part of its own"""
+        most = MEMORY + (OWN_MEMORY_ASAN if self.sanitized else OWN_MEMORY)
+        if self.watch.memory == 0 or self.watch.memory > most << 10:
+            raise Fail("%d KiB at most" % self.watch.memory)
+        return "%d MiB at most" % (self.watch.memory >> 10)
+
+    def after_descriptors(self):
+        """descriptors are not left behind"""
+        w = self.watch
+        if w.first is None or w.most > w.first + DESCRIPTORS:
+            raise Fail("%s at first, then up to %d" % (w.first, w.most))
+        return "%d at first, then up to %d" % (w.first, w.most)
+
+    def after_files(self):
+        """only the writable disks' images have changed, none has grown"""
+        for f, was in self.kept.items():
+            if sha256(f) != was:
+                raise Fail(os.path.basename(f) + " has changed")
+        left = sorted(glob.glob(self.path("*")))
+        if left != sorted(list(self.kept) + self.images):
+            raise Fail("files: " + " ".join(left))
+        for f in self.images:
+            if os.path.getsize(f) != 16 * MIB:
+                raise Fail("%s has %d bytes" % (f, os.path.getsize(f)))
+
+    def stop(self):
+        super().stop()
+        if hasattr(self, "watch"):
+            self.watch.ended.set()
+
+
+def classes():
+    kinds = [("asan", s, "NOISE_ASAN") for s in SEEDS]
+    kinds.append(("release", SEEDS[0], "NOISE_RELEASE"))
+    return {"%s%s" % (kind, seed): type("Noise", (Noise,), {
+        "name": "%s%s" % (kind, seed), "seed": seed, "cpus": 2 + int(seed) % 3,
+        "program": os.environ.get(program, ""),
+        "sanitized": kind == "asan", "__module__": __name__})
+            for kind, seed, program in kinds}
+
+
+globals().update(classes())
+
+
+def main():
+    # One at a time: what they run out of is processors.
+    failed = suite.run(["noise_boot"], sys.argv[1:], parallel=1)
+    sys.stdout.flush()
+    os._exit(1 if failed else 0)
