@@ -158,13 +158,13 @@ hvh_pump_fd(struct hvh *h)
 	return (h->h_epoll);
 }
 
-uint64_t
-hvh_pump(struct hvh *h)
+/* A round; the pump lock is held. */
+static uint64_t
+pump(struct hvh *h)
 {
 	uint64_t at, now, ref, stimer;
 	bool more;
 
-	hvh_lock(h);
 	/*
 	 * Whoever wants to be served sooner than known must kick from here
 	 * on; the flag goes down before anything is looked at.
@@ -188,6 +188,27 @@ hvh_pump(struct hvh *h)
 	if (more)
 		at = now;
 	atomic_store(&h->h_deadline, at);
+	return (at);
+}
+
+uint64_t
+hvh_pump(struct hvh *h)
+{
+	uint64_t at;
+
+	pthread_mutex_lock(&h->h_pump_mtx);
+	at = pump(h);
 	pthread_mutex_unlock(&h->h_pump_mtx);
 	return (at);
+}
+
+bool
+hvh_pump_try(struct hvh *h, uint64_t *at)
+{
+
+	if (pthread_mutex_trylock(&h->h_pump_mtx) != 0)
+		return (false);
+	*at = pump(h);
+	pthread_mutex_unlock(&h->h_pump_mtx);
+	return (true);
 }

@@ -94,9 +94,11 @@ struct hvh_ops {
 	 */
 	void	 (*attend)(void *arg, uint32_t vp);
 	/*
-	 * NULL, or for a user who takes signal-event hypercalls himself: those
-	 * of this connection, with flag 0, are to be passed to hvh_signal()
-	 * from now on, or no more.  With the pump lock held.
+	 * NULL, or for a user who can take signal-event hypercalls himself:
+	 * those of this connection, with flag 0, had better come by
+	 * hvh_signal() from now on, as the guest sends in bursts, or no more:
+	 * it waits for each, and hvh_hypercall() with a round of the pump
+	 * behind it has the shorter way.  With the pump lock held.
 	 */
 	void	 (*listen)(void *arg, uint32_t connection, bool on);
 	/* One at a time, the pump waits for it.  NULL: nobody looks. */
@@ -183,6 +185,8 @@ void	hvh_signals_count(struct hvh *h, uint64_t count);
  * must be called again even without a kick, UINT64_MAX: none.  Never blocks.
  */
 uint64_t hvh_pump(struct hvh *h);
+/* The same, unless another thread has the pump: then false, and no round. */
+bool	hvh_pump_try(struct hvh *h, uint64_t *at);
 /* Readable when storage completions wait for hvh_pump(); -1: there is none. */
 int	hvh_pump_fd(struct hvh *h);
 

@@ -114,6 +114,7 @@ struct hvh_chan {
 	uint32_t	 ch_waiting;	/* bytes of room waited for */
 	bool		 ch_signal;	/* a signal to the guest is due */
 	struct hvh_linger ch_linger;	/* when it is told */
+	bool		 ch_bursty;	/* the user has been told to listen */
 	struct hvh_timer ch_look;	/* after the opening */
 	struct hvh_timer ch_retry;	/* while waiting for room */
 	struct hvh_timer ch_late;	/* a signal that a fault delays */
@@ -170,6 +171,7 @@ int	hvh_chan_io_start(struct hvh_chan *ch);
 void	hvh_chan_io_stop(struct hvh_chan *ch);
 void	hvh_chan_dispatch(struct hvh_chan *ch, bool guest);
 void	hvh_chan_flush_all(struct hvh_bus *b);
+void	hvh_chan_bursty(struct hvh_chan *ch, bool on);
 int	hvh_chan_put(struct hvh_chan *ch, const struct vms_pkt *desc,
 	    const void *data, uint32_t len);
 

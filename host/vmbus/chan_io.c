@@ -255,7 +255,8 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 		ch->ch_h->h_stats.packets_in++;
 		ch->ch_packets_in++;
 		if (ch->ch_h->h_cf.linger_ns != 0)
-			hvh_linger_arrived(&ch->ch_linger, hvh_now(ch->ch_h));
+			hvh_linger_arrived(&ch->ch_linger, hvh_now(ch->ch_h),
+			    ch->ch_bus->b_round);
 		ch->ch_bytes_in += bytes;
 		if (ch->ch_h->h_ops.trace != NULL)
 			hvh_trace(ch->ch_h, HVH_TRACE_PACKET, false,
@@ -383,6 +384,17 @@ hvh_chan_write(struct hvh_chan *ch, uint16_t type, uint16_t flags,
 	return (error);
 }
 
+/* Which way the guest's signals had better take: see hvh_ops.listen. */
+void
+hvh_chan_bursty(struct hvh_chan *ch, bool on)
+{
+
+	if (ch->ch_bursty == on)
+		return;
+	ch->ch_bursty = on;
+	hvh_bus_listen(ch->ch_bus, VMS_CONN_CHANNEL + ch->ch_listen_id, on);
+}
+
 void
 hvh_chan_flush(struct hvh_chan *ch)
 {
@@ -398,8 +410,11 @@ hvh_chan_flush(struct hvh_chan *ch)
 		ch->ch_h->h_stats.events_saved++;
 		ch->ch_saved++;
 	}
-	if (news)
+	if (news) {
 		hvh_linger_told(&ch->ch_linger);
+		hvh_chan_bursty(ch, hvh_linger_bursty(&ch->ch_linger,
+		    ch->ch_bursty));
+	}
 	if (!ch->ch_signal)
 		return;
 	ch->ch_signal = false;

@@ -152,7 +152,6 @@ listen_set(struct hvh_bus *b, uint32_t id, bool on)
 		atomic_fetch_or(&b->b_listen[id / 64], bit);
 	else
 		atomic_fetch_and(&b->b_listen[id / 64], ~bit);
-	hvh_bus_listen(b, VMS_CONN_CHANNEL + id, on);
 }
 
 /* Whether or not the rules demand it: wakes both sides once. */
@@ -185,6 +184,7 @@ hvh_chan_vms_open(void *arg, struct vms_chan *c)
 		error = ch->ch_ops->open(ch->ch_dev, ch, c->c_req.oq_udata);
 		if (error != 0) {
 			listen_set(b, c->c_id, false);
+			hvh_chan_bursty(ch, false);
 			hvh_chan_io_stop(ch);
 			ch->ch_open = false;
 			b->b_open--;
@@ -212,6 +212,7 @@ hvh_chan_vms_close(void *arg, struct vms_chan *c)
 	struct hvh_chan *ch = hvh_chan_of(c);
 
 	listen_set(b, ch->ch_listen_id, false);
+	hvh_chan_bursty(ch, false);
 	hvh_chan_flush(ch);
 	hvh_chan_io_stop(ch);
 	ch->ch_open = false;

@@ -27,15 +27,19 @@ struct hvh_linger {
 	uint32_t	 l_same;	/* so many before it were as long */
 	uint32_t	 l_run;		/* requests of this one; 0: none */
 	uint32_t	 l_target;	/* tell at so many */
+	bool		 l_trial;	/* one to look whether there are more */
 	uint32_t	 l_wait;	/* bursts until the next trial */
 	uint32_t	 l_backoff;	/* and how many after that */
-	uint64_t	 l_last;	/* when the last one came, ns */
+	uint32_t	 l_kind;	/* bursts in a row unlike what we say */
+	uint64_t	 l_round;	/* the one that read the first */
+	uint32_t	 l_later;	/* requests that later ones read */
+	uint64_t	 l_first, l_last; /* when they were read, ns */
 	uint64_t	 l_gap;		/* usual time between two, ns */
 };
 
 void	hvh_linger_init(struct hvh_linger *l);
-/* A request has been read. */
-void	hvh_linger_arrived(struct hvh_linger *l, uint64_t now);
+/* A request has been read, in a round of the pump. */
+void	hvh_linger_arrived(struct hvh_linger *l, uint64_t now, uint64_t round);
 /*
  * Is it worth to look for more before the guest is told?  most: never longer
  * than so many ns after the last; 0: never.
@@ -44,5 +48,8 @@ bool	hvh_linger_holds(const struct hvh_linger *l, uint64_t now,
 	    uint64_t most);
 /* The guest is told: the burst is over. */
 void	hvh_linger_told(struct hvh_linger *l);
+
+/* Does the guest send in bursts?  was: what was said last; not soon changed. */
+bool	hvh_linger_bursty(struct hvh_linger *l, bool was);
 
 #endif	/* !HVH_LINGER_H */

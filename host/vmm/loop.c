@@ -8,10 +8,11 @@
  * The I/O thread: pumps the partition whenever somebody has kicked, the guest
  * has signalled a channel, or I/O has ended.
  *
- * A guest's signal does not come to user space: KVM adds to the channel's
- * eventfd in the hypercall itself.  The eventfds are watched by edges, so
- * that none needs to be read; what has added up in them is the number of
- * signals, read when somebody asks for it.
+ * Where a guest sends in bursts, its signals do not come to user space: KVM
+ * adds to the channel's eventfd in the hypercall itself.  The eventfds are
+ * watched by edges, so that none needs to be read; what has added up in them
+ * is the number of signals, read when somebody asks for it.  Where it waits
+ * for each request, the vCPU's thread does the round of the pump itself.
  */
 
 #include <sys/epoll.h>
@@ -36,6 +37,9 @@
 #define	CONN_EVENT	2u
 #define	CONN_CHANNEL	0x2000u
 
+/* See vmm_loop_defer(). */
+static __thread bool deferring, deferred;
+
 static int
 signal_slot(uint32_t connection)
 {
@@ -55,6 +59,10 @@ vmm_loop_kick(void *arg)
 	struct vmm_loop *l = &m->m_loop;
 	const uint64_t one = 1;
 
+	if (deferring) {
+		deferred = true;
+		return;
+	}
 	/* The I/O thread itself looks before it sleeps. */
 	if (l->l_runs && pthread_equal(pthread_self(), l->l_thread)) {
 		atomic_store(&l->l_again, true);
@@ -62,6 +70,34 @@ vmm_loop_kick(void *arg)
 	}
 	if (write(l->l_kick, &one, sizeof(one)) != sizeof(one))
 		vmm_say("kick: %s", strerror(errno));
+}
+
+bool
+vmm_loop_defer(bool on)
+{
+	bool were = deferred;
+
+	deferring = on;
+	deferred = false;
+	return (were);
+}
+
+void
+vmm_loop_inline(struct vmm *m)
+{
+	struct vmm_loop *l = &m->m_loop;
+	uint64_t next;
+	bool done, more;
+
+	(void)vmm_loop_defer(true);
+	done = hvh_pump_try(m->m_h, &next);
+	more = vmm_loop_defer(false);
+	if (done)
+		atomic_fetch_add_explicit(&l->l_inline, 1,
+		    memory_order_relaxed);
+	/* What is left, now or sooner than it knows, is the I/O thread's. */
+	if (!done || more || next < atomic_load(&l->l_until))
+		vmm_loop_kick(m);
 }
 
 /* What came until now, as the eventfd goes away or is counted. */
@@ -161,9 +197,12 @@ loop_thread(void *arg)
 	int got;
 
 	while (!atomic_load(&l->l_stop)) {
+		/* Until it is known better: who wants a round must kick. */
+		atomic_store(&l->l_until, UINT64_MAX);
 		next = hvh_pump(m->m_h);
 		if (atomic_exchange(&l->l_again, false))
 			next = 0;
+		atomic_store(&l->l_until, next);
 		got = wait_events(l, ev, next);
 		atomic_fetch_add_explicit(&l->l_wakeups, 1,
 		    memory_order_relaxed);

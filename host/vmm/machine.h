@@ -55,6 +55,8 @@ struct vmm_loop {
 	_Atomic bool	 l_runs;			/* (a) */
 	int		 l_signal[VMM_SIGNALS];	/* (l) eventfds, or -1 */
 	_Atomic uint64_t l_wakeups;			/* (a) */
+	_Atomic uint64_t l_inline;	/* (a) rounds of vCPU threads */
+	_Atomic uint64_t l_until;	/* (a) it sleeps so long at most */
 };
 
 struct vmm_config {
@@ -155,6 +157,13 @@ void	vmm_loop_fini(struct vmm *m);
 /* Of struct hvh_ops. */
 void	vmm_loop_kick(void *arg);
 void	vmm_loop_listen(void *arg, uint32_t connection, bool on);
+/*
+ * On: kicks by this thread are only remembered.  Off: were there any?  For a
+ * vCPU that then does the round itself, by vmm_loop_inline(): a guest that
+ * waits for its one request gets it without a thread being woken.
+ */
+bool	vmm_loop_defer(bool on);
+void	vmm_loop_inline(struct vmm *m);
 /* Tells libhvhost of the signals that KVM has taken so far. */
 void	vmm_loop_count(struct vmm *m);
 

@@ -76,6 +76,7 @@ op_stats(void *arg, json_t *o)
 	put(o, "resets", m->m_resets);
 	pthread_mutex_unlock(&m->m_mtx);
 	put(o, "wakeups", atomic_load(&m->m_loop.l_wakeups));
+	put(o, "inline_rounds", atomic_load(&m->m_loop.l_inline));
 	json_object_set_new(o, "exits", exits);
 	json_object_set_new(o, "kvm", kvm);
 }

@@ -59,7 +59,9 @@ void
 vmm_vcpu_request(struct vmm_vcpu *c, uint32_t req)
 {
 
-	if ((atomic_fetch_or(&c->c_req, req) & req) != req && c->c_started)
+	/* It looks before it runs guest code again: no need to tell itself. */
+	if ((atomic_fetch_or(&c->c_req, req) & req) != req && c->c_started &&
+	    own_run != c->c_run)
 		pthread_kill(c->c_thread, VCPU_SIGNAL);
 }
 
@@ -159,11 +161,14 @@ exit_hypercall(struct vmm_vcpu *c)
 	if (hx->type != KVM_EXIT_HYPERV_HCALL)
 		return;
 	input = hx->u.hcall.input;
+	vmm_loop_defer(true);
 	/* KVM has fetched the value of a slow one (protocol: hypervisor, 7.1). */
 	if (HV_CALL_CODE(input) == HV_CALL_SIGNAL_EVENT)
 		input |= HV_CALL_FAST;
 	hx->u.hcall.result = hvh_hypercall(c->c_m->m_h, c->c_id, input,
 	    hx->u.hcall.params[0], hx->u.hcall.params[1]);
+	if (vmm_loop_defer(false))
+		vmm_loop_inline(c->c_m);
 }
 
 /* KVM learns of these registers too, as from a guest's write. */

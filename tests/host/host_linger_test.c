@@ -52,7 +52,7 @@ sim_burst(struct sim *s, unsigned n)
 	s->told = 0;
 	s->waited = 0;
 	for (unsigned i = 0; i < n; i++) {
-		hvh_linger_arrived(&s->l, s->now);
+		hvh_linger_arrived(&s->l, s->now, s->now);
 		sim_settle(s, s->now + (i + 1 < n ? GAP : 1000000));
 	}
 	ATF_REQUIRE_EQ(0, s->l.l_run);
