@@ -28,6 +28,7 @@ OWN_MEMORY_ASAN = 768
 DESCRIPTORS = 64
 STDERR_MAX = 256 << 10
 LIMIT = SECONDS + 50
+NESTED = os.environ.get("RIG") == "nested"
 
 SANITIZERS = {
     "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:"
@@ -88,7 +89,7 @@ class Noise(suite.Boot):
     program = ""
     seed = "1"
     sanitized = False
-    cpus = 2                    # and more, by the seed
+    cpus = 2
     check_poweroff = None
 
     def start(self):
@@ -172,11 +173,17 @@ class Noise(suite.Boot):
             self.watch.ended.set()
 
 
+def cpus_of(seed):
+    """More than there are real ones is more than emulated processors bear:
+    now and then a guest's page walk finds nothing there."""
+    return 2 if NESTED else 2 + int(seed) % 3
+
+
 def classes():
     kinds = [("asan", s, "NOISE_ASAN") for s in SEEDS]
     kinds.append(("release", SEEDS[0], "NOISE_RELEASE"))
     return {"%s%s" % (kind, seed): type("Noise", (Noise,), {
-        "name": "%s%s" % (kind, seed), "seed": seed, "cpus": 2 + int(seed) % 3,
+        "name": "%s%s" % (kind, seed), "seed": seed, "cpus": cpus_of(seed),
         "program": os.environ.get(program, ""),
         "sanitized": kind == "asan", "__module__": __name__})
             for kind, seed, program in kinds}

@@ -35,6 +35,7 @@
 #define	RFLAGS_IF	0x200u
 #define	VECTOR_NMI	2
 #define	VECTOR_UD	6
+#define	VECTOR_DF	8
 #define	VECTOR_APIC	16	/* the lowest of a local APIC */
 #define	WINDOW		32	/* interrupts taken in one */
 
@@ -372,9 +373,13 @@ void
 exception(unsigned vector, struct frame *f)
 {
 
+	uint64_t at;
+
 	if (may_fault(this_cpu(), f))
 		return;
-	print("\nnoise: vector %x at %x\n", (uint64_t)vector, f->rip);
+	__asm__ volatile("movq %%cr2, %0" : "=r"(at));
+	print("\nnoise: vector %x at %x, stack %x, address %x\n",
+	    (uint64_t)vector, f->rip, f->rsp, at);
 	die("an exception with a code");
 }
 
@@ -388,15 +393,31 @@ window(struct cpu *c)
 
 /* --- Processors --- */
 
+/*
+ * Tables of its own for each processor: a double fault has a stack that is
+ * right, so that it can be told.
+ */
 static void
-set_idt(void)
+set_tables(struct cpu *c)
 {
 	struct __attribute__((packed)) {
 		uint16_t limit;
 		uint64_t base;
 	} reg = { sizeof(idt) - 1, (uint64_t)idt };
+	uint64_t tss = (uint64_t)c->tss, top = (uint64_t)c->fault_stack +
+	    sizeof(c->fault_stack);
 
 	__asm__ volatile("lidt %0" : : "m"(reg));
+	c->gdt[2] = 0x00AF9B000000FFFF;		/* as in start.S */
+	c->gdt[3] = 0x00CF93000000FFFF;
+	c->gdt[4] = (sizeof(c->tss) - 1) | (tss & 0xFFFFFF) << 16 |
+	    0x89ull << 40 | (tss >> 24 & 0xFF) << 56;
+	c->gdt[5] = tss >> 32;
+	memcpy(&c->tss[9], &top, sizeof(top));
+	reg.limit = sizeof(c->gdt) - 1;
+	reg.base = (uint64_t)c->gdt;
+	__asm__ volatile("lgdt %0; ltr %w1" : : "m"(reg), "r"(4 * 8) :
+	    "memory");
 }
 
 void
@@ -413,10 +434,11 @@ cpu_setup(struct cpu *c, unsigned id, uint64_t seed)
 		uint64_t to = (uint64_t)entries + 16 * v;
 
 		idt[v] = (struct gate){ .offset0 = (uint16_t)to,
-		    .selector = 0x10, .flags = 0x8E00,
+		    .selector = 0x10,
+		    .flags = 0x8E00 | (v == VECTOR_DF ? 1 : 0),
 		    .offset16 = (uint16_t)(to >> 16) };
 	}
-	set_idt();
+	set_tables(c);
 	c->apic_id = apic_read(APIC_ID);
 	apic_write(APIC_SVR, SVR_ENABLE);
 }

@@ -145,9 +145,11 @@ noise_port(struct cpu *c)
 	uint16_t port = any_port(c);
 	unsigned size = 1u << below(c, 3);
 
-	/* Tables are noise_ide()'s part. */
-	if (port >= BM_BASE && port < BM_BASE + 16 && (port & 4) != 0)
-		port -= 4;
+	/* The table's address is noise_ide()'s part. */
+	if (port >= BM_BASE - 4 && port < BM_BASE + 16) {
+		port &= ~4;
+		size = 1;
+	}
 	/* The console's bytes cost most: fewer of them. */
 	if (port >= 0x3F5 && port <= 0x3F8 && !chance(c, 8))
 		port += 4;
