@@ -136,8 +136,8 @@ def table(rows):
 
 def main():
     p = argparse.ArgumentParser(usage=__doc__)
-    p.add_argument("--seconds", type=int, default=4)
-    p.add_argument("--rounds", type=int, default=2)
+    p.add_argument("--seconds", type=int, default=3)
+    p.add_argument("--rounds", type=int, default=3)
     a = p.parse_args()
     import linux
     import rig

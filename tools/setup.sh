@@ -36,6 +36,8 @@ fuse3			fusermount3
 fio			fio
 e2fsprogs		mke2fs
 valgrind		valgrind
+qemu-system-x86		qemu-system-x86_64
+busybox-static		/usr/share/doc/busybox-static
 git			git
 python3			python3
 '

@@ -10,7 +10,8 @@
 
 #include "vmbus/linger.h"
 
-#define	EXPECT_MAX	256u
+#define	RUN_MAX		256u
+#define	STEADY		4u
 #define	BACKOFF_MIN	8u
 #define	BACKOFF_MAX	1024u
 #define	GAP_FIRST	100000ull
@@ -19,20 +20,26 @@ void
 hvh_linger_init(struct hvh_linger *l)
 {
 
-	*l = (struct hvh_linger){ .l_expect = 1, .l_wait = BACKOFF_MIN,
-	    .l_backoff = BACKOFF_MIN, .l_gap = GAP_FIRST };
+	*l = (struct hvh_linger){ .l_length = 1, .l_same = STEADY,
+	    .l_wait = BACKOFF_MIN, .l_backoff = BACKOFF_MIN,
+	    .l_gap = GAP_FIRST };
 }
 
-/* A new burst: as many as usual, or, once in a while, more. */
+/*
+ * A new burst.  Where all are of the same length its end is known; else, and
+ * once in a while, it ends where no more come.
+ */
 static void
 begin(struct hvh_linger *l)
 {
 
-	l->l_target = l->l_expect;
-	if (l->l_wait > 0)
+	l->l_target = RUN_MAX;
+	if (l->l_same < STEADY)
+		return;
+	if (l->l_wait > 0) {
 		l->l_wait--;
-	else if (l->l_expect < EXPECT_MAX)
-		l->l_target = l->l_expect * 2;
+		l->l_target = l->l_length;
+	}
 }
 
 void
@@ -43,7 +50,7 @@ hvh_linger_arrived(struct hvh_linger *l, uint64_t now)
 	if (l->l_run == 0)
 		begin(l);
 	else if (gap < 8 * l->l_gap)
-		l->l_gap += gap / 8 - l->l_gap / 8;
+		l->l_gap = l->l_gap - l->l_gap / 8 + gap / 8;
 	l->l_run++;
 	l->l_last = now;
 }
@@ -61,22 +68,17 @@ hvh_linger_holds(const struct hvh_linger *l, uint64_t now, uint64_t most)
 void
 hvh_linger_told(struct hvh_linger *l)
 {
-	bool trial = l->l_target > l->l_expect;
 
 	if (l->l_run == 0)
 		return;
-	if (l->l_run > l->l_expect) {
-		/* Longer than thought: see at once whether there is more. */
-		l->l_expect = l->l_run < EXPECT_MAX ? l->l_run : EXPECT_MAX;
-		if (l->l_run >= l->l_target) {
-			l->l_wait = 0;
-			l->l_backoff = BACKOFF_MIN;
-		}
-	} else if (l->l_run < l->l_expect && !trial) {
-		/* A short one among long ones changes little. */
-		l->l_expect -= (l->l_expect - l->l_run + 7) / 8;
-	}
-	if (trial && l->l_run < l->l_target) {
+	if (l->l_run != l->l_length) {
+		l->l_length = l->l_run;
+		l->l_same = 0;
+		l->l_wait = l->l_backoff = BACKOFF_MIN;
+	} else if (l->l_same < STEADY) {
+		l->l_same++;
+	} else if (l->l_target != l->l_length) {
+		/* Looked for more in vain. */
 		l->l_wait = l->l_backoff;
 		if (l->l_backoff < BACKOFF_MAX)
 			l->l_backoff *= 2;

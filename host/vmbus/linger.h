@@ -23,8 +23,9 @@
 #include <stdint.h>
 
 struct hvh_linger {
-	uint32_t	 l_expect;	/* requests in a burst, at least 1 */
-	uint32_t	 l_run;		/* those of this one so far; 0: none */
+	uint32_t	 l_length;	/* of the burst before */
+	uint32_t	 l_same;	/* so many before it were as long */
+	uint32_t	 l_run;		/* requests of this one; 0: none */
 	uint32_t	 l_target;	/* tell at so many */
 	uint32_t	 l_wait;	/* bursts until the next trial */
 	uint32_t	 l_backoff;	/* and how many after that */

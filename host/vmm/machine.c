@@ -387,9 +387,6 @@ vmm_create(const struct vmm_config *cf, struct vmm **mp, char *err,
 	pthread_mutex_init(&m->m_mtx, NULL);
 	pthread_cond_init(&m->m_cond, NULL);
 	vmm_vcpu_init();
-	error = vmm_kvm_open(&m->m_kvm, &m->m_runsize, err, errlen);
-	if (error != 0)
-		goto fail;
 	m->m_end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	error = m->m_end_fd < 0 ? errno : vmm_loop_init(m);
 	if (error != 0) {
@@ -452,6 +449,13 @@ vmm_destroy(struct vmm *m)
 }
 
 /* --- Power --- */
+
+int
+vmm_attach_kvm(struct vmm *m, char *err, size_t errlen)
+{
+
+	return (vmm_kvm_open(&m->m_kvm, &m->m_runsize, err, errlen));
+}
 
 static int
 start_kvm(struct vmm *m, const struct vmm_boot_regs *regs, char *err,

@@ -161,6 +161,8 @@ void	vmm_loop_count(struct vmm *m);
 /* machine.c */
 int	vmm_create(const struct vmm_config *cf, struct vmm **mp, char *err,
 	    size_t errlen);
+/* Once, before the first vmm_start(): all else needs no KVM. */
+int	vmm_attach_kvm(struct vmm *m, char *err, size_t errlen);
 /* From power-on to the first instruction. */
 int	vmm_start(struct vmm *m, char *err, size_t errlen);
 /* Ends the vCPUs; the devices stay as they are. */

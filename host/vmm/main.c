@@ -159,6 +159,9 @@ create(struct hvhost *hv)
 	    sizeof(err)) != 0)
 		fail(hv, err);
 	open_outside(hv);
+	/* Last, so that a wrong file shows on a machine without KVM, too. */
+	if (vmm_attach_kvm(hv->m, err, sizeof(err)) != 0)
+		fail(hv, err);
 	if (op->sandbox && sandbox_enter(err, sizeof(err)) != 0)
 		fail(hv, err);
 	if (vmm_start(hv->m, err, sizeof(err)) != 0)

@@ -97,9 +97,23 @@ class Basic(Boot):
         """the guest's own VMBus driver connects"""
         return dmesg(self.vm, r"Vmbus version:5\.[0-9]")
 
+    def check_control(self):
+        """hvctl status tells the guest's system and VMBus version"""
+        text = self.vm.ctl("status")
+        version = dmesg(self.vm, "Vmbus version:").split(":")[-1]
+        for word in ("Linux", version, "running"):
+            if word not in text:
+                raise Fail("no %r in: %s" % (word, text))
+
     def check_quiet(self):
         """the guest's kernel complains of nothing"""
         complaints(self.vm)
+
+    def after_stats(self):
+        """--stats leaves the counters as JSON"""
+        found = self.vm.stats()
+        if not found.get("host") or "vmm" not in found:
+            raise Fail("there is only: " + " ".join(found))
 
 
 class Crash(Boot):
@@ -189,7 +203,7 @@ class Idle(Boot):
 class BootTime(Boot):
     name = "boottime"
     alone = True
-    times = 3
+    times = 2
 
     def start(self):
         """No guest outlives its measurement."""

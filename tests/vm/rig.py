@@ -97,6 +97,8 @@ class Job:
 
 def run(job):
     """Runs a job in the rig of choice and returns its exit status."""
+    # A polite end of this program is one of what it started, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     kind, why = choose()
     say("%s (%s)" % ({"kvm": "KVM of this machine",
                       "nested": "nested, in an emulated machine"}[kind], why))

@@ -153,10 +153,12 @@ def perform(cls, wanted, report):
     """Boots one guest and makes its checks."""
     work = tempfile.mkdtemp(prefix=cls.name + ".")
     boot = cls(work)
-    broken = None
+    broken = skipped = None
     start = time.monotonic()
     try:
         boot.start()
+    except Skip as e:
+        skipped = e
     except Fail as e:
         broken = "the guest did not come up: %s" % e
     except Exception as e:
@@ -165,6 +167,9 @@ def perform(cls, wanted, report):
     for method in cls.checks():
         name = "%s.%s" % (cls.name, method.split("_", 1)[1])
         if not wanted(name):
+            continue
+        if skipped:
+            report.skip(name, skipped)
             continue
         if broken and not method.startswith("after_"):
             report.fail(name, broken)
