@@ -193,7 +193,8 @@ any_page(struct cpu *c)
 	case 5:
 		return (chance(c, 2) ? 0xFEE00000ull : 0xFEC00000ull);
 	case 6:
-		return (0x100000000ull + (rnd(c) >> below(c, 40)) / PAGE * PAGE);
+		return (0x100000000ull +
+		    (rnd(c) >> below(c, 40)) / PAGE * PAGE);
 	case 7:
 		return (edge(c) / PAGE * PAGE % 0x200000 == 0 ?
 		    ~0ull / PAGE * PAGE : 1ull << (32 + below(c, 32)));
@@ -400,13 +401,12 @@ window(struct cpu *c)
 static void
 set_tables(struct cpu *c)
 {
-	struct __attribute__((packed)) {
-		uint16_t limit;
-		uint64_t base;
-	} reg = { sizeof(idt) - 1, (uint64_t)idt };
+	uint8_t reg[10];		/* limit, base */
 	uint64_t tss = (uint64_t)c->tss, top = (uint64_t)c->fault_stack +
 	    sizeof(c->fault_stack);
 
+	put16(reg, sizeof(idt) - 1);
+	put64(reg + 2, (uint64_t)idt);
 	__asm__ volatile("lidt %0" : : "m"(reg));
 	c->gdt[2] = 0x00AF9B000000FFFF;		/* as in start.S */
 	c->gdt[3] = 0x00CF93000000FFFF;
@@ -414,8 +414,8 @@ set_tables(struct cpu *c)
 	    0x89ull << 40 | (tss >> 24 & 0xFF) << 56;
 	c->gdt[5] = tss >> 32;
 	memcpy(&c->tss[9], &top, sizeof(top));
-	reg.limit = sizeof(c->gdt) - 1;
-	reg.base = (uint64_t)c->gdt;
+	put16(reg, sizeof(c->gdt) - 1);
+	put64(reg + 2, (uint64_t)c->gdt);
 	__asm__ volatile("lgdt %0; ltr %w1" : : "m"(reg), "r"(4 * 8) :
 	    "memory");
 }
@@ -425,7 +425,8 @@ cpu_setup(struct cpu *c, unsigned id, uint64_t seed)
 {
 
 	c->id = id;
-	c->rng = (seed + 1) * 0x9E3779B97F4A7C15ull + id * 0xD1B54A32D192ED03ull;
+	c->rng = (seed + 1) * 0x9E3779B97F4A7C15ull +
+	    id * 0xD1B54A32D192ED03ull;
 	if (c->rng == 0)
 		c->rng = 1;
 	for (unsigned i = 0; i < 16; i++)
