@@ -339,8 +339,11 @@ static bool
 may_fault(struct cpu *c, struct frame *f)
 {
 
-	for (uint64_t *x = extable; x < extable_end; x++) {
-		if (*x != f->rip)
+	size_t n = ((uintptr_t)extable_end - (uintptr_t)extable) /
+	    sizeof(extable[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		if (extable[i] != f->rip)
 			continue;
 		f->rip = (uint64_t)faulted;
 		c->faults++;
@@ -458,7 +461,7 @@ cpus_start(void)
 	uint32_t start;
 
 	memcpy((void *)(uintptr_t)TRAMPOLINE, trampoline,
-	    (size_t)(trampoline_end - trampoline));
+	    (uintptr_t)trampoline_end - (uintptr_t)trampoline);
 	apic_write(APIC_ICR, ICR_INIT);
 	wait_ipi();
 	delay_ms(10);
