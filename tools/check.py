@@ -3,7 +3,7 @@
 """Every test of the project, and one line that says how many passed.
 
 Builds all variants, runs the test programs of the asan and tsan variants with
-kyua and then tools/lint.sh.  Prints progress, each failure with its output and
+kyua, hostile guests (tests/vm/noise.py, for seconds) and then tools/lint.sh.  Prints progress, each failure with its output and
 each skip with its reason.  Logs and results stay in build/.
 """
 
@@ -147,6 +147,29 @@ def kyua(variant, tally):
         tally.fail("%s kyua" % variant, "there was no test to run")
 
 
+def noise(tally):
+    """tests/vm/noise.py prints `ok NAME ...', `skip NAME: why' or `FAIL NAME:
+    why'."""
+    say("hostile guests")
+    p = run(["tests/vm/noise.py"], stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+    seen = 0
+    for line in p.stdout.splitlines():
+        word, _, rest = line.partition(" ")
+        if word not in ("ok", "skip", "FAIL"):
+            continue
+        seen += 1
+        name, _, why = rest.partition(": ")
+        if word == "ok":
+            tally.passed += 1
+        elif word == "skip":
+            tally.skip("noise " + name, why)
+        else:
+            tally.fail("noise " + name, why)
+    if seen == 0 or p.returncode > 1:
+        tally.fail("noise", trim(p.stdout))
+
+
 def lint(tally):
     """tools/lint.sh prints `ok NAME`, `skip NAME: why` or `FAIL NAME`, the
     last behind its findings."""
@@ -180,6 +203,8 @@ def main():
     for variant in ("asan", "tsan"):
         if built[variant]:
             kyua(variant, tally)
+    if built["asan"] and built["release"]:
+        noise(tally)
     lint(tally)
     say("done")
     line = "%d passed, %d failed" % (tally.passed, tally.failed)

@@ -35,6 +35,7 @@
 #define	RFLAGS_IF	0x200u
 #define	VECTOR_NMI	2
 #define	VECTOR_UD	6
+#define	VECTOR_DF	8
 #define	VECTOR_APIC	16	/* the lowest of a local APIC */
 #define	WINDOW		32	/* interrupts taken in one */
 
@@ -192,7 +193,8 @@ any_page(struct cpu *c)
 	case 5:
 		return (chance(c, 2) ? 0xFEE00000ull : 0xFEC00000ull);
 	case 6:
-		return (0x100000000ull + (rnd(c) >> below(c, 40)) / PAGE * PAGE);
+		return (0x100000000ull +
+		    (rnd(c) >> below(c, 40)) / PAGE * PAGE);
 	case 7:
 		return (edge(c) / PAGE * PAGE % 0x200000 == 0 ?
 		    ~0ull / PAGE * PAGE : 1ull << (32 + below(c, 32)));
@@ -337,8 +339,11 @@ static bool
 may_fault(struct cpu *c, struct frame *f)
 {
 
-	for (uint64_t *x = extable; x < extable_end; x++) {
-		if (*x != f->rip)
+	size_t n = ((uintptr_t)extable_end - (uintptr_t)extable) /
+	    sizeof(extable[0]);
+
+	for (size_t i = 0; i < n; i++) {
+		if (extable[i] != f->rip)
 			continue;
 		f->rip = (uint64_t)faulted;
 		c->faults++;
@@ -372,9 +377,13 @@ void
 exception(unsigned vector, struct frame *f)
 {
 
+	uint64_t at;
+
 	if (may_fault(this_cpu(), f))
 		return;
-	print("\nnoise: vector %x at %x\n", (uint64_t)vector, f->rip);
+	__asm__ volatile("movq %%cr2, %0" : "=r"(at));
+	print("\nnoise: vector %x at %x, stack %x, address %x\n",
+	    (uint64_t)vector, f->rip, f->rsp, at);
 	die("an exception with a code");
 }
 
@@ -388,15 +397,30 @@ window(struct cpu *c)
 
 /* --- Processors --- */
 
+/*
+ * Tables of its own for each processor: a double fault has a stack that is
+ * right, so that it can be told.
+ */
 static void
-set_idt(void)
+set_tables(struct cpu *c)
 {
-	struct __attribute__((packed)) {
-		uint16_t limit;
-		uint64_t base;
-	} reg = { sizeof(idt) - 1, (uint64_t)idt };
+	uint8_t reg[10];		/* limit, base */
+	uint64_t tss = (uint64_t)c->tss, top = (uint64_t)c->fault_stack +
+	    sizeof(c->fault_stack);
 
+	put16(reg, sizeof(idt) - 1);
+	put64(reg + 2, (uint64_t)idt);
 	__asm__ volatile("lidt %0" : : "m"(reg));
+	c->gdt[2] = 0x00AF9B000000FFFF;		/* as in start.S */
+	c->gdt[3] = 0x00CF93000000FFFF;
+	c->gdt[4] = (sizeof(c->tss) - 1) | (tss & 0xFFFFFF) << 16 |
+	    0x89ull << 40 | (tss >> 24 & 0xFF) << 56;
+	c->gdt[5] = tss >> 32;
+	memcpy(&c->tss[9], &top, sizeof(top));
+	put16(reg, sizeof(c->gdt) - 1);
+	put64(reg + 2, (uint64_t)c->gdt);
+	__asm__ volatile("lgdt %0; ltr %w1" : : "m"(reg), "r"(4 * 8) :
+	    "memory");
 }
 
 void
@@ -404,7 +428,8 @@ cpu_setup(struct cpu *c, unsigned id, uint64_t seed)
 {
 
 	c->id = id;
-	c->rng = (seed + 1) * 0x9E3779B97F4A7C15ull + id * 0xD1B54A32D192ED03ull;
+	c->rng = (seed + 1) * 0x9E3779B97F4A7C15ull +
+	    id * 0xD1B54A32D192ED03ull;
 	if (c->rng == 0)
 		c->rng = 1;
 	for (unsigned i = 0; i < 16; i++)
@@ -413,10 +438,11 @@ cpu_setup(struct cpu *c, unsigned id, uint64_t seed)
 		uint64_t to = (uint64_t)entries + 16 * v;
 
 		idt[v] = (struct gate){ .offset0 = (uint16_t)to,
-		    .selector = 0x10, .flags = 0x8E00,
+		    .selector = 0x10,
+		    .flags = 0x8E00 | (v == VECTOR_DF ? 1 : 0),
 		    .offset16 = (uint16_t)(to >> 16) };
 	}
-	set_idt();
+	set_tables(c);
 	c->apic_id = apic_read(APIC_ID);
 	apic_write(APIC_SVR, SVR_ENABLE);
 }
@@ -435,7 +461,7 @@ cpus_start(void)
 	uint32_t start;
 
 	memcpy((void *)(uintptr_t)TRAMPOLINE, trampoline,
-	    (size_t)(trampoline_end - trampoline));
+	    (uintptr_t)trampoline_end - (uintptr_t)trampoline);
 	apic_write(APIC_ICR, ICR_INIT);
 	wait_ipi();
 	delay_ms(10);

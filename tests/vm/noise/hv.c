@@ -304,7 +304,8 @@ partition_msr(struct cpu *c)
 		(void)try_wrmsr(MSR_HV_ICR, rnd(c) & ~ICR_MODE);
 		break;
 	case 6:
-		(void)try_wrmsr(0x40000070 + 2 * (uint32_t)below(c, 2), edge(c));
+		(void)try_wrmsr(0x40000070 + 2 * (uint32_t)below(c, 2),
+		    edge(c));
 		break;
 	case 7:
 		(void)try_wrmsr(0x40000106 + (uint32_t)below(c, 3), edge(c));

@@ -40,6 +40,9 @@ struct cpu {
 	uint64_t	 irqs;
 	unsigned	 budget;	/* interrupts taken in this window */
 	uint32_t	 apic_id;	/* APIC register, to be put back */
+	uint64_t	 gdt[8];
+	uint32_t	 tss[26];
+	uint8_t		 fault_stack[2048] __attribute__((aligned(16)));
 	uint8_t		 page[PAGE] __attribute__((aligned(4096)));
 	uint8_t		 prd[PAGE] __attribute__((aligned(4096)));
 	uint8_t		 simp[PAGE] __attribute__((aligned(4096)));

@@ -92,30 +92,47 @@ port_read(uint16_t port, unsigned size)
 }
 
 static void
+string_out(uint16_t port, unsigned size, const void *p, uint64_t count)
+{
+
+	if (size == 1)
+		__asm__ volatile("rep outsb" :
+		    "+S"(p), "+c"(count) : "d"(port));
+	else if (size == 2)
+		__asm__ volatile("rep outsw" :
+		    "+S"(p), "+c"(count) : "d"(port));
+	else
+		__asm__ volatile("rep outsl" :
+		    "+S"(p), "+c"(count) : "d"(port));
+}
+
+static void
+string_in(uint16_t port, unsigned size, void *p, uint64_t count)
+{
+
+	if (size == 1)
+		__asm__ volatile("rep insb" :
+		    "+D"(p), "+c"(count) : "d"(port) : "memory");
+	else if (size == 2)
+		__asm__ volatile("rep insw" :
+		    "+D"(p), "+c"(count) : "d"(port) : "memory");
+	else
+		__asm__ volatile("rep insl" :
+		    "+D"(p), "+c"(count) : "d"(port) : "memory");
+}
+
+static void
 port_string(struct cpu *c, uint16_t port, unsigned size, bool out)
 {
 	uint64_t count = 1 + below(c, chance(c, 4) ? PAGE / size : 64);
-	void *p = c->page;
 
-	if (out) {
-		fill(c, p, size * count);
-		tame_all(port, size, p, (unsigned)count);
+	if (!out) {
+		string_in(port, size, c->page, count);
+		return;
 	}
-	if (out && size == 1)
-		__asm__ volatile("rep outsb" : "+S"(p), "+c"(count) : "d"(port));
-	else if (out && size == 2)
-		__asm__ volatile("rep outsw" : "+S"(p), "+c"(count) : "d"(port));
-	else if (out)
-		__asm__ volatile("rep outsl" : "+S"(p), "+c"(count) : "d"(port));
-	else if (size == 1)
-		__asm__ volatile("rep insb" : "+D"(p), "+c"(count) : "d"(port) :
-		    "memory");
-	else if (size == 2)
-		__asm__ volatile("rep insw" : "+D"(p), "+c"(count) : "d"(port) :
-		    "memory");
-	else
-		__asm__ volatile("rep insl" : "+D"(p), "+c"(count) : "d"(port) :
-		    "memory");
+	fill(c, c->page, size * count);
+	tame_all(port, size, c->page, (unsigned)count);
+	string_out(port, size, c->page, count);
 }
 
 static const struct {
@@ -145,9 +162,11 @@ noise_port(struct cpu *c)
 	uint16_t port = any_port(c);
 	unsigned size = 1u << below(c, 3);
 
-	/* Tables are noise_ide()'s part. */
-	if (port >= BM_BASE && port < BM_BASE + 16 && (port & 4) != 0)
-		port -= 4;
+	/* The table's address is noise_ide()'s part. */
+	if (port >= BM_BASE - 4 && port < BM_BASE + 16) {
+		port &= ~4;
+		size = 1;
+	}
 	/* The console's bytes cost most: fewer of them. */
 	if (port >= 0x3F5 && port <= 0x3F8 && !chance(c, 8))
 		port += 4;

@@ -200,18 +200,20 @@ random_packet(struct cpu *c, uint8_t *p, uint64_t id)
 {
 	uint8_t cdb[16];
 	uint32_t len, head = 16, size = VSTOR_SIZE;
-	uint64_t at = arena(c, PAGE);
+	uint64_t at = arena(c, PAGE), data;
 
 	random_cdb(c, cdb);
-	len = (uint32_t)(chance(c, 16) ? edge(c) : chance(c, 3) ? below(c, 512) :
-	    512 * below(c, 200));
+	len = (uint32_t)(chance(c, 16) ? edge(c) :
+	    chance(c, 3) ? below(c, 512) : 512 * below(c, 200));
 	memset(p, 0, 1024);
 	if (!chance(c, 6))
 		head += ranges(c, p + 16, len);
-	if (head > 16 && cdb[0] == 0x42)
-		parameters(c, cdb[0], (uint8_t *)(get64(p + 32) * PAGE >= ARENA &&
-		    get64(p + 32) * PAGE < shared.ram_top - PAGE ?
-		    get64(p + 32) * PAGE : at / PAGE * PAGE));
+	if (head > 16 && cdb[0] == 0x42) {
+		data = get64(p + 32) * PAGE;
+		if (data < ARENA || data >= LAST)
+			data = at / PAGE * PAGE;
+		parameters(c, cdb[0], (uint8_t *)data);
+	}
 	srb(p + head, cdb, (uint8_t)(chance(c, 8) ? edge(c) : below(c, 4)),
 	    chance(c, 2), len);
 	if (chance(c, 6))
@@ -304,7 +306,8 @@ hammer(struct cpu *c, struct chan *ch, unsigned n)
 			spoil_ring(c, chance(c, 2) ? ch->out : ch->in, 2);
 		if (chance(c, 50))
 			put32(ch->in + 8, (uint32_t)below(c, 2));
-		while (!chance(c, 4) && chan_read(ch, reply, sizeof(reply)) != 0)
+		while (!chance(c, 4) &&
+		    chan_read(ch, reply, sizeof(reply)) != 0)
 			continue;
 	}
 }
@@ -323,7 +326,8 @@ static unsigned
 open_some(struct cpu *c, const struct offer *of, unsigned count,
     struct chan *ch)
 {
-	static const uint16_t versions[] = { 0x602, 0x600, 0x501, 0x402, 0x200 };
+	static const uint16_t versions[] = { 0x602, 0x600, 0x501, 0x402,
+	    0x200 };
 	unsigned n = 0;
 	uint32_t down, pages;
 
