@@ -3,7 +3,8 @@
 """Every test of the project, and one line that says how many passed.
 
 Builds all variants, runs the test programs of the asan and tsan variants with
-kyua, hostile guests (tests/vm/noise.py, for seconds) and then tools/lint.sh.  Prints progress, each failure with its output and
+kyua, then whole guests on hvhost (tests/vm: Linux, and hostile ones for
+seconds), then tools/lint.sh.  Prints progress, each failure with its output and
 each skip with its reason.  Logs and results stay in build/.
 """
 
@@ -147,27 +148,27 @@ def kyua(variant, tally):
         tally.fail("%s kyua" % variant, "there was no test to run")
 
 
-def noise(tally):
-    """tests/vm/noise.py prints `ok NAME ...', `skip NAME: why' or `FAIL NAME:
-    why'."""
-    say("hostile guests")
-    p = run(["tests/vm/noise.py"], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
+def guests(name, script, tally):
+    """Whole guests on hvhost: the script prints `ok NAME ...', `skip NAME:
+    why' or `FAIL NAME: why', and its own sum at the end."""
+    say(name)
+    p = run([script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     seen = 0
     for line in p.stdout.splitlines():
         word, _, rest = line.partition(" ")
         if word not in ("ok", "skip", "FAIL"):
             continue
         seen += 1
-        name, _, why = rest.partition(": ")
+        what, _, why = rest.partition(": ")
         if word == "ok":
             tally.passed += 1
         elif word == "skip":
-            tally.skip("noise " + name, why)
+            tally.skip("%s %s" % (name, what), why)
         else:
-            tally.fail("noise " + name, why)
+            tally.fail("%s %s" % (name, what), why)
+    # Cut off, or broken before its end.
     if seen == 0 or p.returncode > 1:
-        tally.fail("noise", trim(p.stdout))
+        tally.fail(name, trim(p.stdout))
 
 
 def lint(tally):
@@ -203,8 +204,10 @@ def main():
     for variant in ("asan", "tsan"):
         if built[variant]:
             kyua(variant, tally)
+    if built["release"]:
+        guests("vm-linux", "tests/vm/linux.py", tally)
     if built["asan"] and built["release"]:
-        noise(tally)
+        guests("vm-noise", "tests/vm/noise.py", tally)
     lint(tally)
     say("done")
     line = "%d passed, %d failed" % (tally.passed, tally.failed)
