@@ -24,6 +24,8 @@
 #define	MEMORY_MIN	(16 * MIB)
 #define	MEMORY_MAX	(1024ull << 30)
 #define	SUBCHANNELS_MAX	15
+#define	VMBUS_VERSIONS	"5.3 5.2 5.1 5.0 4.1 4.0 3.0 2.4 1.1 0.13"
+#define	STORVSP_VERSIONS "6.2 6.0 5.1 4.2 2.0"
 #define	TRACE_SNAP_MAX	4096
 
 static const char usage_text[] =
@@ -139,16 +141,22 @@ size(const char *name, const char *text, uint64_t unit)
 	return (v * unit);
 }
 
+/* One of the versions in a list with blanks between. */
 static uint32_t
-version(const char *name, const char *text, unsigned shift)
+version(const char *name, const char *text, const char *known, unsigned shift)
 {
+	const char *p = known;
+	size_t len = strlen(text);
 	unsigned major, minor;
-	char end;
 
-	if (sscanf(text, "%u.%u%c", &major, &minor, &end) != 2 ||
-	    major > 255 || minor > 255)
-		wrong("%s: \"%s\" is not a version such as 5.3", name, text);
-	return (major << shift | minor);
+	while ((p = strstr(p, text)) != NULL) {
+		if (len > 0 && (p == known || p[-1] == ' ') &&
+		    (p[len] == ' ' || p[len] == '\0') &&
+		    sscanf(text, "%u.%u", &major, &minor) == 2)
+			return (major << shift | minor);
+		p += len > 0 ? len : strlen(p);
+	}
+	wrong("%s: \"%s\" is none of %s", name, text, known);
 }
 
 /* Takes the next word off a list; NULL: there is none. */
@@ -396,7 +404,8 @@ set_machine(struct options *op, int opt, const char *arg)
 		op->vmm.quiet = true;
 		break;
 	case O_VMBUS:
-		op->vmm.max_version = version("--vmbus-version", arg, 16);
+		op->vmm.max_version = version("--vmbus-version", arg,
+		    VMBUS_VERSIONS, 16);
 		break;
 	case O_NET:
 		wrong("--net: this hvhost has no network adapter to offer");
@@ -455,7 +464,7 @@ set_option(struct options *op, int opt, const char *arg)
 		break;
 	case O_STORVSP:
 		op->vstor_version = (uint16_t)version("--storvsp-version",
-		    arg, 8);
+		    arg, STORVSP_VERSIONS, 8);
 		break;
 	case O_SUBCHANNELS:
 		op->subchannels = (unsigned)number("--subchannels", arg, 0,
