@@ -8,7 +8,8 @@
  * The console.  A guest writes bytes; each as a system call would make it
  * crawl, so they leave as lines, or after a moment.  Whoever reads slowly
  * slows the guest's printing down, as a serial line would; a reader that went
- * away costs the output, not the guest.
+ * away costs the output, not the guest.  The main thread never waits for one:
+ * it has the signals that may be the only way out.
  *
  * A terminal is taken without echo and line editing but with its signals:
  * Ctrl-C ends the machine.
@@ -36,6 +37,7 @@ struct console {
 	struct termios	 saved;
 	int		 slave;			/* of a pty: kept open */
 	int		 wake;			/* eventfd */
+	int		 hurry;			/* eventfd: nobody is waited for */
 	struct vmm_uart	*uart;
 	char		 pending[256];		/* input without room */
 	size_t		 npending;
@@ -45,6 +47,30 @@ struct console {
 	uint64_t	 due;			/* vmm_now() */
 };
 
+/* A pty may have no reader at all. */
+static bool
+waits_for_reader(const struct console *c)
+{
+
+	return (c->slave < 0);
+}
+
+/* Does the reader take more?  wait: until it does, or there is a hurry. */
+static bool
+reader_takes(struct console *c, bool wait)
+{
+	struct pollfd fds[2] = {
+		{ .fd = c->out, .events = POLLOUT },
+		{ .fd = c->hurry, .events = POLLIN },
+	};
+	int n;
+
+	do {
+		n = poll(fds, 2, wait ? -1 : 0);
+	} while (n < 0 && errno == EINTR);
+	return (fds[0].revents != 0);
+}
+
 /* mtx held. */
 static void
 flush(struct console *c)
@@ -52,7 +78,8 @@ flush(struct console *c)
 	size_t at = 0;
 	ssize_t n;
 
-	while (at < c->len && c->out >= 0) {
+	while (at < c->len && c->out >= 0 &&
+	    reader_takes(c, waits_for_reader(c))) {
 		n = write(c->out, c->buf + at, c->len - at);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -61,6 +88,14 @@ flush(struct console *c)
 		at += (size_t)n;
 	}
 	c->len = 0;
+}
+
+/* Of what the main thread may do: it does not wait. */
+static bool
+may_flush(struct console *c)
+{
+
+	return (!waits_for_reader(c) || reader_takes(c, false));
 }
 
 void
@@ -121,10 +156,13 @@ console_timeout(struct console *c)
 	uint64_t now;
 	int ms = -1;
 
-	pthread_mutex_lock(&c->mtx);
+	/* Whoever writes now leaves something behind, or does not. */
+	if (pthread_mutex_trylock(&c->mtx) != 0)
+		return (LINGER_NS / 1000000);
 	if (c->len > 0) {
 		now = vmm_now();
-		ms = now >= c->due ? 0 : (int)((c->due - now) / 1000000) + 1;
+		ms = now < c->due ? (int)((c->due - now) / 1000000) + 1 :
+		    may_flush(c) ? 0 : (int)(LINGER_NS / 1000000);
 	}
 	pthread_mutex_unlock(&c->mtx);
 	return (ms);
@@ -139,7 +177,7 @@ take_input(struct console *c, bool readable)
 	if (readable && c->npending == 0) {
 		got = read(c->in, c->pending, sizeof(c->pending));
 		if (got == 0 || (got < 0 && errno != EAGAIN &&
-		    errno != EINTR && errno != EIO)) {
+		    errno != EINTR)) {
 			c->in = -1;	/* end of input */
 			return;
 		}
@@ -160,11 +198,20 @@ console_run(struct console *c, const struct pollfd *fds)
 	if ((fds[0].revents & POLLIN) != 0)
 		(void)!read(c->wake, &n, sizeof(n));
 	take_input(c, fds[1].fd >= 0 &&
-	    (fds[1].revents & (POLLIN | POLLHUP)) != 0);
-	pthread_mutex_lock(&c->mtx);
-	if (c->len > 0 && vmm_now() >= c->due)
+	    fds[1].revents != 0);
+	if (pthread_mutex_trylock(&c->mtx) != 0)
+		return;
+	if (c->len > 0 && vmm_now() >= c->due && may_flush(c))
 		flush(c);
 	pthread_mutex_unlock(&c->mtx);
+}
+
+void
+console_hurry(struct console *c)
+{
+	const uint64_t one = 1;
+
+	(void)!write(c->hurry, &one, sizeof(one));
 }
 
 /* --- Kinds --- */
@@ -232,7 +279,8 @@ console_open(enum opt_console kind, const char *file, struct console **cp,
 	c->in = c->out = c->slave = -1;
 	pthread_mutex_init(&c->mtx, NULL);
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (c->wake < 0)
+	c->hurry = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->wake < 0 || c->hurry < 0)
 		error = errno;
 	else if (kind == CONSOLE_STDIO)
 		open_stdio(c);
@@ -270,6 +318,8 @@ console_close(struct console *c)
 		close(c->out);
 	if (c->wake >= 0)
 		close(c->wake);
+	if (c->hurry >= 0)
+		close(c->hurry);
 	pthread_mutex_destroy(&c->mtx);
 	free(c);
 }
