@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "vmbus/channel.h"
 #include "vmm/machine.h"
 
 #define	EVENTS		64
@@ -165,11 +166,13 @@ void
 vmm_loop_count(struct vmm *m)
 {
 
+	hvh_lock(m->m_h);
 	/* Reading an eventfd cannot lose an edge: it tells of no state. */
 	for (int slot = 0; slot < VMM_SIGNALS; slot++) {
 		if (m->m_loop.l_signal[slot] >= 0)
 			count_signals(m, slot);
 	}
+	hvh_unlock_quiet(m->m_h);
 }
 
 static int
