@@ -114,10 +114,14 @@ void
 vmm_end(struct vmm *m, enum vmm_end why)
 {
 	const uint64_t one = 1;
-	int runs = VMM_RUNS;
+	int was = VMM_RUNS;
 
-	if (atomic_compare_exchange_strong(&m->m_end, &runs, (int)why))
-		(void)!write(m->m_end_fd, &one, sizeof(one));
+	/* A guest that is about to start over does not outrun a signal. */
+	while (!atomic_compare_exchange_strong(&m->m_end, &was, (int)why)) {
+		if (why != VMM_STOP || was != VMM_RESET)
+			return;
+	}
+	(void)!write(m->m_end_fd, &one, sizeof(one));
 }
 
 int
@@ -386,6 +390,10 @@ vmm_create(const struct vmm_config *cf, struct vmm **mp, char *err,
 	pthread_mutex_init(&m->m_say_mtx, NULL);
 	pthread_mutex_init(&m->m_mtx, NULL);
 	pthread_cond_init(&m->m_cond, NULL);
+	for (unsigned i = 0; i < VMM_CPUS_MAX; i++) {
+		m->m_cpu[i].c_m = m;
+		m->m_cpu[i].c_id = i;
+	}
 	vmm_vcpu_init();
 	m->m_end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	error = m->m_end_fd < 0 ? errno : vmm_loop_init(m);
@@ -497,6 +505,7 @@ vmm_start(struct vmm *m, char *err, size_t errlen)
 		return (error);
 	}
 	atomic_store(&m->m_end, VMM_RUNS);
+	m->m_triple = false;
 	m->m_running = true;
 	m->m_started = vmm_now();
 	pthread_mutex_unlock(&m->m_mtx);

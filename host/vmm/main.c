@@ -45,6 +45,8 @@ struct hvhost {
 	int		 stats;			/* file, or -1 */
 	int		 signals;		/* signalfd */
 	unsigned	 triples;	/* triple faults soon after a start */
+	bool		 confined;	/* in the sandbox */
+	bool		 failed;	/* could not be started over */
 };
 
 static void __attribute__((noreturn))
@@ -53,7 +55,7 @@ fail(struct hvhost *hv, const char *err)
 
 	vmm_say("%s", err);
 	if (hv->control != NULL)
-		ctl_close(hv->control, true);
+		ctl_close(hv->control, !hv->confined);
 	if (hv->m != NULL)
 		vmm_destroy(hv->m);
 	if (hv->tracer != NULL)
@@ -124,6 +126,19 @@ block_signals(struct hvhost *hv)
 		fail(hv, "signalfd fails");
 }
 
+/* What is opened must not come to stand where a terminal is looked for. */
+static void
+open_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 /* Each disk and vCPU takes a few descriptors. */
 static void
 raise_limits(void)
@@ -164,6 +179,7 @@ create(struct hvhost *hv)
 		fail(hv, err);
 	if (op->sandbox && sandbox_enter(err, sizeof(err)) != 0)
 		fail(hv, err);
+	hv->confined = op->sandbox;
 	if (vmm_start(hv->m, err, sizeof(err)) != 0)
 		fail(hv, err);
 }
@@ -186,7 +202,6 @@ faults_only(struct hvhost *hv)
 
 	if (!hv->m->m_triple)
 		return (false);
-	hv->m->m_triple = false;
 	if (vmm_now() - hv->m->m_started > TRIPLES_NS)
 		hv->triples = 0;
 	return (++hv->triples == TRIPLES_MAX);
@@ -213,6 +228,7 @@ over(struct hvhost *hv, enum vmm_end why)
 	hv->m->m_resets++;
 	if (vmm_start(hv->m, err, sizeof(err)) != 0) {
 		vmm_say("%s", err);
+		hv->failed = true;
 		return (false);
 	}
 	return (true);
@@ -257,6 +273,7 @@ main(int argc, char **argv)
 	bool triple;
 	int error;
 
+	open_standard();
 	opt_parse(&hv.op, argc, argv);
 	if (hv.op.probe)
 		return (probe());
@@ -265,18 +282,22 @@ main(int argc, char **argv)
 	block_signals(&hv);
 	create(&hv);
 	why = run(&hv);
-	triple = hv.m->m_triple;
+	if (why == VMM_STOP)
+		console_hurry(hv.console);
 	vmm_stop(hv.m);
+	triple = why == VMM_RESET && hv.m->m_triple;
 	if (hv.stats >= 0) {
 		error = status_write(&hv.status, hv.stats);
 		if (error != 0)
 			vmm_say("%s: %s", hv.op.stats, strerror(error));
 	}
 	if (hv.control != NULL)
-		ctl_close(hv.control, !hv.op.sandbox);
+		ctl_close(hv.control, !hv.confined);
 	vmm_destroy(hv.m);
 	if (hv.tracer != NULL)
 		tracer_close(hv.tracer);
 	console_close(hv.console);
+	if (hv.failed)
+		return (1);
 	return (why == VMM_CRASH || triple ? EXIT_LOST : 0);
 }
