@@ -40,7 +40,7 @@ static const char usage_text[] =
 "  --append TEXT         command line: --append 'console=ttyS0 root=/dev/sda'\n"
 "  --module FILE         preloaded kernel module (FreeBSD; again for more)\n"
 "  --mdroot FILE         preloaded memory disk (FreeBSD)\n"
-"  --kenv NAME=VALUE     loader tunable: --kenv vfs.root.mountfrom=ufs:/dev/da0\n"
+"  --kenv NAME=VALUE     loader tunable: --kenv hw.ata.disk_enabled=0\n"
 "Machine:\n"
 "  --cpus N              virtual CPUs, 1 to 64 (1)\n"
 "  --memory SIZE         guest memory: 512M, 4G; a plain number is MiB (512M)\n"
