@@ -256,8 +256,8 @@ exit_fatal(struct vmm_vcpu *c)
 	}
 	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
 		vmm_say("vCPU %u: the processor refuses the guest's state, "
-		    "reason %#jx", c->c_id, (uintmax_t)
-		    run->fail_entry.hardware_entry_failure_reason);
+		    "reason %#jx", c->c_id,
+		    (uintmax_t)run->fail_entry.hardware_entry_failure_reason);
 	else if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
 		vmm_say("vCPU %u: KVM cannot go on (internal error %u)",
 		    c->c_id, run->internal.suberror);
