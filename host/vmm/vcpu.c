@@ -165,7 +165,7 @@ exit_hypercall(struct vmm_vcpu *c)
 		return;
 	input = hx->u.hcall.input;
 	vmm_loop_defer(true);
-	/* KVM has fetched the value of a slow one (protocol: hypervisor, 7.1). */
+	/* KVM has fetched a slow one's value (protocol: hypervisor, 7.1). */
 	if (HV_CALL_CODE(input) == HV_CALL_SIGNAL_EVENT)
 		input |= HV_CALL_FAST;
 	hx->u.hcall.result = hvh_hypercall(c->c_m->m_h, c->c_id, input,

@@ -26,7 +26,7 @@ struct sim {
 	struct hvh_linger l;
 	uint64_t	 now;
 	unsigned	 told;		/* signals to the guest */
-	uint64_t	 waited;	/* from the last request to its signal */
+	uint64_t	 waited;	/* the last request for its signal */
 };
 
 static void
