@@ -37,7 +37,7 @@ struct console {
 	struct termios	 saved;
 	int		 slave;			/* of a pty: kept open */
 	int		 wake;			/* eventfd */
-	int		 hurry;			/* eventfd: nobody is waited for */
+	int		 hurry;		/* eventfd: wait for nobody */
 	struct vmm_uart	*uart;
 	char		 pending[256];		/* input without room */
 	size_t		 npending;
