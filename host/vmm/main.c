@@ -111,16 +111,21 @@ probe(void)
 static void
 block_signals(struct hvhost *hv)
 {
+	struct sigaction sa;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	/* One that is ignored, as nohup(1) does it, would still be read. */
+	if (sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* A full file is an error of write(2), not an end. */
 	signal(SIGXFSZ, SIG_IGN);
+	/* In the background, too, a terminal is given back as it was. */
+	signal(SIGTTOU, SIG_IGN);
 	hv->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (hv->signals < 0)
 		fail(hv, "signalfd fails");
