@@ -244,18 +244,19 @@ op_event(void *arg, enum hvh_event event, const uint64_t params[5],
     const char *text)
 {
 	struct vmm *m = arg;
-	struct vmm_crash *c = &m->m_crash;
+	struct vmm_crash c;
 
 	if (event == HVH_EVENT_RESET) {
 		vmm_end(m, VMM_RESET);
 		return;
 	}
+	memcpy(c.param, params, sizeof(c.param));
+	snprintf(c.text, sizeof(c.text), "%s", text != NULL ? text : "");
 	pthread_mutex_lock(&m->m_mtx);
-	c->count++;
-	memcpy(c->param, params, sizeof(c->param));
-	snprintf(c->text, sizeof(c->text), "%s", text != NULL ? text : "");
-	say_crash(m, c);
+	c.count = m->m_crash.count + 1;
+	m->m_crash = c;
 	pthread_mutex_unlock(&m->m_mtx);
+	say_crash(m, &c);
 }
 
 static void
