@@ -7,6 +7,7 @@
 import os
 import re
 import signal
+import struct
 import time
 
 import guest
@@ -178,6 +179,41 @@ class NoReboot(Boot):
         if status < 0:
             raise Fail("killed by signal %d" % -status)
         return "exit status %d" % status
+
+
+def faulting_kernel(path):
+    """Writes a kernel for PVH whose first instruction is none."""
+    entry = 0x100000
+    note = struct.pack("<III4sI", 4, 4, 18, b"Xen", entry)
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1,
+                       entry, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    load = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, 2, 4096, 4096)
+    notes = struct.pack("<IIQQQQQQ", 4, 4, 256, 0, 0, len(note), len(note), 4)
+    with open(path, "wb") as f:
+        f.write((head + load + notes).ljust(256, b"\0"))
+        f.write(note.ljust(4096 - 256, b"\0"))
+        f.write(b"\x0f\x0b")
+
+
+class Triple(Boot):
+    name = "triple"
+
+    def options(self):
+        kernel = self.path("faulting")
+        faulting_kernel(kernel)
+        return ["--kernel", kernel]
+
+    def start(self):
+        self.vm = self.launch()
+
+    def check_lost(self):
+        """a guest that only ever faults is given up, with status 3"""
+        status = self.vm.wait(60)
+        last = self.vm.stderr.strip().splitlines()[-1]
+        if status != 3 or "no restart after a triple fault" not in last:
+            raise Fail("exit status %d: %s" % (status, last))
+
+    check_poweroff = None
 
 
 class Idle(Boot):
