@@ -20,6 +20,7 @@
 #include <sys/ioctl.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
@@ -180,6 +181,7 @@ wait_events(struct vmm_loop *l, struct epoll_event *ev, uint64_t next)
 {
 	struct timespec ts;
 	uint64_t now, ns;
+	int got;
 
 	if (next == UINT64_MAX)
 		return (epoll_wait(l->l_ep, ev, EVENTS, -1));
@@ -187,7 +189,13 @@ wait_events(struct vmm_loop *l, struct epoll_event *ev, uint64_t next)
 	ns = next > now ? next - now : 0;
 	ts.tv_sec = (time_t)(ns / 1000000000);
 	ts.tv_nsec = (long)(ns % 1000000000);
-	return (epoll_pwait2(l->l_ep, ev, EVENTS, &ts, NULL));
+	got = epoll_pwait2(l->l_ep, ev, EVENTS, &ts, NULL);
+	if (got >= 0 || errno != ENOSYS)
+		return (got);
+	/* Linux 5.10 has all that KVM needs, but counts milliseconds. */
+	ns = (ns + 999999) / 1000000;
+	return (epoll_wait(l->l_ep, ev, EVENTS, ns < INT_MAX ? (int)ns :
+	    INT_MAX));
 }
 
 static void *
