@@ -207,11 +207,14 @@ console_run(struct console *c, const struct pollfd *fds)
 }
 
 void
-console_hurry(struct console *c)
+console_hurry(struct console *c, bool on)
 {
-	const uint64_t one = 1;
+	uint64_t n = 1;
 
-	(void)!write(c->hurry, &one, sizeof(one));
+	if (on)
+		(void)!write(c->hurry, &n, sizeof(n));
+	else
+		(void)!read(c->hurry, &n, sizeof(n));
 }
 
 /* --- Kinds --- */

@@ -33,8 +33,8 @@ unsigned console_poll_fds(struct console *c, struct pollfd *fds);
 int	console_timeout(struct console *c);
 /* Takes what poll() said; writes what has waited. */
 void	console_run(struct console *c, const struct pollfd *fds);
-/* From now on output that the reader does not take is dropped. */
-void	console_hurry(struct console *c);
+/* On: output that the reader does not take is dropped, so that vCPUs end. */
+void	console_hurry(struct console *c, bool on);
 /* Writes out, and gives a terminal back as it was. */
 void	console_close(struct console *c);
 

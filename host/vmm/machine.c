@@ -30,6 +30,9 @@
 #define	SAY_BURST	400
 #define	SAY_RATE	2
 
+/* The main thread has signals to look for, too. */
+#define	PAUSE_SECONDS	5
+
 /* Bounds what looking for more requests costs a guest that has no more. */
 #define	LINGER_NS	300000
 
@@ -558,24 +561,32 @@ vmm_power_off(struct vmm *m)
 	(void)madvise(m->m_mem, m->m_low + m->m_high, MADV_DONTNEED);
 }
 
-void
+int
 vmm_pause(struct vmm *m)
 {
+	struct timespec ts;
+	int error = 0;
 
 	pthread_mutex_lock(&m->m_mtx);
 	if (!m->m_running || m->m_paused) {
 		pthread_mutex_unlock(&m->m_mtx);
-		return;
+		return (0);
 	}
 	m->m_paused = true;
 	pthread_mutex_unlock(&m->m_mtx);
 	for (unsigned i = 0; i < m->m_cf.cpus; i++)
 		vmm_vcpu_request(&m->m_cpu[i], VCPU_PAUSE);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += PAUSE_SECONDS;
 	pthread_mutex_lock(&m->m_mtx);
 	pthread_cond_broadcast(&m->m_cond);
-	while (m->m_waiting < m->m_cf.cpus)
-		pthread_cond_wait(&m->m_cond, &m->m_mtx);
+	while (m->m_waiting < m->m_cf.cpus && error == 0)
+		error = pthread_cond_clockwait(&m->m_cond, &m->m_mtx,
+		    CLOCK_MONOTONIC, &ts);
 	pthread_mutex_unlock(&m->m_mtx);
+	if (error != 0)
+		vmm_resume(m);
+	return (error);
 }
 
 void

@@ -178,7 +178,8 @@ int	vmm_start(struct vmm *m, char *err, size_t errlen);
 void	vmm_stop(struct vmm *m);
 /* vmm_stop(), all devices reset. */
 void	vmm_power_off(struct vmm *m);
-void	vmm_pause(struct vmm *m);
+/* ETIMEDOUT: a vCPU is held up, for instance by who reads the console. */
+int	vmm_pause(struct vmm *m);
 void	vmm_resume(struct vmm *m);
 void	vmm_destroy(struct vmm *m);
 

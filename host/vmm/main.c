@@ -229,7 +229,9 @@ over(struct hvhost *hv, enum vmm_end why)
 	}
 	if (!hv->m->m_cf.quiet)
 		vmm_say("reset");
+	console_hurry(hv->console, true);
 	vmm_power_off(hv->m);
+	console_hurry(hv->console, false);
 	hv->m->m_resets++;
 	if (vmm_start(hv->m, err, sizeof(err)) != 0) {
 		vmm_say("%s", err);
@@ -287,9 +289,10 @@ main(int argc, char **argv)
 	block_signals(&hv);
 	create(&hv);
 	why = run(&hv);
-	if (why == VMM_STOP)
-		console_hurry(hv.console);
+	console_hurry(hv.console, true);
 	vmm_stop(hv.m);
+	if (why != VMM_STOP)
+		console_hurry(hv.console, false);
 	triple = why == VMM_RESET && hv.m->m_triple;
 	if (hv.stats >= 0) {
 		error = status_write(&hv.status, hv.stats);

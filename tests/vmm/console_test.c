@@ -117,7 +117,7 @@ main_goes_on(struct console *c)
 	/* The guest waits for its reader, the main thread does not. */
 	if (atomic_load(&printed))
 		return (false);
-	console_hurry(c);
+	console_hurry(c, true);
 	(void)pthread_join(t, NULL);
 	console_close(c);
 	return (true);
