@@ -7,14 +7,16 @@
 /*
  * The console.  A guest writes bytes; each as a system call would make it
  * crawl, so they leave as lines, or after a moment.  Whoever reads slowly
- * slows the guest's printing down, as a serial line would; a reader that went
- * away costs the output, not the guest.
+ * slows the guest's printing down, as a serial line would: the vCPU that
+ * prints waits, but neither the main thread, nor a vCPU that is to stop.  A
+ * reader that went away costs the output, not the guest.
  *
  * A terminal is taken without echo and line editing but with its signals:
  * Ctrl-C ends the machine.
  */
 
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,12 +28,17 @@
 #include <unistd.h>
 
 #include "vmm/console.h"
+#include "vmm/machine.h"
 
 #define	OUT_MAX		512
 #define	LINGER_NS	5000000ull
+#define	STALL_MS	50	/* between looks for a reason not to wait */
+#define	CLOSE_MS	500	/* for a reader to take the last lines */
 
 struct console {
 	int		 in, out;		/* -1: none */
+	bool		 lossy;			/* nobody may be there */
+	bool		 own;			/* out is ours to close */
 	bool		 tty;			/* and how it was: */
 	struct termios	 saved;
 	int		 slave;			/* of a pty: kept open */
@@ -45,22 +52,46 @@ struct console {
 	uint64_t	 due;			/* vmm_now() */
 };
 
-/* mtx held. */
-static void
-flush(struct console *c)
+static bool
+writable(int fd, int ms)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
+
+	/* An error shows in write(2). */
+	return (poll(&pfd, 1, ms) > 0);
+}
+
+/* What the reader takes now; mtx held.  True: nothing is left to write. */
+static bool
+flush_some(struct console *c)
 {
 	size_t at = 0;
 	ssize_t n;
 
-	while (at < c->len && c->out >= 0) {
+	while (at < c->len && c->out >= 0 &&
+	    (c->lossy || writable(c->out, 0))) {
 		n = write(c->out, c->buf + at, c->len - at);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n < 0 && errno == EAGAIN && !c->lossy)
 			break;
-		at += (size_t)n;
+		/* What cannot be written is gone. */
+		at = n <= 0 ? c->len : at + (size_t)n;
 	}
-	c->len = 0;
+	if (c->out < 0)
+		at = c->len;
+	c->len -= at;
+	memmove(c->buf, c->buf + at, c->len);
+	return (c->len == 0);
+}
+
+/* A vCPU's: waits for the reader, unless something else waits for it. */
+static void
+flush(struct console *c)
+{
+
+	while (!flush_some(c) && !vmm_vcpu_stopping())
+		(void)writable(c->out, STALL_MS);
 }
 
 void
@@ -77,10 +108,11 @@ console_put(void *arg, const void *buf, size_t len)
 			c->due = vmm_now() + LINGER_NS;
 			wake = true;
 		}
-		c->buf[c->len++] = p[i];
+		if (c->len < OUT_MAX)
+			c->buf[c->len++] = p[i];
 		if (p[i] == '\n' || c->len == OUT_MAX) {
 			flush(c);
-			wake = false;
+			wake = c->len > 0;
 		}
 	}
 	pthread_mutex_unlock(&c->mtx);
@@ -121,7 +153,9 @@ console_timeout(struct console *c)
 	uint64_t now;
 	int ms = -1;
 
-	pthread_mutex_lock(&c->mtx);
+	/* A vCPU that holds it for long waits for the reader. */
+	if (pthread_mutex_trylock(&c->mtx) != 0)
+		return (STALL_MS);
 	if (c->len > 0) {
 		now = vmm_now();
 		ms = now >= c->due ? 0 : (int)((c->due - now) / 1000000) + 1;
@@ -161,13 +195,34 @@ console_run(struct console *c, const struct pollfd *fds)
 		(void)!read(c->wake, &n, sizeof(n));
 	take_input(c, fds[1].fd >= 0 &&
 	    (fds[1].revents & (POLLIN | POLLHUP)) != 0);
-	pthread_mutex_lock(&c->mtx);
-	if (c->len > 0 && vmm_now() >= c->due)
-		flush(c);
+	if (pthread_mutex_trylock(&c->mtx) != 0)
+		return;
+	if (c->len > 0 && vmm_now() >= c->due && !flush_some(c))
+		c->due = vmm_now() + STALL_MS * 1000000ull;
 	pthread_mutex_unlock(&c->mtx);
 }
 
 /* --- Kinds --- */
+
+/*
+ * Writing must not block, but O_NONBLOCK on what others share with us would
+ * surprise them: a description of our own, where that is possible.
+ */
+static void
+open_stdout(struct console *c)
+{
+	struct stat st;
+
+	c->out = STDOUT_FILENO;
+	if (fstat(STDOUT_FILENO, &st) != 0 ||
+	    (!S_ISFIFO(st.st_mode) && !isatty(STDOUT_FILENO)))
+		return;
+	c->out = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY |
+	    O_CLOEXEC);
+	c->own = c->out >= 0;
+	if (!c->own)
+		c->out = STDOUT_FILENO;
+}
 
 static void
 open_stdio(struct console *c)
@@ -175,7 +230,7 @@ open_stdio(struct console *c)
 	struct termios t;
 
 	c->in = STDIN_FILENO;
-	c->out = STDOUT_FILENO;
+	open_stdout(c);
 	if (!isatty(c->in) || tcgetattr(c->in, &c->saved) != 0)
 		return;
 	/* A job in the background would stop here. */
@@ -213,6 +268,7 @@ open_pty(struct console *c)
 	/* Nobody may read: the guest does not wait for it. */
 	(void)fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	c->in = c->out = fd;
+	c->lossy = c->own = true;
 	vmm_say("console on %s", name);
 	return (0);
 }
@@ -241,7 +297,8 @@ console_open(enum opt_console kind, const char *file, struct console **cp,
 	else if (kind == CONSOLE_FILE) {
 		c->out = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 		    0666);
-		if (c->out < 0)
+		c->own = c->out >= 0;
+		if (!c->own)
 			error = errno;
 	}
 	if (error != 0) {
@@ -259,14 +316,14 @@ void
 console_close(struct console *c)
 {
 
-	pthread_mutex_lock(&c->mtx);
-	flush(c);
-	pthread_mutex_unlock(&c->mtx);
+	/* No vCPU is left. */
+	if (!flush_some(c) && writable(c->out, CLOSE_MS))
+		(void)flush_some(c);
 	if (c->tty)
 		(void)tcsetattr(STDIN_FILENO, TCSANOW, &c->saved);
 	if (c->slave >= 0)
 		close(c->slave);
-	if (c->out > STDERR_FILENO)
+	if (c->own)
 		close(c->out);
 	if (c->wake >= 0)
 		close(c->wake);

@@ -145,6 +145,8 @@ int	vmm_vcpu_boot_state(struct vmm_vcpu *c,
 int	vmm_vcpu_start(struct vmm_vcpu *c);
 /* Any thread: sets bits of c_req and gets the thread to see them. */
 void	vmm_vcpu_request(struct vmm_vcpu *c, uint32_t req);
+/* Is this a vCPU's thread that is to stop, or to pause? */
+bool	vmm_vcpu_stopping(void);
 void	vmm_vcpu_join(struct vmm_vcpu *c);
 const char *vmm_exit_name(unsigned reason);
 

@@ -45,6 +45,7 @@ struct hvhost {
 	int		 stats;			/* file, or -1 */
 	int		 signals;		/* signalfd */
 	unsigned	 triples;	/* triple faults soon after a start */
+	bool		 lost;		/* no restart where one was due */
 };
 
 static void __attribute__((noreturn))
@@ -179,14 +180,11 @@ take_signal(struct hvhost *hv)
 	vmm_end(hv->m, VMM_STOP);
 }
 
-/* True: there is a reason not to start over. */
+/* After a triple fault: true if nothing better is to be expected. */
 static bool
 faults_only(struct hvhost *hv)
 {
 
-	if (!hv->m->m_triple)
-		return (false);
-	hv->m->m_triple = false;
 	if (vmm_now() - hv->m->m_started > TRIPLES_NS)
 		hv->triples = 0;
 	return (++hv->triples == TRIPLES_MAX);
@@ -196,23 +194,27 @@ faults_only(struct hvhost *hv)
 static bool
 over(struct hvhost *hv, enum vmm_end why)
 {
+	bool triple = hv->m->m_triple;
 	char err[512];
 
 	if (why != VMM_RESET)
 		return (false);
 	if (hv->status.st_reset) {
 		hv->status.st_reset = false;
-	} else if (hv->m->m_cf.no_reboot || faults_only(hv)) {
-		vmm_say("no restart after a %s", hv->m->m_triple ?
-		    "triple fault" : "reset");
+	} else if (hv->m->m_cf.no_reboot || (triple && faults_only(hv))) {
+		vmm_say("no restart after a %s", triple ? "triple fault" :
+		    "reset");
+		hv->lost = triple;
 		return (false);
 	}
 	if (!hv->m->m_cf.quiet)
 		vmm_say("reset");
 	vmm_power_off(hv->m);
+	hv->m->m_triple = false;
 	hv->m->m_resets++;
 	if (vmm_start(hv->m, err, sizeof(err)) != 0) {
 		vmm_say("%s", err);
+		hv->lost = true;
 		return (false);
 	}
 	return (true);
@@ -254,7 +256,6 @@ main(int argc, char **argv)
 {
 	static struct hvhost hv;
 	enum vmm_end why;
-	bool triple;
 	int error;
 
 	opt_parse(&hv.op, argc, argv);
@@ -265,7 +266,6 @@ main(int argc, char **argv)
 	block_signals(&hv);
 	create(&hv);
 	why = run(&hv);
-	triple = hv.m->m_triple;
 	vmm_stop(hv.m);
 	if (hv.stats >= 0) {
 		error = status_write(&hv.status, hv.stats);
@@ -278,5 +278,5 @@ main(int argc, char **argv)
 	if (hv.tracer != NULL)
 		tracer_close(hv.tracer);
 	console_close(hv.console);
-	return (why == VMM_CRASH || triple ? EXIT_LOST : 0);
+	return (why == VMM_CRASH || hv.lost ? EXIT_LOST : 0);
 }

@@ -37,6 +37,7 @@
 #define	GDT_LIMIT	(5 * 8 - 1)
 
 static __thread struct kvm_run *own_run;
+static __thread struct vmm_vcpu *own;
 
 static void
 on_signal(int sig)
@@ -63,6 +64,14 @@ vmm_vcpu_request(struct vmm_vcpu *c, uint32_t req)
 	if ((atomic_fetch_or(&c->c_req, req) & req) != req && c->c_started &&
 	    own_run != c->c_run)
 		pthread_kill(c->c_thread, VCPU_SIGNAL);
+}
+
+bool
+vmm_vcpu_stopping(void)
+{
+
+	return (own != NULL && (atomic_load(&own->c_req) &
+	    (VCPU_STOP | VCPU_PAUSE)) != 0);
 }
 
 const char *
@@ -352,6 +361,7 @@ vcpu_thread(void *arg)
 	struct vmm_vcpu *c = arg;
 	sigset_t set;
 
+	own = c;
 	own_run = c->c_run;
 	sigemptyset(&set);
 	sigaddset(&set, VCPU_SIGNAL);
