@@ -190,7 +190,7 @@ class Machine(Boot):
         try:
             with Started(stdin=slave, stdout=slave, stderr=slave,
                          preexec_fn=own_terminal) as h:
-                read_until(master, b"up\r\n")
+                read_until(master, b"up")
                 os.write(master, b"\rhello\x04-")
                 read_until(master, b"\rhello\x04-")
                 if termios.tcgetattr(slave) == before:
