@@ -16,6 +16,7 @@
 #include <err.h>
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,9 @@
 #include <unistd.h>
 
 #include "vm.h"
+
+/* Looks at the pump before vm_pump() goes to sleep. */
+#define	SPINS	200
 
 static struct {
 	struct vm_config	 cf;
@@ -390,11 +394,17 @@ vm_pump(void)
 		vm_round();
 		return;
 	}
-	/* The round under way may be past what the caller did: wait for two. */
+	/*
+	 * The round under way may be past what the caller did: wait for two.
+	 * A round is short as a rule; who sleeps for it sleeps for longer.
+	 */
 	start = atomic_load(&vm.rounds);
-	while (atomic_load(&vm.rounds) < start + 2) {
+	for (unsigned n = 0; atomic_load(&vm.rounds) < start + 2; n++) {
 		vm_op_kick(NULL);
-		usleep(100);
+		if (n < SPINS)
+			sched_yield();
+		else
+			usleep(100);
 	}
 }
 

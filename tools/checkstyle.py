@@ -164,9 +164,12 @@ LAYERS = (
                                  "sys/dev/hyperv/storvsc/")),
     ("sys/dev/hyperv/vmbus/", ("sys/dev/hyperv/storvsc/",)),
     ("sys/dev/hyperv/storvsc/", ("sys/dev/hyperv/vmbus/",)),
-    ("host/include/", ("host/hypervisor/", "host/vmbus/", "host/storage/")),
-    ("host/hypervisor/", ("host/storage/",)),
-    ("host/vmbus/", ("host/storage/",)),
+    ("host/include/", ("host/hypervisor/", "host/vmbus/", "host/storage/",
+                       "host/control/", "host/vmm/")),
+    ("host/hypervisor/", ("host/storage/", "host/control/", "host/vmm/")),
+    ("host/vmbus/", ("host/storage/", "host/control/", "host/vmm/")),
+    ("host/storage/", ("host/control/", "host/vmm/")),
+    ("host/control/", ("host/vmm/",)),
 )
 ROOTS = ("sys", "host", "host/include", "kpi", "kpi/include", "tests", "run",
          "")

@@ -9,13 +9,20 @@
  * is and what its result means stands in blk_file.c.
  *
  * Steps are gathered and entered with one system call a blk_run().  What the
- * page cache answers at once has then ended already; for the rest the kernel
- * signals an eventfd, which wakes the pump.
+ * page cache answers at once has then ended already, and the kernel is told to
+ * signal nobody for it; for the rest it signals an eventfd, which wakes the
+ * pump.
+ *
+ * Not io_uring_register_eventfd_async(): that signals only what a worker thread
+ * of the kernel's has ended.  Most of what the disk answers is ended by the
+ * thread that entered it, on its way to user space, and that one may be a
+ * vCPU's, which has no reason to look.
  */
 
 #include <errno.h>
 #include <liburing.h>
 #include <poll.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
@@ -117,8 +124,19 @@ blk_uring_reap(struct hvh_blk *blk)
 	return (any);
 }
 
-void
-blk_uring_run(struct hvh_blk *blk)
+/* On: is there something that ended too early to be signalled? */
+static bool
+blk_uring_signals(struct blk_uring *u, bool on)
+{
+
+	(void)io_uring_cq_eventfd_toggle(&u->ring, on);
+	/* The kernel shows the end, then looks whether to signal it. */
+	atomic_thread_fence(memory_order_seq_cst);
+	return (on && io_uring_cq_ready(&u->ring) > 0);
+}
+
+static void
+blk_uring_round(struct hvh_blk *blk)
 {
 	struct blk_req *r;
 	bool any;
@@ -136,6 +154,16 @@ blk_uring_run(struct hvh_blk *blk)
 		blk_uring_enter(blk);
 		any = blk_uring_reap(blk);
 	} while (any);
+}
+
+void
+blk_uring_run(struct hvh_blk *blk)
+{
+
+	do {
+		(void)blk_uring_signals(blk->uring, false);
+		blk_uring_round(blk);
+	} while (blk_uring_signals(blk->uring, true));
 
 	/*
 	 * Left over only if the kernel would not take them: they go when
@@ -239,8 +267,7 @@ blk_uring_open(struct hvh_blk *blk)
 		error = errno;
 		goto noevent;
 	}
-	/* Only for what did not end within the entering call. */
-	error = -io_uring_register_eventfd_async(&u->ring, u->source.fd);
+	error = -io_uring_register_eventfd(&u->ring, u->source.fd);
 	if (error == 0)
 		error = blk_uring_restrict(&u->ring);
 	if (error != 0)

@@ -393,6 +393,9 @@ hvh_chan_bursty(struct hvh_chan *ch, bool on)
 		return;
 	ch->ch_bursty = on;
 	hvh_bus_listen(ch->ch_bus, VMS_CONN_CHANNEL + ch->ch_listen_id, on);
+	/* A signal may be under way to a listener that is no more. */
+	if (!on && ch->ch_io)
+		hvh_bus_again(ch->ch_bus, ch->ch_vms.c_id);
 }
 
 void

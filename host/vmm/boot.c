@@ -174,8 +174,8 @@ vmm_boot_load(struct vmm *m, const struct vmm_boot_params *bp,
     struct vmm_boot **bootp, char *err, size_t errlen)
 {
 	struct vmm_boot *b;
-	void *kernel;
-	size_t len;
+	void *kernel = NULL;
+	size_t len = 0;
 	int error;
 
 	error = vmm_boot_read(bp->kernel, KERNEL_MAX, &kernel, &len, err,

@@ -407,8 +407,8 @@ probe_guest(int kvm, size_t runsize)
 int
 vmm_kvm_probe(char *err, size_t errlen)
 {
-	size_t runsize;
-	int error, kvm, status;
+	size_t runsize = 0;
+	int error, kvm = -1, status;
 	pid_t pid;
 
 	error = vmm_kvm_open(&kvm, &runsize, err, errlen);

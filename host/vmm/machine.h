@@ -33,12 +33,12 @@
 
 struct vmm_vcpu {
 	struct vmm	*c_m;				/* (c) */
-	unsigned	 c_id;				/* (c) APIC id, VP index */
+	unsigned	 c_id;		/* (c) APIC id and VP index */
 	int		 c_fd;				/* (c) */
 	int		 c_stats;			/* (c) KVM's, or -1 */
 	struct kvm_run	*c_run;				/* (t) */
 	pthread_t	 c_thread;
-	bool		 c_started;			/* (m) c_thread is one */
+	bool		 c_started;	/* (m) c_thread is one */
 	_Atomic uint32_t c_req;				/* (a) */
 	_Atomic uint64_t c_exits[VMM_EXITS];		/* (a) to user space */
 };
@@ -50,7 +50,7 @@ struct vmm_loop {
 	int		 l_ep;				/* (c) */
 	int		 l_kick;			/* (c) eventfd */
 	_Atomic bool	 l_stop;			/* (a) */
-	_Atomic bool	 l_again;			/* (a) kicked by itself */
+	_Atomic bool	 l_again;	/* (a) kicked by itself */
 	pthread_t	 l_thread;
 	_Atomic bool	 l_runs;			/* (a) */
 	int		 l_signal[VMM_SIGNALS];	/* (l) eventfds, or -1 */
@@ -87,7 +87,7 @@ struct vmm {
 	struct vmm_config m_cf;				/* (c) */
 	int		 m_kvm;				/* (c) /dev/kvm */
 	int		 m_vm;				/* (m) or -1 */
-	size_t		 m_runsize;			/* (c) of struct kvm_run */
+	size_t		 m_runsize;	/* (c) of struct kvm_run */
 	uint8_t		*m_mem;				/* (c) */
 	uint64_t	 m_low, m_high;			/* (c) bytes of RAM */
 	struct hvh	*m_h;				/* (c) */

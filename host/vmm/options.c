@@ -40,7 +40,7 @@ static const char usage_text[] =
 "  --append TEXT         command line: --append 'console=ttyS0 root=/dev/sda'\n"
 "  --module FILE         preloaded kernel module (FreeBSD; again for more)\n"
 "  --mdroot FILE         preloaded memory disk (FreeBSD)\n"
-"  --kenv NAME=VALUE     loader tunable: --kenv vfs.root.mountfrom=ufs:/dev/da0\n"
+"  --kenv NAME=VALUE     loader tunable: --kenv hw.ata.disk_enabled=0\n"
 "Machine:\n"
 "  --cpus N              virtual CPUs, 1 to 64 (1)\n"
 "  --memory SIZE         guest memory: 512M, 4G; a plain number is MiB (512M)\n"
@@ -159,6 +159,16 @@ version(const char *name, const char *text, const char *known, unsigned shift)
 	wrong("%s: \"%s\" is none of %s", name, text, known);
 }
 
+static char *
+copy(const char *text)
+{
+	char *p = strdup(text);
+
+	if (p == NULL)
+		err(1, NULL);
+	return (p);
+}
+
 /* Takes the next word off a list; NULL: there is none. */
 static char *
 next_word(char **list)
@@ -238,10 +248,7 @@ add_disk(struct options *op, const char *name, const char *arg, bool cdrom)
 	*d = (struct opt_disk){ .cdrom = cdrom, .readonly = cdrom,
 	    .lun = -1, .channel = -1, .drive = -1,
 	    .block_size = cdrom ? 2048 : 512 };
-	/* Words of a list stay as long as the options do. */
-	list = strdup(arg);
-	if (list == NULL)
-		err(1, NULL);
+	list = d->words = copy(arg);
 	word = next_word(&list);
 	if (strcmp(word, "ide") == 0 && list != NULL) {
 		d->ide = true;
@@ -279,11 +286,9 @@ set_console(struct options *op, const char *arg)
 static void
 set_trace(struct options *op, const char *arg)
 {
-	char *list = strdup(arg), *word;
+	char *list = op->trace = copy(arg), *word;
 
-	if (list == NULL)
-		err(1, NULL);
-	op->trace = next_word(&list);
+	next_word(&list);
 	while ((word = next_word(&list)) != NULL) {
 		if (strncmp(word, "snap=", 5) != 0)
 			wrong("--trace: \"%s\" is not snap=BYTES", word);
@@ -295,10 +300,8 @@ set_trace(struct options *op, const char *arg)
 static void
 set_cpu(struct options *op, const char *arg)
 {
-	char *list = strdup(arg), *word;
+	char *words = copy(arg), *list = words, *word;
 
-	if (list == NULL)
-		err(1, NULL);
 	word = next_word(&list);
 	if (strcmp(word, "host") != 0)
 		wrong("--cpu: \"%s\" is not host", word);
@@ -310,6 +313,7 @@ set_cpu(struct options *op, const char *arg)
 		else
 			wrong("--cpu: \"%s\" is not -xsave or -x2apic", word);
 	}
+	free(words);
 }
 
 static void

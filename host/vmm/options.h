@@ -30,6 +30,7 @@ struct opt_disk {
 	uint32_t	 block_size;
 	uint64_t	 create;	/* bytes; 0: must be there */
 	char		 serial[21];
+	char		*words;		/* what file points into */
 };
 
 enum opt_console { CONSOLE_STDIO, CONSOLE_PTY, CONSOLE_FILE, CONSOLE_NONE };
@@ -44,7 +45,7 @@ struct options {
 	enum opt_console	 console;
 	const char		*console_file;
 	const char		*control;
-	const char		*trace;
+	char			*trace;
 	uint32_t		 trace_snap;	/* bytes kept of a packet */
 	const char		*stats;
 	bool			 sandbox;

@@ -171,7 +171,7 @@ exit_hypercall(struct vmm_vcpu *c)
 		return;
 	input = hx->u.hcall.input;
 	vmm_loop_defer(true);
-	/* KVM has fetched the value of a slow one (protocol: hypervisor, 7.1). */
+	/* KVM has fetched a slow one's value (protocol: hypervisor, 7.1). */
 	if (HV_CALL_CODE(input) == HV_CALL_SIGNAL_EVENT)
 		input |= HV_CALL_FAST;
 	hx->u.hcall.result = hvh_hypercall(c->c_m->m_h, c->c_id, input,
@@ -265,8 +265,8 @@ exit_fatal(struct vmm_vcpu *c)
 	}
 	if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
 		vmm_say("vCPU %u: the processor refuses the guest's state, "
-		    "reason %#jx", c->c_id, (uintmax_t)
-		    run->fail_entry.hardware_entry_failure_reason);
+		    "reason %#jx", c->c_id,
+		    (uintmax_t)run->fail_entry.hardware_entry_failure_reason);
 	else if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
 		vmm_say("vCPU %u: KVM cannot go on (internal error %u)",
 		    c->c_id, run->internal.suberror);

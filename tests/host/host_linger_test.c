@@ -15,6 +15,7 @@
 
 #include "echo.h"
 #include "guest.h"
+#include "hypervisor/partition.h"
 #include "vmbus/linger.h"
 
 #define	MOST	300000u		/* ns */
@@ -25,7 +26,7 @@ struct sim {
 	struct hvh_linger l;
 	uint64_t	 now;
 	unsigned	 told;		/* signals to the guest */
-	uint64_t	 waited;	/* from the last request to its signal */
+	uint64_t	 waited;	/* the last request for its signal */
 };
 
 static void
@@ -142,12 +143,14 @@ struct bench {
 };
 
 static void
-bench_create(struct bench *b)
+bench_create(struct bench *b, void (*listen)(void *arg, uint32_t connection,
+    bool on))
 {
 	struct hvh_config cf = { .linger_ns = MOST };
 	uint8_t m[240];
 
 	guest_create(&b->g, &cf);
+	b->g.h->h_ops.listen = listen;
 	guest_synic(&b->g);
 	echo_add(&b->e, b->g.h, 1);
 	ATF_REQUIRE_EQ(1, guest_connect(&b->g, 0x50003, m));
@@ -198,7 +201,7 @@ ATF_TC_BODY(channel, tc)
 	struct hvh_stats before, after;
 	struct bench b;
 
-	bench_create(&b);
+	bench_create(&b, NULL);
 	for (unsigned i = 0; i < 100; i++)
 		bench_burst(&b);
 	hvh_get_stats(b.g.h, &before);
@@ -218,6 +221,57 @@ ATF_TC_BODY(channel, tc)
 	guest_destroy(&b.g);
 }
 
+static struct bench *switching;
+static bool by_kvm;
+static unsigned lost;
+
+/*
+ * A KVM that takes the channel's signals; as it stops, one that it had taken
+ * has not been heard of and never will be.
+ */
+static void
+listen_and_lose(void *arg, uint32_t connection, bool on)
+{
+	struct bench *b = switching;
+
+	by_kvm = on;
+	if (!on && b->e.closes == 0 && guest_write(&b->r, 6, 1, 77, NULL, 0,
+	    "x", 1) == 1)
+		lost++;
+}
+
+ATF_TC_WITHOUT_HEAD(way_of_signals);
+ATF_TC_BODY(way_of_signals, tc)
+{
+	struct bench b;
+	uint8_t buf[256];
+
+	switching = &b;
+	lost = 0;
+	bench_create(&b, listen_and_lose);
+	for (unsigned i = 0; i < 100; i++)
+		bench_burst(&b);
+	ATF_REQUIRE(by_kvm);
+	/* One at a time, until KVM is no longer wanted. */
+	for (unsigned i = 0; i < 2000 && by_kvm; i++) {
+		ATF_REQUIRE_EQ(1, guest_write(&b.r, 6, 1, i + 1, NULL, 0, "x",
+		    1));
+		guest_signal(&b.g, b.conn);
+		for (unsigned n = 0; n < 2 * MOST / 10000; n++) {
+			hvh_pump(b.g.h);
+			atomic_fetch_add(&b.g.now, 10000);
+		}
+		ATF_REQUIRE(guest_read(&b.r, buf, sizeof(buf)) != 0);
+	}
+	ATF_REQUIRE(!by_kvm);
+	ATF_REQUIRE_EQ(1, lost);
+	/* What came in that moment is answered, with no more signals. */
+	ATF_REQUIRE(guest_read(&b.r, buf, sizeof(buf)) != 0);
+	ATF_REQUIRE_EQ(0, guest_read(&b.r, buf, sizeof(buf)));
+	guest_close(&b.g, b.chan);
+	guest_destroy(&b.g);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -225,5 +279,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, bursts);
 	ATF_TP_ADD_TC(tp, changes);
 	ATF_TP_ADD_TC(tp, channel);
+	ATF_TP_ADD_TC(tp, way_of_signals);
 	return (atf_no_error());
 }

@@ -13,7 +13,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -587,6 +590,61 @@ ATF_TC_BODY(given, tc)
 	fake_free(h);
 }
 
+static atomic_bool seen;
+static struct blk_req cold;
+
+/* A vCPU's thread: starts a request, and then has other things to do. */
+static void *
+start_and_leave(void *arg)
+{
+
+	blk_submit(blk, &cold);
+	blk_run(blk);
+	while (!atomic_load(&seen))
+		usleep(1000);
+	return (NULL);
+}
+
+/* What a thread has started wakes the pump, whatever that thread does. */
+ATF_TC_WITHOUT_HEAD(started_elsewhere);
+ATF_TC_BODY(started_elsewhere, tc)
+{
+	static uint8_t data[1 << 20], back[65536];
+	struct iovec iov = { back, sizeof(back) };
+	struct pollfd pfd = { .events = POLLIN };
+	pthread_t t;
+	int fd, n;
+
+	h = fake_new(1 << 20);
+	make("image", 0);
+	fd = open("image", O_RDWR);
+	memset(data, 0x5A, sizeof(data));
+	for (unsigned i = 0; i < 8; i++)
+		ATF_REQUIRE_EQ(sizeof(data), write(fd, data, sizeof(data)));
+	/* Out of the cache, as far as the file system lets it go. */
+	ATF_REQUIRE_EQ(0, fsync(fd));
+	ATF_REQUIRE_EQ(0, posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED));
+	close(fd);
+	open_image(true);
+	cold = (struct blk_req){ .op = BLK_READ, .ofs = 4 << 20,
+	    .len = sizeof(back), .iov = &iov, .niov = 1, .done = done };
+	ndone = 0;
+	atomic_store(&seen, false);
+	ATF_REQUIRE_EQ(0, pthread_create(&t, NULL, start_and_leave, NULL));
+	usleep(200000);
+	pfd.fd = h->sources->fd;
+	n = poll(&pfd, 1, 5000);
+	atomic_store(&seen, true);
+	ATF_REQUIRE_EQ(0, pthread_join(t, NULL));
+	/* None is needed for what has ended at once. */
+	ATF_REQUIRE(n == 1 || ndone == 1);
+	ATF_REQUIRE(fake_pump_until(h, &ndone, 1));
+	ATF_CHECK_EQ(0, result);
+	ATF_CHECK_EQ(0, memcmp(back, data, sizeof(back)));
+	hvh_blk_close(blk);
+	fake_free(h);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -606,5 +664,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, cancel);
 	ATF_TP_ADD_TC(tp, memory);
 	ATF_TP_ADD_TC(tp, given);
+	ATF_TP_ADD_TC(tp, started_elsewhere);
 	return (atf_no_error());
 }

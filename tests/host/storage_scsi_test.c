@@ -140,7 +140,7 @@ TEST(readonly, "a read-only disk refuses everything that would write")
 	RUN(true, 512, 0x28, 0, 0, 0, 0, 0, 0, 0, 1);
 	GOOD(512);
 	RUN(true, 192, 0x1a, 0, 0x3f, 0, 192);
-	GOOD(16);
+	GOOD(24);
 	ATF_CHECK_EQ(0x90, buf[2]);
 	teardown();
 }

@@ -443,9 +443,9 @@ KTEST(cam_starved, "each allocation fails once: nothing is lost or left")
 
 	for (n = 1; n < 200 && disk_starved_round(n); n++) {
 		KT_CHECK(FAKE_UNTIL(kpi_malloc_type_bytes("CAM XPT") == 0));
+		KT_CHECK(FAKE_UNTIL(kpi_malloc_type_bytes("CAM path") == 0));
 		KT_EQ(kpi_malloc_type_bytes("CAM SIM"), 0);
 		KT_EQ(kpi_malloc_type_bytes("CAM queue"), 0);
-		KT_EQ(kpi_malloc_type_bytes("CAM path"), 0);
 		KT_EQ(kpi_malloc_type_bytes("CAM CCB"), 0);
 	}
 	KT_CHECK(n > 5);

@@ -46,8 +46,8 @@ def job(seconds, seeds, patterns):
         [sys.executable, "-S", "-E", "-c", "import sys; sys.path[:0] = [%r]; "
          "import noise_boot; noise_boot.main()" % rig.HERE] + patterns,
         programs=[asan, release], files=[kernel], python=["noise_boot"],
-        python_path=rig.HERE, results=RESULTS,
-        time_limit=RIG_SECONDS + 2 * guests * (seconds + GUEST_SECONDS),
+        python_path=rig.HERE, results=RESULTS, tcg="single",
+        time_limit=RIG_SECONDS + guests * (seconds + GUEST_SECONDS),
         env={"NOISE_ASAN": asan, "NOISE_RELEASE": release,
              "NOISE_GUEST": kernel, "NOISE_SECONDS": str(seconds),
              "NOISE_SEEDS": seeds})

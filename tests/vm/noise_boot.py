@@ -28,15 +28,12 @@ OWN_MEMORY_ASAN = 768
 DESCRIPTORS = 64
 STDERR_MAX = 256 << 10
 LIMIT = SECONDS + 50
-NESTED = os.environ.get("RIG") == "nested"
 
 SANITIZERS = {
     "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:"
                     "detect_stack_use_after_return=0",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
 }
-# Tries in the nested rig, where the emulator loses guests: see lost().
-TRIES = 3
 END = r"^noise: (\d+ operations), survived$|^noise: failed: .*$"
 REPORT = r"ERROR: \w+Sanitizer|runtime error:|LeakSanitizer|Assertion"
 
@@ -96,25 +93,6 @@ class Noise(suite.Boot):
     check_poweroff = None
 
     def start(self):
-        for left in range(TRIES - 1, -1, -1):
-            self.boot()
-            if not left or not self.lost():
-                return
-            suite.Boot.stop(self)
-
-    def lost(self):
-        """The guest is lost to the emulation: it is not hvhost's doing that
-        a page walk in the nested rig finds nothing now and then."""
-        try:
-            self.vm.expect(END, SECONDS + LIMIT)
-        except Fail:
-            self.watch.ended.set()
-            return NESTED and "triple fault" in self.vm.stderr and \
-                not re.search(REPORT, self.vm.stderr)
-        self.vm.seen = 0
-        return False
-
-    def boot(self):
         os.environ.update(SANITIZERS)
         self.proof = put(self.path("proof.img"), sectors(4096))
         self.bystander = put(self.path("bystander.img"), sectors(64))
@@ -192,17 +170,11 @@ class Noise(suite.Boot):
             self.watch.ended.set()
 
 
-def cpus_of(seed):
-    """More than there are real ones is more than emulated processors bear:
-    now and then a guest's page walk finds nothing there."""
-    return 2 if NESTED else 2 + int(seed) % 3
-
-
 def classes():
     kinds = [("asan", s, "NOISE_ASAN") for s in SEEDS]
     kinds.append(("release", SEEDS[0], "NOISE_RELEASE"))
     return {"%s%s" % (kind, seed): type("Noise", (Noise,), {
-        "name": "%s%s" % (kind, seed), "seed": seed, "cpus": cpus_of(seed),
+        "name": "%s%s" % (kind, seed), "seed": seed, "cpus": 2 + int(seed) % 3,
         "program": os.environ.get(program, ""),
         "sanitized": kind == "asan", "__module__": __name__})
             for kind, seed, program in kinds}

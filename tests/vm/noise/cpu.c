@@ -37,6 +37,8 @@
 #define	VECTOR_UD	6
 #define	VECTOR_DF	8
 #define	VECTOR_APIC	16	/* the lowest of a local APIC */
+/* Of those without an error code: what may be an instruction's fault. */
+#define	EXCEPTIONS	0x000D00FBu
 #define	WINDOW		32	/* interrupts taken in one */
 
 #define	PIT		0x40
@@ -361,7 +363,8 @@ interrupt(unsigned vector, struct frame *f)
 		return;
 	if (vector == VECTOR_NMI)
 		return;
-	if ((f->rflags & RFLAGS_IF) == 0) {
+	if ((f->rflags & RFLAGS_IF) == 0 && vector < 32 &&
+	    (EXCEPTIONS >> vector & 1) != 0) {
 		print("\nnoise: vector %x at %x\n", (uint64_t)vector, f->rip);
 		die("an exception");
 	}

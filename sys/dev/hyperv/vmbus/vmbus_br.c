@@ -114,7 +114,7 @@ vmbus_txbr_wait(struct vmbus_txbr *tb, uint32_t size)
 
 	before = tb->tb_pending;
 	if (size > before) {
-		tb->tb_pending = size;
+		atomic_store_32(&tb->tb_pending, size);
 		tb->tb_ctl->rc_pending = size;
 	}
 	atomic_thread_fence_seq_cst();
@@ -125,7 +125,7 @@ vmbus_txbr_wait(struct vmbus_txbr *tb, uint32_t size)
 		return (EAGAIN);
 	if (before == 0) {
 		/* Nobody else waits; else the wake-up under way clears it. */
-		tb->tb_pending = 0;
+		atomic_store_32(&tb->tb_pending, 0);
 		tb->tb_ctl->rc_pending = 0;
 	}
 	return (0);
@@ -182,7 +182,7 @@ vmbus_txbr_wakeup(struct vmbus_txbr *tb)
 	if (vmbus_txbr_free(tb) <= tb->tb_pending)
 		return (true);
 	/* Left set, it would make the host signal at each crossing (7.8). */
-	tb->tb_pending = 0;
+	atomic_store_32(&tb->tb_pending, 0);
 	tb->tb_ctl->rc_pending = 0;
 	return (false);
 }

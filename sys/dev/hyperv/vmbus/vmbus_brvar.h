@@ -49,7 +49,8 @@ struct vmbus_txbr {
 	uint32_t	 tb_size;	/* data bytes */
 	uint32_t	 tb_in;		/* ours; the shared one is not read */
 	uint32_t	 tb_out;	/* the host's, as last checked */
-	uint32_t	 tb_pending;	/* ours; 0: nobody waits for room */
+	/* Ours; 0: nobody waits for room.  Looked at without the lock. */
+	uint32_t	 tb_pending;
 	bool		 tb_bad;	/* the host wrote nonsense */
 };
 

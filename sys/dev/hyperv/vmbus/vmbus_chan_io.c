@@ -309,7 +309,8 @@ static void
 vmbus_chan_txwakeup(struct vmbus_channel *ch)
 {
 
-	if (ch->ch_tx.tb_pending == 0)
+	/* A sender that begins to wait right now looks for room itself. */
+	if (atomic_load_32(&ch->ch_tx.tb_pending) == 0)
 		return;
 	mtx_lock(&ch->ch_txmtx);
 	if (vmbus_txbr_wakeup(&ch->ch_tx) && ch->ch_poll_room && ch->ch_txok)
