@@ -236,9 +236,12 @@ struct hvh_lun_params {
 /* The offer goes out at once if the guest is connected (hot add). */
 int	hvh_scsi_add(struct hvh *h, const struct hvh_scsi_params *sp,
 	    struct hvh_scsi **scsi);
-/* Rescinds the controller and closes its back ends once they are idle. */
+/*
+ * Rescinds the controller and closes its back ends once they are idle.  If a
+ * rescind has taken it from the guest before, scsi is still good until here.
+ */
 void	hvh_scsi_remove(struct hvh_scsi *scsi);
-/* lun 0 to 63, path and target 0.  EEXIST, EINVAL. */
+/* lun 0 to 63, path and target 0.  EEXIST, EINVAL; ENODEV: rescinded. */
 int	hvh_scsi_attach(struct hvh_scsi *scsi, unsigned lun,
 	    const struct hvh_lun_params *lp);
 /* Requests under way end with an error; then the back end is closed. */

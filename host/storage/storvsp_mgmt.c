@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,7 +85,10 @@ hvh_scsi_attach(struct hvh_scsi *sc, unsigned lun,
 	int error;
 
 	hvh_lock(sc->h);
-	error = sc->ide ? EINVAL : storvsp_attach(sc, lun, lp);
+	if (sc->gone || hvh_chan_revoked(sc->primary))
+		error = ENODEV;
+	else
+		error = sc->ide ? EINVAL : storvsp_attach(sc, lun, lp);
 	hvh_unlock(sc->h);
 	return (error);
 }
@@ -154,6 +158,13 @@ storvsp_new(struct hvh *h, const struct hvh_scsi_params *sp,
 	return (0);
 }
 
+static void
+storvsp_husk_free(struct hvh_husk *k)
+{
+
+	free((char *)k - offsetof(struct hvh_scsi, husk));
+}
+
 void
 storvsp_released(void *dev)
 {
@@ -166,6 +177,7 @@ storvsp_released(void *dev)
 	for (i = 0; i < STORVSP_LUNS; i++) {
 		if (sc->luns[i] != NULL)
 			scsi_lun_destroy(sc->luns[i]);
+		sc->luns[i] = NULL;
 	}
 	while ((lun = LIST_FIRST(&sc->dying)) != NULL) {
 		LIST_REMOVE(lun, dying);
@@ -176,7 +188,15 @@ storvsp_released(void *dev)
 		hvh_timer_clear(sc->h, &c->timer);
 		storvsp_chan_free(c);
 	}
-	free(sc);
+	if (sc->removed) {
+		free(sc);
+		return;
+	}
+	/* Whoever rescinded it, its owner has the pointer. */
+	sc->gone = true;
+	sc->primary = NULL;
+	sc->husk.free = storvsp_husk_free;
+	hvh_husk_add(sc->h, &sc->husk);
 }
 
 static int
@@ -220,7 +240,14 @@ hvh_scsi_remove(struct hvh_scsi *sc)
 	struct hvh *h = sc->h;
 
 	hvh_lock(h);
-	hvh_chan_revoke(sc->primary);
+	if (sc->gone) {
+		hvh_husk_take(h, &sc->husk);
+		free(sc);
+	} else {
+		sc->removed = true;
+		if (!hvh_chan_revoked(sc->primary))
+			hvh_chan_revoke(sc->primary);
+	}
 	hvh_unlock(h);
 	hvh_kick(h);
 }

@@ -100,6 +100,10 @@ struct hvh_scsi {
 	uint64_t	 dirty;		/* units with queued back-end work */
 	LIST_HEAD(, scsi_lun) dying;
 	struct hvh_timer reaper;
+
+	bool		 removed;	/* the owner has given it up */
+	bool		 gone;		/* only the owner's handle is left */
+	struct hvh_husk	 husk;
 };
 
 extern const struct hvh_chan_ops storvsp_chan_ops;

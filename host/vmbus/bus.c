@@ -623,6 +623,7 @@ void
 hvh_bus_destroy(struct hvh *h)
 {
 	struct hvh_bus *b = h->h_bus;
+	struct hvh_husk *k;
 	struct vms_chan *c;
 
 	hvh_lock(h);
@@ -634,10 +635,35 @@ hvh_bus_destroy(struct hvh *h)
 	bus_wait_idle(b);
 	vms_reap(&b->b_server);
 	bus_flush(b);
+	while ((k = b->b_husks) != NULL) {
+		b->b_husks = k->next;
+		k->free(k);
+	}
 	pthread_mutex_unlock(&h->h_pump_mtx);
 	pthread_mutex_destroy(&b->b_in_mtx);
 	free(b);
 	h->h_bus = NULL;
+}
+
+void
+hvh_husk_add(struct hvh *h, struct hvh_husk *k)
+{
+
+	k->next = h->h_bus->b_husks;
+	h->h_bus->b_husks = k;
+}
+
+void
+hvh_husk_take(struct hvh *h, struct hvh_husk *k)
+{
+	struct hvh_husk **kp;
+
+	for (kp = &h->h_bus->b_husks; *kp != NULL; kp = &(*kp)->next) {
+		if (*kp == k) {
+			*kp = k->next;
+			break;
+		}
+	}
 }
 
 int

@@ -69,6 +69,7 @@ struct hvh_bus {
 	uint64_t	 b_round;		/* (p) */
 	struct hvh_chan	*b_touched;	/* (p) to be flushed */
 	struct hvh_chan	*b_closed;	/* (p) devices have answered */
+	struct hvh_husk	*b_husks;	/* (p) */
 	uint64_t	 b_rescind[BUS_WORDS];	/* (p) by a fault, due */
 	struct hvh_timer b_monitor;	/* (p) */
 	bool		 b_monitor_on;	/* (p) */

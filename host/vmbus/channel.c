@@ -114,6 +114,13 @@ hvh_chan_revoke(struct hvh_chan *primary)
 	hvh_bus_drain(primary->ch_bus);
 }
 
+bool
+hvh_chan_revoked(const struct hvh_chan *ch)
+{
+
+	return (ch->ch_vms.c_state == VMS_CH_REVOKED);
+}
+
 void
 hvh_chan_closed(struct hvh_chan *ch)
 {

@@ -63,6 +63,20 @@ int	hvh_chan_offer(struct hvh *h, const struct hvh_offer *of,
 int	hvh_chan_offer_sub(struct hvh_chan *primary, unsigned count);
 /* Takes the device away: all its channels are closed and rescinded. */
 void	hvh_chan_revoke(struct hvh_chan *primary);
+bool	hvh_chan_revoked(const struct hvh_chan *ch);
+
+/*
+ * What the owner of a device still holds when the guest has let go of it: it
+ * goes when the owner says so, or with the partition.
+ */
+struct hvh_husk {
+	struct hvh_husk	*next;
+	void		(*free)(struct hvh_husk *k);
+};
+
+void	hvh_husk_add(struct hvh *h, struct hvh_husk *k);
+void	hvh_husk_take(struct hvh *h, struct hvh_husk *k);
+
 /* The device has let go of a channel after ops->close. */
 void	hvh_chan_closed(struct hvh_chan *ch);
 

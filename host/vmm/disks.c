@@ -77,7 +77,8 @@ add_scsi(struct disks *ds, struct opt_disk *d, const struct hvh_lun_params *lp,
 	if (error != 0)
 		snprintf(err, errlen, "%s: unit %d of controller %u: %s",
 		    d->file, d->lun, d->controller, error == EEXIST ?
-		    "is taken" : strerror(error));
+		    "is taken" : error == ENODEV ? "the controller was "
+		    "taken away" : strerror(error));
 	else
 		ds->ds_used[d->controller] |= 1ull << d->lun;
 	return (error);

@@ -104,6 +104,7 @@ void
 fake_free(struct hvh *h)
 {
 	struct hvh_chan *ch, *next;
+	struct hvh_husk *k;
 
 	for (ch = h->chans; ch != NULL; ch = ch->next) {
 		if (ch->open) {
@@ -119,6 +120,10 @@ fake_free(struct hvh *h)
 		queue_clear(&ch->out);
 		fake_pkt_free(ch->current);
 		free(ch);
+	}
+	while ((k = h->husks) != NULL) {
+		h->husks = k->next;
+		k->free(k);
 	}
 	MUST(h->timers == NULL);
 	munmap(h->mem - FAKE_GUARD, h->size + 2 * FAKE_GUARD);
@@ -325,6 +330,32 @@ hvh_chan_revoke(struct hvh_chan *primary)
 			ch->ops->close(ch->dev, ch);
 	}
 	fake_maybe_released(primary->h);
+}
+
+bool
+hvh_chan_revoked(const struct hvh_chan *ch)
+{
+
+	return (ch->revoked);
+}
+
+void
+hvh_husk_add(struct hvh *h, struct hvh_husk *k)
+{
+
+	k->next = h->husks;
+	h->husks = k;
+}
+
+void
+hvh_husk_take(struct hvh *h, struct hvh_husk *k)
+{
+	struct hvh_husk **kp;
+
+	MUST(h->locked);
+	for (kp = &h->husks; *kp != k; kp = &(*kp)->next)
+		MUST(*kp != NULL);
+	*kp = k->next;
 }
 
 void

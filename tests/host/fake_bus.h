@@ -63,6 +63,7 @@ struct hvh {
 	struct hvh_timer *timers;
 	struct hvh_source *sources;
 	struct hvh_chan	*chans;
+	struct hvh_husk	*husks;
 	struct hvh_fault faults[8];
 	unsigned	 nfaults;
 	unsigned	 subs_offered;

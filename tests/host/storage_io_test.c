@@ -563,6 +563,37 @@ ATF_TC_BODY(rescind_in_flight, tc)
 	fake_free(h);
 }
 
+/* Somebody else's rescind: the owner's handle outlives the device. */
+ATF_TC_WITHOUT_HEAD(rescind_by_others);
+ATF_TC_BODY(rescind_by_others, tc)
+{
+	struct hvh_blk_params bp = { .size = 1 << 20, .block_size = 512 };
+	struct hvh_lun_params lp = { 0 };
+	char err[200];
+
+	start(0);
+	vsc_disk(h, sc, 0, 1 << 20);
+	ATF_REQUIRE_EQ(0, hvh_blk_open(h, &bp, &lp.blk, err, sizeof(err)));
+	hvh_lock(h);
+	hvh_chan_revoke(ch);
+	hvh_unlock(h);
+	ATF_CHECK_EQ(ENODEV, hvh_scsi_attach(sc, 1, &lp));
+	ATF_CHECK(fake_pump_until(h, &h->released, 1));
+	ATF_CHECK_EQ(ENODEV, hvh_scsi_attach(sc, 1, &lp));
+	ATF_CHECK_EQ(ENOENT, hvh_scsi_detach(sc, 0));
+	hvh_blk_close(lp.blk);
+	hvh_scsi_remove(sc);
+	fake_free(h);
+
+	/* Or the partition ends it. */
+	start(0);
+	hvh_lock(h);
+	hvh_chan_revoke(ch);
+	hvh_unlock(h);
+	ATF_CHECK(fake_pump_until(h, &h->released, 1));
+	fake_free(h);
+}
+
 /* The partition goes with everything under way: nothing is left behind. */
 ATF_TC_WITHOUT_HEAD(destroy_in_flight);
 ATF_TC_BODY(destroy_in_flight, tc)
@@ -598,6 +629,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, hot_remove);
 	ATF_TP_ADD_TC(tp, close_in_flight);
 	ATF_TP_ADD_TC(tp, rescind_in_flight);
+	ATF_TP_ADD_TC(tp, rescind_by_others);
 	ATF_TP_ADD_TC(tp, destroy_in_flight);
 	return (atf_no_error());
 }

@@ -19,13 +19,14 @@ import initramfs
 import rig
 from initramfs import Trouble
 
-AREAS = ("linux_basic", "linux_storage")
+AREAS = ("linux_basic", "linux_storage", "machine")
 # Far above what it takes, three minutes at the most on an idle machine.
 TIME_LIMIT = 420
 
 RELEASE = os.path.join(rig.TOP, "build/release")
 HVHOST = os.path.join(RELEASE, "host/vmm/hvhost")
 HVCTL = os.path.join(RELEASE, "host/control/hvctl")
+ECHO_GUEST = os.path.join(RELEASE, "tests/vm/echo_guest")
 AIOBENCH = os.path.join(RELEASE, "tests/vm/aiobench")
 
 GUEST_MODULES = ("hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "sd_mod",
@@ -87,11 +88,12 @@ def job(module, call, results, python=(), args=(), paths=(rig.HERE,),
         [sys.executable, "-S", "-E", "-u", "-c", "import sys; sys.path[:0] = %r; "
          "import %s; %s.%s()" % (list(paths), module, module, call)] +
         list(args), programs=programs,
-        files=[kernel.image, initrd] + qemu_files(),
+        files=[f for f in [kernel.image, initrd, ECHO_GUEST] + qemu_files()
+               if os.path.exists(f)],
         python=[module] + list(python), python_path=":".join(paths),
         results=results,
         env={"HVHOST": HVHOST, "HVCTL": HVCTL, "GUEST_KERNEL": kernel.image,
-             "GUEST_INITRD": initrd}, **more)
+             "GUEST_INITRD": initrd, "ECHO_GUEST": ECHO_GUEST}, **more)
 
 
 def main():
