@@ -133,10 +133,11 @@ struct hvh_config {
 	 */
 	uint64_t	 tsc_hz;
 	/*
-	 * How long the pump may look for more of a guest's requests before it
-	 * tells of those that are done, where the guest tends to send several
-	 * in a row; it is called again at once in that time.  Nanoseconds, 0:
-	 * the guest is told at the end of each round.
+	 * How long the pump may look for more of a guest's requests, before it
+	 * tells of those that are done where the guest tends to send several
+	 * in a row, and after that where it soon sends the next; it is called
+	 * again at once in that time.  Nanoseconds, 0: the guest is told at
+	 * the end of each round.
 	 */
 	uint64_t	 linger_ns;
 };

@@ -210,6 +210,15 @@ holds(struct hvh_chan *ch)
 	    hvh_now(ch->ch_h), most));
 }
 
+/* The guest sends bursts in quick succession: no signals in between. */
+static bool
+watches(struct hvh_chan *ch)
+{
+
+	return (ch->ch_bursty && ch->ch_io && hvh_linger_watches(
+	    &ch->ch_linger, hvh_now(ch->ch_h), ch->ch_h->h_cf.linger_ns));
+}
+
 int
 hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 {
@@ -237,7 +246,7 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 			 * writes behind this must find the ring empty.
 			 */
 			ch->ch_signal |= hvr_release(&ch->ch_in);
-			if (holds(ch)) {
+			if (holds(ch) || watches(ch)) {
 				hvh_bus_again(ch->ch_bus, ch->ch_vms.c_id);
 				return (EAGAIN);
 			}
@@ -255,8 +264,7 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 		ch->ch_h->h_stats.packets_in++;
 		ch->ch_packets_in++;
 		if (ch->ch_h->h_cf.linger_ns != 0)
-			hvh_linger_arrived(&ch->ch_linger, hvh_now(ch->ch_h),
-			    ch->ch_bus->b_round);
+			hvh_linger_arrived(&ch->ch_linger, hvh_now(ch->ch_h));
 		ch->ch_bytes_in += bytes;
 		if (ch->ch_h->h_ops.trace != NULL)
 			hvh_trace(ch->ch_h, HVH_TRACE_PACKET, false,
@@ -414,7 +422,7 @@ hvh_chan_flush(struct hvh_chan *ch)
 		ch->ch_saved++;
 	}
 	if (news) {
-		hvh_linger_told(&ch->ch_linger);
+		hvh_linger_told(&ch->ch_linger, hvh_now(ch->ch_h));
 		hvh_chan_bursty(ch, hvh_linger_bursty(&ch->ch_linger,
 		    ch->ch_bursty));
 	}

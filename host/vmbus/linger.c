@@ -14,10 +14,11 @@
 #define	STEADY		4u
 #define	BACKOFF_MIN	8u
 #define	BACKOFF_MAX	1024u
-#define	GAP_FIRST	100000ull
-/* A change of the guest's ways is believed after so many bursts. */
-#define	TO_BURSTY	16u
-#define	TO_SINGLE	256u
+#define	PAUSE_FIRST	1000000000ull
+/* The guest's ways: what a burst adds, what a single request takes. */
+#define	SCORE_BURST	16u
+#define	SCORE_SINGLE	1u
+#define	SCORE_MAX	256u
 
 void
 hvh_linger_init(struct hvh_linger *l)
@@ -25,7 +26,7 @@ hvh_linger_init(struct hvh_linger *l)
 
 	*l = (struct hvh_linger){ .l_length = 1, .l_same = STEADY,
 	    .l_wait = BACKOFF_MIN, .l_backoff = BACKOFF_MIN,
-	    .l_gap = GAP_FIRST };
+	    .l_pause = PAUSE_FIRST };
 }
 
 /*
@@ -33,9 +34,11 @@ hvh_linger_init(struct hvh_linger *l)
  * once in a while, it ends where no more come.
  */
 static void
-begin(struct hvh_linger *l)
+begin(struct hvh_linger *l, uint64_t now)
 {
 
+	if (l->l_told != 0)
+		l->l_pause += (now - l->l_told) / 8 - l->l_pause / 8;
 	l->l_target = RUN_MAX;
 	l->l_trial = false;
 	if (l->l_same < STEADY)
@@ -49,41 +52,48 @@ begin(struct hvh_linger *l)
 }
 
 void
-hvh_linger_arrived(struct hvh_linger *l, uint64_t now, uint64_t round)
+hvh_linger_arrived(struct hvh_linger *l, uint64_t now)
 {
 
-	if (l->l_run == 0) {
-		begin(l);
-		l->l_first = now;
-		l->l_round = round;
-		l->l_later = 0;
-	}
+	if (l->l_run == 0)
+		begin(l, now);
 	l->l_run++;
-	l->l_later += round != l->l_round;
 	l->l_last = now;
 }
 
 bool
 hvh_linger_holds(const struct hvh_linger *l, uint64_t now, uint64_t most)
 {
-	/* The time between two says little before there were two. */
-	uint64_t wait = l->l_trial ? most : 3 * l->l_gap;
+	uint64_t wait = 2 * l->l_gap;
 
 	if (l->l_run == 0 || l->l_run >= l->l_target)
 		return (false);
-	return (now - l->l_last < (wait < most ? wait : most));
+	/* The time between two says little before there were two. */
+	if (l->l_trial || wait > most / 4)
+		wait = most / 4;
+	return (now - l->l_last < wait);
 }
 
-void
-hvh_linger_told(struct hvh_linger *l)
+bool
+hvh_linger_watches(const struct hvh_linger *l, uint64_t now, uint64_t most)
+{
+	uint64_t wait = 2 * l->l_pause;
+
+	if (wait > most)
+		return (false);
+	return (now - (l->l_run > 0 ? l->l_last : l->l_told) < wait);
+}
+
+/* What the burst just over says of its length and of the time they take. */
+static void
+learn(struct hvh_linger *l, uint64_t now)
 {
 
-	if (l->l_run == 0)
-		return;
-	/* Those of the first round may have come long before. */
-	if (l->l_later > 0)
-		l->l_gap += (l->l_last - l->l_first) / l->l_later / 4 -
-		    l->l_gap / 4;
+	/*
+	 * From the telling before to this one, for each request: when they were
+	 * read says when we looked, not when they came.
+	 */
+	l->l_gap += (now - l->l_told) / l->l_run / 4 - l->l_gap / 4;
 	if (l->l_run != l->l_length) {
 		l->l_length = l->l_run;
 		l->l_same = 0;
@@ -96,16 +106,35 @@ hvh_linger_told(struct hvh_linger *l)
 		if (l->l_backoff < BACKOFF_MAX)
 			l->l_backoff *= 2;
 	}
+}
+
+static void
+score(struct hvh_linger *l)
+{
+
+	if (l->l_run > 1)
+		l->l_score = l->l_score < SCORE_MAX - SCORE_BURST ?
+		    l->l_score + SCORE_BURST : SCORE_MAX;
+	else
+		l->l_score -= l->l_score < SCORE_SINGLE ? l->l_score :
+		    SCORE_SINGLE;
+}
+
+void
+hvh_linger_told(struct hvh_linger *l, uint64_t now)
+{
+
+	if (l->l_run == 0)
+		return;
+	learn(l, now);
+	score(l);
 	l->l_run = 0;
+	l->l_told = now;
 }
 
 bool
-hvh_linger_bursty(struct hvh_linger *l, bool was)
+hvh_linger_bursty(const struct hvh_linger *l, bool was)
 {
 
-	if ((l->l_length > 1) == was)
-		l->l_kind = 0;
-	else if (++l->l_kind >= (was ? TO_SINGLE : TO_BURSTY))
-		return (!was);
-	return (was);
+	return (was ? l->l_score > 0 : l->l_score == SCORE_MAX);
 }

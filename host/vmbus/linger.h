@@ -30,26 +30,32 @@ struct hvh_linger {
 	bool		 l_trial;	/* one to look whether there are more */
 	uint32_t	 l_wait;	/* bursts until the next trial */
 	uint32_t	 l_backoff;	/* and how many after that */
-	uint32_t	 l_kind;	/* bursts in a row unlike what we say */
-	uint64_t	 l_round;	/* the one that read the first */
-	uint32_t	 l_later;	/* requests that later ones read */
-	uint64_t	 l_first, l_last; /* when they were read, ns */
-	uint64_t	 l_gap;		/* usual time between two, ns */
+	uint32_t	 l_score;	/* does it send bursts, on the whole? */
+	uint64_t	 l_last;	/* when the last one was read, ns */
+	uint64_t	 l_gap;		/* usual time a request takes, ns */
+	uint64_t	 l_told;	/* when the guest was told last */
+	uint64_t	 l_pause;	/* usual time from there to the next */
 };
 
 void	hvh_linger_init(struct hvh_linger *l);
-/* A request has been read, in a round of the pump. */
-void	hvh_linger_arrived(struct hvh_linger *l, uint64_t now, uint64_t round);
+/* A request has been read. */
+void	hvh_linger_arrived(struct hvh_linger *l, uint64_t now);
 /*
  * Is it worth to look for more before the guest is told?  most: never longer
  * than so many ns after the last; 0: never.
  */
 bool	hvh_linger_holds(const struct hvh_linger *l, uint64_t now,
 	    uint64_t most);
+/*
+ * After a burst: does the next one tend to follow so soon that watching for it
+ * is cheaper than to be woken by a signal?
+ */
+bool	hvh_linger_watches(const struct hvh_linger *l, uint64_t now,
+	    uint64_t most);
 /* The guest is told: the burst is over. */
-void	hvh_linger_told(struct hvh_linger *l);
+void	hvh_linger_told(struct hvh_linger *l, uint64_t now);
 
 /* Does the guest send in bursts?  was: what was said last; not soon changed. */
-bool	hvh_linger_bursty(struct hvh_linger *l, bool was);
+bool	hvh_linger_bursty(const struct hvh_linger *l, bool was);
 
 #endif	/* !HVH_LINGER_H */

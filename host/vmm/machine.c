@@ -34,7 +34,7 @@
 #define	PAUSE_SECONDS	5
 
 /* Bounds what looking for more requests costs a guest that has no more. */
-#define	LINGER_NS	300000
+#define	LINGER_NS	1200000
 
 void *
 vmm_ptr(struct vmm *m, uint64_t gpa, uint64_t len)

@@ -39,7 +39,7 @@ sim_settle(struct sim *s, uint64_t until)
 		s->now += 1000;
 	if (s->l.l_run > 0 && !hvh_linger_holds(&s->l, s->now, MOST)) {
 		s->waited = s->now - from;
-		hvh_linger_told(&s->l);
+		hvh_linger_told(&s->l, s->now);
 		s->told++;
 	}
 	if (s->now < until)
@@ -53,7 +53,7 @@ sim_burst(struct sim *s, unsigned n)
 	s->told = 0;
 	s->waited = 0;
 	for (unsigned i = 0; i < n; i++) {
-		hvh_linger_arrived(&s->l, s->now, s->now);
+		hvh_linger_arrived(&s->l, s->now);
 		sim_settle(s, s->now + (i + 1 < n ? GAP : 1000000));
 	}
 	ATF_REQUIRE_EQ(0, s->l.l_run);
