@@ -191,15 +191,19 @@ blk_uring_cancel(struct hvh_blk *blk, struct blk_req *r)
 void
 blk_uring_drain(struct hvh_blk *blk)
 {
+	struct blk_uring *u = blk->uring;
 	struct io_uring_cqe *cqe;
 	struct blk_req *r;
 
-	blk_uring_enter(blk);
 	while (blk->started > 0) {
-		if (io_uring_wait_cqe(&blk->uring->ring, &cqe) != 0)
+		/* What the kernel did not take is not to be waited for. */
+		blk_uring_enter(blk);
+		if (io_uring_peek_cqe(&u->ring, &cqe) != 0 &&
+		    (u->prepared > 0 ||
+		    io_uring_wait_cqe(&u->ring, &cqe) != 0))
 			continue;
 		r = io_uring_cqe_get_data(cqe);
-		io_uring_cqe_seen(&blk->uring->ring, cqe);
+		io_uring_cqe_seen(&u->ring, cqe);
 		if (r != BLK_URING_CANCEL)
 			blk->started--;
 	}

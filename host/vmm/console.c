@@ -7,16 +7,15 @@
 /*
  * The console.  A guest writes bytes; each as a system call would make it
  * crawl, so they leave as lines, or after a moment.  Whoever reads slowly
- * slows the guest's printing down, as a serial line would: the vCPU that
- * prints waits, but neither the main thread, nor a vCPU that is to stop.  A
- * reader that went away costs the output, not the guest.
+ * slows the guest's printing down, as a serial line would; a reader that went
+ * away costs the output, not the guest.  The main thread never waits for one:
+ * it has the signals that may be the only way out.
  *
  * A terminal is taken without echo and line editing but with its signals:
  * Ctrl-C ends the machine.
  */
 
 #include <sys/eventfd.h>
-#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -28,21 +27,17 @@
 #include <unistd.h>
 
 #include "vmm/console.h"
-#include "vmm/machine.h"
 
 #define	OUT_MAX		512
 #define	LINGER_NS	5000000ull
-#define	STALL_MS	50	/* between looks for a reason not to wait */
-#define	CLOSE_MS	500	/* for a reader to take the last lines */
 
 struct console {
 	int		 in, out;		/* -1: none */
-	bool		 lossy;			/* nobody may be there */
-	bool		 own;			/* out is ours to close */
 	bool		 tty;			/* and how it was: */
 	struct termios	 saved;
 	int		 slave;			/* of a pty: kept open */
 	int		 wake;			/* eventfd */
+	int		 hurry;		/* eventfd: wait for nobody */
 	struct vmm_uart	*uart;
 	char		 pending[256];		/* input without room */
 	size_t		 npending;
@@ -52,46 +47,55 @@ struct console {
 	uint64_t	 due;			/* vmm_now() */
 };
 
+/* A pty may have no reader at all. */
 static bool
-writable(int fd, int ms)
+waits_for_reader(const struct console *c)
 {
-	struct pollfd pfd = { .fd = fd, .events = POLLOUT };
 
-	/* An error shows in write(2). */
-	return (poll(&pfd, 1, ms) > 0);
+	return (c->slave < 0);
 }
 
-/* What the reader takes now; mtx held.  True: nothing is left to write. */
+/* Does the reader take more?  wait: until it does, or there is a hurry. */
 static bool
-flush_some(struct console *c)
+reader_takes(struct console *c, bool wait)
+{
+	struct pollfd fds[2] = {
+		{ .fd = c->out, .events = POLLOUT },
+		{ .fd = c->hurry, .events = POLLIN },
+	};
+	int n;
+
+	do {
+		n = poll(fds, 2, wait ? -1 : 0);
+	} while (n < 0 && errno == EINTR);
+	return (fds[0].revents != 0);
+}
+
+/* mtx held. */
+static void
+flush(struct console *c)
 {
 	size_t at = 0;
 	ssize_t n;
 
 	while (at < c->len && c->out >= 0 &&
-	    (c->lossy || writable(c->out, 0))) {
+	    reader_takes(c, waits_for_reader(c))) {
 		n = write(c->out, c->buf + at, c->len - at);
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN && !c->lossy)
+		if (n <= 0)
 			break;
-		/* What cannot be written is gone. */
-		at = n <= 0 ? c->len : at + (size_t)n;
+		at += (size_t)n;
 	}
-	if (c->out < 0)
-		at = c->len;
-	c->len -= at;
-	memmove(c->buf, c->buf + at, c->len);
-	return (c->len == 0);
+	c->len = 0;
 }
 
-/* A vCPU's: waits for the reader, unless something else waits for it. */
-static void
-flush(struct console *c)
+/* Of what the main thread may do: it does not wait. */
+static bool
+may_flush(struct console *c)
 {
 
-	while (!flush_some(c) && !vmm_vcpu_stopping())
-		(void)writable(c->out, STALL_MS);
+	return (!waits_for_reader(c) || reader_takes(c, false));
 }
 
 void
@@ -108,11 +112,10 @@ console_put(void *arg, const void *buf, size_t len)
 			c->due = vmm_now() + LINGER_NS;
 			wake = true;
 		}
-		if (c->len < OUT_MAX)
-			c->buf[c->len++] = p[i];
+		c->buf[c->len++] = p[i];
 		if (p[i] == '\n' || c->len == OUT_MAX) {
 			flush(c);
-			wake = c->len > 0;
+			wake = false;
 		}
 	}
 	pthread_mutex_unlock(&c->mtx);
@@ -153,12 +156,13 @@ console_timeout(struct console *c)
 	uint64_t now;
 	int ms = -1;
 
-	/* A vCPU that holds it for long waits for the reader. */
+	/* Whoever writes now leaves something behind, or does not. */
 	if (pthread_mutex_trylock(&c->mtx) != 0)
-		return (STALL_MS);
+		return (LINGER_NS / 1000000);
 	if (c->len > 0) {
 		now = vmm_now();
-		ms = now >= c->due ? 0 : (int)((c->due - now) / 1000000) + 1;
+		ms = now < c->due ? (int)((c->due - now) / 1000000) + 1 :
+		    may_flush(c) ? 0 : (int)(LINGER_NS / 1000000);
 	}
 	pthread_mutex_unlock(&c->mtx);
 	return (ms);
@@ -173,7 +177,7 @@ take_input(struct console *c, bool readable)
 	if (readable && c->npending == 0) {
 		got = read(c->in, c->pending, sizeof(c->pending));
 		if (got == 0 || (got < 0 && errno != EAGAIN &&
-		    errno != EINTR && errno != EIO)) {
+		    errno != EINTR)) {
 			c->in = -1;	/* end of input */
 			return;
 		}
@@ -194,35 +198,26 @@ console_run(struct console *c, const struct pollfd *fds)
 	if ((fds[0].revents & POLLIN) != 0)
 		(void)!read(c->wake, &n, sizeof(n));
 	take_input(c, fds[1].fd >= 0 &&
-	    (fds[1].revents & (POLLIN | POLLHUP)) != 0);
+	    fds[1].revents != 0);
 	if (pthread_mutex_trylock(&c->mtx) != 0)
 		return;
-	if (c->len > 0 && vmm_now() >= c->due && !flush_some(c))
-		c->due = vmm_now() + STALL_MS * 1000000ull;
+	if (c->len > 0 && vmm_now() >= c->due && may_flush(c))
+		flush(c);
 	pthread_mutex_unlock(&c->mtx);
 }
 
-/* --- Kinds --- */
-
-/*
- * Writing must not block, but O_NONBLOCK on what others share with us would
- * surprise them: a description of our own, where that is possible.
- */
-static void
-open_stdout(struct console *c)
+void
+console_hurry(struct console *c, bool on)
 {
-	struct stat st;
+	uint64_t n = 1;
 
-	c->out = STDOUT_FILENO;
-	if (fstat(STDOUT_FILENO, &st) != 0 ||
-	    (!S_ISFIFO(st.st_mode) && !isatty(STDOUT_FILENO)))
-		return;
-	c->out = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY |
-	    O_CLOEXEC);
-	c->own = c->out >= 0;
-	if (!c->own)
-		c->out = STDOUT_FILENO;
+	if (on)
+		(void)!write(c->hurry, &n, sizeof(n));
+	else
+		(void)!read(c->hurry, &n, sizeof(n));
 }
+
+/* --- Kinds --- */
 
 static void
 open_stdio(struct console *c)
@@ -230,7 +225,7 @@ open_stdio(struct console *c)
 	struct termios t;
 
 	c->in = STDIN_FILENO;
-	open_stdout(c);
+	c->out = STDOUT_FILENO;
 	if (!isatty(c->in) || tcgetattr(c->in, &c->saved) != 0)
 		return;
 	/* A job in the background would stop here. */
@@ -268,7 +263,6 @@ open_pty(struct console *c)
 	/* Nobody may read: the guest does not wait for it. */
 	(void)fcntl(fd, F_SETFL, O_RDWR | O_NONBLOCK);
 	c->in = c->out = fd;
-	c->lossy = c->own = true;
 	vmm_say("console on %s", name);
 	return (0);
 }
@@ -288,7 +282,8 @@ console_open(enum opt_console kind, const char *file, struct console **cp,
 	c->in = c->out = c->slave = -1;
 	pthread_mutex_init(&c->mtx, NULL);
 	c->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (c->wake < 0)
+	c->hurry = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->wake < 0 || c->hurry < 0)
 		error = errno;
 	else if (kind == CONSOLE_STDIO)
 		open_stdio(c);
@@ -297,8 +292,7 @@ console_open(enum opt_console kind, const char *file, struct console **cp,
 	else if (kind == CONSOLE_FILE) {
 		c->out = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 		    0666);
-		c->own = c->out >= 0;
-		if (!c->own)
+		if (c->out < 0)
 			error = errno;
 	}
 	if (error != 0) {
@@ -316,17 +310,19 @@ void
 console_close(struct console *c)
 {
 
-	/* No vCPU is left. */
-	if (!flush_some(c) && writable(c->out, CLOSE_MS))
-		(void)flush_some(c);
+	pthread_mutex_lock(&c->mtx);
+	flush(c);
+	pthread_mutex_unlock(&c->mtx);
 	if (c->tty)
 		(void)tcsetattr(STDIN_FILENO, TCSANOW, &c->saved);
 	if (c->slave >= 0)
 		close(c->slave);
-	if (c->own)
+	if (c->out > STDERR_FILENO)
 		close(c->out);
 	if (c->wake >= 0)
 		close(c->wake);
+	if (c->hurry >= 0)
+		close(c->hurry);
 	pthread_mutex_destroy(&c->mtx);
 	free(c);
 }

@@ -26,10 +26,15 @@ void	console_put(void *arg, const void *buf, size_t len);
 void	console_attach(struct console *c, struct vmm_uart *u);
 /* What the main thread polls: fills at most 2 entries. */
 unsigned console_poll_fds(struct console *c, struct pollfd *fds);
-/* Milliseconds until console_run() wants to be called, -1: no need. */
+/*
+ * Milliseconds until console_run() wants to be called, -1: no need.  Neither
+ * waits for a reader that makes a vCPU wait.
+ */
 int	console_timeout(struct console *c);
 /* Takes what poll() said; writes what has waited. */
 void	console_run(struct console *c, const struct pollfd *fds);
+/* On: output that the reader does not take is dropped, so that vCPUs end. */
+void	console_hurry(struct console *c, bool on);
 /* Writes out, and gives a terminal back as it was. */
 void	console_close(struct console *c);
 

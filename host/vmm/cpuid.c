@@ -121,6 +121,10 @@ topology(struct kvm_cpuid_entry2 *e, unsigned id, unsigned cpus)
 			e->ecx |= 2u << 8;
 		}
 		break;
+	case 0x8000001D:
+		/* AMD: the same. */
+		e->eax &= 0x3FFF;
+		break;
 	case 0x80000008:
 		e->ecx = bits << 12 | (cpus - 1);
 		break;

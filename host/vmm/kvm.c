@@ -160,7 +160,9 @@ set_routes(struct vmm *m)
 static int
 set_msr_filter(struct vmm *m)
 {
-	static uint8_t all[SYNIC_COUNT / 8];	/* no bit: denied */
+	/* No bit: denied.  KVM reads whole words, however few the MSRs. */
+	static uint64_t none[1];
+	uint8_t *all = (uint8_t *)none;
 	struct kvm_enable_cap cap = {
 		.cap = KVM_CAP_X86_USER_SPACE_MSR,
 		.args[0] = KVM_MSR_EXIT_REASON_FILTER,
@@ -255,8 +257,6 @@ vmm_kvm_vcpu(struct vmm *m, unsigned id, char *err, size_t errlen)
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_HYPERV_SYNIC2 };
 	int error;
 
-	c->c_m = m;
-	c->c_id = id;
 	atomic_store(&c->c_req, 0);
 	c->c_fd = ioctl(m->m_vm, KVM_CREATE_VCPU, (unsigned long)id);
 	if (c->c_fd < 0)

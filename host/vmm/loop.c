@@ -20,11 +20,13 @@
 #include <sys/ioctl.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "vmbus/channel.h"
 #include "vmm/machine.h"
 
 #define	EVENTS		64
@@ -165,11 +167,13 @@ void
 vmm_loop_count(struct vmm *m)
 {
 
+	hvh_lock(m->m_h);
 	/* Reading an eventfd cannot lose an edge: it tells of no state. */
 	for (int slot = 0; slot < VMM_SIGNALS; slot++) {
 		if (m->m_loop.l_signal[slot] >= 0)
 			count_signals(m, slot);
 	}
+	hvh_unlock_quiet(m->m_h);
 }
 
 static int
@@ -177,6 +181,7 @@ wait_events(struct vmm_loop *l, struct epoll_event *ev, uint64_t next)
 {
 	struct timespec ts;
 	uint64_t now, ns;
+	int got;
 
 	if (next == UINT64_MAX)
 		return (epoll_wait(l->l_ep, ev, EVENTS, -1));
@@ -184,7 +189,13 @@ wait_events(struct vmm_loop *l, struct epoll_event *ev, uint64_t next)
 	ns = next > now ? next - now : 0;
 	ts.tv_sec = (time_t)(ns / 1000000000);
 	ts.tv_nsec = (long)(ns % 1000000000);
-	return (epoll_pwait2(l->l_ep, ev, EVENTS, &ts, NULL));
+	got = epoll_pwait2(l->l_ep, ev, EVENTS, &ts, NULL);
+	if (got >= 0 || errno != ENOSYS)
+		return (got);
+	/* Linux 5.10 has all that KVM needs, but counts milliseconds. */
+	ns = (ns + 999999) / 1000000;
+	return (epoll_wait(l->l_ep, ev, EVENTS, ns < INT_MAX ? (int)ns :
+	    INT_MAX));
 }
 
 static void *

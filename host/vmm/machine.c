@@ -30,6 +30,9 @@
 #define	SAY_BURST	400
 #define	SAY_RATE	2
 
+/* The main thread has signals to look for, too. */
+#define	PAUSE_SECONDS	5
+
 /* Bounds what looking for more requests costs a guest that has no more. */
 #define	LINGER_NS	300000
 
@@ -114,10 +117,14 @@ void
 vmm_end(struct vmm *m, enum vmm_end why)
 {
 	const uint64_t one = 1;
-	int runs = VMM_RUNS;
+	int was = VMM_RUNS;
 
-	if (atomic_compare_exchange_strong(&m->m_end, &runs, (int)why))
-		(void)!write(m->m_end_fd, &one, sizeof(one));
+	/* A guest that is about to start over does not outrun a signal. */
+	while (!atomic_compare_exchange_strong(&m->m_end, &was, (int)why)) {
+		if (why != VMM_STOP || was != VMM_RESET)
+			return;
+	}
+	(void)!write(m->m_end_fd, &one, sizeof(one));
 }
 
 int
@@ -240,18 +247,19 @@ op_event(void *arg, enum hvh_event event, const uint64_t params[5],
     const char *text)
 {
 	struct vmm *m = arg;
-	struct vmm_crash *c = &m->m_crash;
+	struct vmm_crash c;
 
 	if (event == HVH_EVENT_RESET) {
 		vmm_end(m, VMM_RESET);
 		return;
 	}
+	memcpy(c.param, params, sizeof(c.param));
+	snprintf(c.text, sizeof(c.text), "%s", text != NULL ? text : "");
 	pthread_mutex_lock(&m->m_mtx);
-	c->count++;
-	memcpy(c->param, params, sizeof(c->param));
-	snprintf(c->text, sizeof(c->text), "%s", text != NULL ? text : "");
-	say_crash(m, c);
+	c.count = m->m_crash.count + 1;
+	m->m_crash = c;
 	pthread_mutex_unlock(&m->m_mtx);
+	say_crash(m, &c);
 }
 
 static void
@@ -386,6 +394,10 @@ vmm_create(const struct vmm_config *cf, struct vmm **mp, char *err,
 	pthread_mutex_init(&m->m_say_mtx, NULL);
 	pthread_mutex_init(&m->m_mtx, NULL);
 	pthread_cond_init(&m->m_cond, NULL);
+	for (unsigned i = 0; i < VMM_CPUS_MAX; i++) {
+		m->m_cpu[i].c_m = m;
+		m->m_cpu[i].c_id = i;
+	}
 	vmm_vcpu_init();
 	m->m_end_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	error = m->m_end_fd < 0 ? errno : vmm_loop_init(m);
@@ -497,6 +509,7 @@ vmm_start(struct vmm *m, char *err, size_t errlen)
 		return (error);
 	}
 	atomic_store(&m->m_end, VMM_RUNS);
+	m->m_triple = false;
 	m->m_running = true;
 	m->m_started = vmm_now();
 	pthread_mutex_unlock(&m->m_mtx);
@@ -548,24 +561,32 @@ vmm_power_off(struct vmm *m)
 	(void)madvise(m->m_mem, m->m_low + m->m_high, MADV_DONTNEED);
 }
 
-void
+int
 vmm_pause(struct vmm *m)
 {
+	struct timespec ts;
+	int error = 0;
 
 	pthread_mutex_lock(&m->m_mtx);
 	if (!m->m_running || m->m_paused) {
 		pthread_mutex_unlock(&m->m_mtx);
-		return;
+		return (0);
 	}
 	m->m_paused = true;
 	pthread_mutex_unlock(&m->m_mtx);
 	for (unsigned i = 0; i < m->m_cf.cpus; i++)
 		vmm_vcpu_request(&m->m_cpu[i], VCPU_PAUSE);
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	ts.tv_sec += PAUSE_SECONDS;
 	pthread_mutex_lock(&m->m_mtx);
 	pthread_cond_broadcast(&m->m_cond);
-	while (m->m_waiting < m->m_cf.cpus)
-		pthread_cond_wait(&m->m_cond, &m->m_mtx);
+	while (m->m_waiting < m->m_cf.cpus && error == 0)
+		error = pthread_cond_clockwait(&m->m_cond, &m->m_mtx,
+		    CLOCK_MONOTONIC, &ts);
 	pthread_mutex_unlock(&m->m_mtx);
+	if (error != 0)
+		vmm_resume(m);
+	return (error);
 }
 
 void

@@ -145,8 +145,6 @@ int	vmm_vcpu_boot_state(struct vmm_vcpu *c,
 int	vmm_vcpu_start(struct vmm_vcpu *c);
 /* Any thread: sets bits of c_req and gets the thread to see them. */
 void	vmm_vcpu_request(struct vmm_vcpu *c, uint32_t req);
-/* Is this a vCPU's thread that is to stop, or to pause? */
-bool	vmm_vcpu_stopping(void);
 void	vmm_vcpu_join(struct vmm_vcpu *c);
 const char *vmm_exit_name(unsigned reason);
 
@@ -180,7 +178,8 @@ int	vmm_start(struct vmm *m, char *err, size_t errlen);
 void	vmm_stop(struct vmm *m);
 /* vmm_stop(), all devices reset. */
 void	vmm_power_off(struct vmm *m);
-void	vmm_pause(struct vmm *m);
+/* ETIMEDOUT: a vCPU is held up, for instance by who reads the console. */
+int	vmm_pause(struct vmm *m);
 void	vmm_resume(struct vmm *m);
 void	vmm_destroy(struct vmm *m);
 

@@ -45,7 +45,8 @@ struct hvhost {
 	int		 stats;			/* file, or -1 */
 	int		 signals;		/* signalfd */
 	unsigned	 triples;	/* triple faults soon after a start */
-	bool		 lost;		/* no restart where one was due */
+	bool		 confined;	/* in the sandbox */
+	bool		 failed;	/* could not be started over */
 };
 
 static void __attribute__((noreturn))
@@ -54,7 +55,7 @@ fail(struct hvhost *hv, const char *err)
 
 	vmm_say("%s", err);
 	if (hv->control != NULL)
-		ctl_close(hv->control, true);
+		ctl_close(hv->control, !hv->confined);
 	if (hv->m != NULL)
 		vmm_destroy(hv->m);
 	if (hv->tracer != NULL)
@@ -110,19 +111,37 @@ probe(void)
 static void
 block_signals(struct hvhost *hv)
 {
+	struct sigaction sa;
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	/* One that is ignored, as nohup(1) does it, would still be read. */
+	if (sigaction(SIGHUP, NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
+		sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	/* A full file is an error of write(2), not an end. */
 	signal(SIGXFSZ, SIG_IGN);
+	/* In the background, too, a terminal is given back as it was. */
+	signal(SIGTTOU, SIG_IGN);
 	hv->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (hv->signals < 0)
 		fail(hv, "signalfd fails");
+}
+
+/* What is opened must not come to stand where a terminal is looked for. */
+static void
+open_standard(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 /* Each disk and vCPU takes a few descriptors. */
@@ -165,6 +184,7 @@ create(struct hvhost *hv)
 		fail(hv, err);
 	if (op->sandbox && sandbox_enter(err, sizeof(err)) != 0)
 		fail(hv, err);
+	hv->confined = op->sandbox;
 	if (vmm_start(hv->m, err, sizeof(err)) != 0)
 		fail(hv, err);
 }
@@ -180,11 +200,13 @@ take_signal(struct hvhost *hv)
 	vmm_end(hv->m, VMM_STOP);
 }
 
-/* After a triple fault: true if nothing better is to be expected. */
+/* True: there is a reason not to start over. */
 static bool
 faults_only(struct hvhost *hv)
 {
 
+	if (!hv->m->m_triple)
+		return (false);
 	if (vmm_now() - hv->m->m_started > TRIPLES_NS)
 		hv->triples = 0;
 	return (++hv->triples == TRIPLES_MAX);
@@ -194,27 +216,26 @@ faults_only(struct hvhost *hv)
 static bool
 over(struct hvhost *hv, enum vmm_end why)
 {
-	bool triple = hv->m->m_triple;
 	char err[512];
 
 	if (why != VMM_RESET)
 		return (false);
 	if (hv->status.st_reset) {
 		hv->status.st_reset = false;
-	} else if (hv->m->m_cf.no_reboot || (triple && faults_only(hv))) {
-		vmm_say("no restart after a %s", triple ? "triple fault" :
-		    "reset");
-		hv->lost = triple;
+	} else if (hv->m->m_cf.no_reboot || faults_only(hv)) {
+		vmm_say("no restart after a %s", hv->m->m_triple ?
+		    "triple fault" : "reset");
 		return (false);
 	}
 	if (!hv->m->m_cf.quiet)
 		vmm_say("reset");
+	console_hurry(hv->console, true);
 	vmm_power_off(hv->m);
-	hv->m->m_triple = false;
+	console_hurry(hv->console, false);
 	hv->m->m_resets++;
 	if (vmm_start(hv->m, err, sizeof(err)) != 0) {
 		vmm_say("%s", err);
-		hv->lost = true;
+		hv->failed = true;
 		return (false);
 	}
 	return (true);
@@ -256,8 +277,10 @@ main(int argc, char **argv)
 {
 	static struct hvhost hv;
 	enum vmm_end why;
+	bool triple;
 	int error;
 
+	open_standard();
 	opt_parse(&hv.op, argc, argv);
 	if (hv.op.probe)
 		return (probe());
@@ -266,17 +289,23 @@ main(int argc, char **argv)
 	block_signals(&hv);
 	create(&hv);
 	why = run(&hv);
+	console_hurry(hv.console, true);
 	vmm_stop(hv.m);
+	if (why != VMM_STOP)
+		console_hurry(hv.console, false);
+	triple = why == VMM_RESET && hv.m->m_triple;
 	if (hv.stats >= 0) {
 		error = status_write(&hv.status, hv.stats);
 		if (error != 0)
 			vmm_say("%s: %s", hv.op.stats, strerror(error));
 	}
 	if (hv.control != NULL)
-		ctl_close(hv.control, !hv.op.sandbox);
+		ctl_close(hv.control, !hv.confined);
 	vmm_destroy(hv.m);
 	if (hv.tracer != NULL)
 		tracer_close(hv.tracer);
 	console_close(hv.console);
-	return (why == VMM_CRASH || hv.lost ? EXIT_LOST : 0);
+	if (hv.failed)
+		return (1);
+	return (why == VMM_CRASH || triple ? EXIT_LOST : 0);
 }

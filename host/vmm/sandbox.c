@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 
+#include <asm/termbits.h>
 #include <errno.h>
 #include <linux/fs.h>
 #include <sched.h>
@@ -64,6 +65,8 @@ static const int allowed[] = {
 
 static const unsigned long allowed_ioctls[] = {
 	BLKGETSIZE64, BLKSSZGET, TCGETS, TCSETS,
+	/* With these tcsetattr(3) gives a terminal back from glibc 2.42 on. */
+	TCGETS2, TCSETS2,
 };
 
 /* Async-signal-safe: it may strike anywhere. */

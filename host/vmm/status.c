@@ -107,9 +107,13 @@ static int
 op_pause(void *arg, char *err, size_t errlen)
 {
 	struct status *st = arg;
+	int error;
 
-	vmm_pause(st->st_vmm);
-	return (0);
+	error = vmm_pause(st->st_vmm);
+	if (error != 0)
+		snprintf(err, errlen, "a processor does not stop: does nobody "
+		    "read the console?");
+	return (error);
 }
 
 static int

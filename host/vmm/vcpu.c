@@ -36,16 +36,15 @@
 #define	SEL_CODE32	0x20
 #define	GDT_LIMIT	(5 * 8 - 1)
 
-static __thread struct kvm_run *own_run;
-static __thread struct vmm_vcpu *own;
+static __thread struct vmm_vcpu *own_cpu;
 
 static void
 on_signal(int sig)
 {
-	struct kvm_run *run = own_run;
+	struct vmm_vcpu *c = own_cpu;
 
-	if (run != NULL)
-		run->immediate_exit = 1;
+	if (c != NULL)
+		c->c_run->immediate_exit = 1;
 }
 
 void
@@ -61,17 +60,12 @@ vmm_vcpu_request(struct vmm_vcpu *c, uint32_t req)
 {
 
 	/* It looks before it runs guest code again: no need to tell itself. */
-	if ((atomic_fetch_or(&c->c_req, req) & req) != req && c->c_started &&
-	    own_run != c->c_run)
+	if ((atomic_fetch_or(&c->c_req, req) & req) == req || own_cpu == c)
+		return;
+	pthread_mutex_lock(&c->c_m->m_mtx);
+	if (c->c_started)
 		pthread_kill(c->c_thread, VCPU_SIGNAL);
-}
-
-bool
-vmm_vcpu_stopping(void)
-{
-
-	return (own != NULL && (atomic_load(&own->c_req) &
-	    (VCPU_STOP | VCPU_PAUSE)) != 0);
+	pthread_mutex_unlock(&c->c_m->m_mtx);
 }
 
 const char *
@@ -203,8 +197,9 @@ exit_wrmsr(struct vmm_vcpu *c)
 	run->msr.error = 1;
 	if (hvh_wrmsr(c->c_m->m_h, c->c_id, msr, run->msr.data) != 0)
 		return;
-	if ((msr == HV_MSR_OS_ID ||
-	    (msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15)) &&
+	/* All that came here but the one it does not know. */
+	if ((msr == HV_MSR_OS_ID || (msr >= HV_MSR_SCONTROL &&
+	    msr <= HV_MSR_SINT15 && msr != HV_MSR_SIRBP)) &&
 	    !forward_msr(c, msr, run->msr.data))
 		return;
 	run->msr.error = 0;
@@ -361,8 +356,7 @@ vcpu_thread(void *arg)
 	struct vmm_vcpu *c = arg;
 	sigset_t set;
 
-	own = c;
-	own_run = c->c_run;
+	own_cpu = c;
 	sigemptyset(&set);
 	sigaddset(&set, VCPU_SIGNAL);
 	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -383,7 +377,7 @@ vcpu_thread(void *arg)
 		else if (!run_failed(c, errno))
 			continue;
 	}
-	own_run = NULL;
+	own_cpu = NULL;
 	return (NULL);
 }
 
@@ -397,18 +391,24 @@ vmm_vcpu_start(struct vmm_vcpu *c)
 	sigfillset(&set);
 	sigdelset(&set, SIGSYS);
 	pthread_sigmask(SIG_SETMASK, &set, &old);
+	pthread_mutex_lock(&c->c_m->m_mtx);
 	error = pthread_create(&c->c_thread, NULL, vcpu_thread, c);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	c->c_started = error == 0;
+	pthread_mutex_unlock(&c->c_m->m_mtx);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	return (error);
 }
 
 void
 vmm_vcpu_join(struct vmm_vcpu *c)
 {
+	bool started;
 
-	if (!c->c_started)
-		return;
-	pthread_join(c->c_thread, NULL);
+	/* It has been told to end; the I/O thread may have more for it. */
+	pthread_mutex_lock(&c->c_m->m_mtx);
+	started = c->c_started;
 	c->c_started = false;
+	pthread_mutex_unlock(&c->c_m->m_mtx);
+	if (started)
+		pthread_join(c->c_thread, NULL);
 }

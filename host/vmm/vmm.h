@@ -72,7 +72,8 @@ unsigned vmm_cpus(const struct vmm *m);
 struct hvh *vmm_hvh(struct vmm *m);
 /* Any thread: sets a GSI's line.  Edge ISA interrupts: true, then false. */
 void	vmm_irq(struct vmm *m, unsigned gsi, bool level);
-/* Any thread: the machine shall end or start over; the first reason counts. */
+/* Any thread: the machine shall end or start over; the first reason counts,
+ * but VMM_STOP counts more than VMM_RESET. */
 void	vmm_end(struct vmm *m, enum vmm_end why);
 /* Monotonic nanoseconds. */
 uint64_t vmm_now(void);

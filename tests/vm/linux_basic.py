@@ -7,6 +7,8 @@
 import os
 import re
 import signal
+import struct
+import subprocess
 import time
 
 import guest
@@ -190,22 +192,115 @@ class NoReboot(Boot):
         return "exit status %d" % status
 
 
+def tiny_kernel(path, code):
+    """Writes a kernel for PVH: 32-bit code, where it begins."""
+    entry = 0x100000
+    note = struct.pack("<III4sI", 4, 4, 18, b"Xen", entry)
+    head = struct.pack("<16sHHIQQQIHHHHHH", b"\x7fELF\2\1\1", 2, 62, 1,
+                       entry, 64, 0, 0, 64, 56, 2, 0, 0, 0)
+    load = struct.pack("<IIQQQQQQ", 1, 5, 4096, entry, entry, len(code),
+                       4096, 4096)
+    notes = struct.pack("<IIQQQQQQ", 4, 4, 256, 0, 0, len(note), len(note), 4)
+    with open(path, "wb") as f:
+        f.write((head + load + notes).ljust(256, b"\0"))
+        f.write(note.ljust(4096 - 256, b"\0"))
+        f.write(code)
+
+
+class Triple(Boot):
+    name = "triple"
+
+    def options(self):
+        kernel = self.path("faulting")
+        tiny_kernel(kernel, b"\x0f\x0b")        # no instruction
+        return ["--kernel", kernel]
+
+    def start(self):
+        self.vm = self.launch()
+
+    def check_lost(self):
+        """a guest that only ever faults is given up, with status 3"""
+        status = self.vm.wait(60)
+        last = self.vm.stderr.strip().splitlines()[-1]
+        if status != 3 or "no restart after a triple fault" not in last:
+            raise Fail("exit status %d: %s" % (status, last))
+
+    check_poweroff = None
+
+
+class Stalled(Boot):
+    name = "stalled"
+    hvhost = None
+
+    def start(self):
+        kernel, control = self.path("printing"), self.path("stalled.sock")
+        # Writes to the serial port and does nothing else.
+        tiny_kernel(kernel, b"\x66\xba\xf8\x03\xb0x\xee\xeb\xfd")
+        self.ctl = [guest.HVCTL, "-s", control]
+        # Nobody reads what it prints.
+        self.hvhost = subprocess.Popen(
+            [guest.HVHOST, "--kernel", kernel, "--memory", "64M",
+             "--control", control], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        time.sleep(10)
+
+    def hvctl(self, *args):
+        return subprocess.run(self.ctl + list(args), timeout=30, check=False,
+                              stdout=subprocess.PIPE, text=True,
+                              stderr=subprocess.STDOUT)
+
+    def check_control(self):
+        """who does not read the console stops the guest, not hvhost"""
+        if self.hvctl("status").returncode != 0:
+            raise Fail("no status")
+        p = self.hvctl("pause")
+        if p.returncode == 0 or "does nobody read" not in p.stdout:
+            raise Fail("pause: " + p.stdout)
+        if self.hvctl("reset").returncode != 0:
+            raise Fail("no reset")
+        time.sleep(5)
+        if self.hvctl("status").returncode != 0:
+            raise Fail("no status after a reset")
+
+    def check_terminate(self):
+        """and SIGTERM ends it"""
+        self.hvhost.send_signal(signal.SIGTERM)
+        status = self.hvhost.wait(20)
+        if status != 0:
+            raise Fail("exit status %d" % status)
+
+    check_poweroff = None
+
+    def stop(self):
+        if self.hvhost is None:
+            return
+        if self.hvhost.poll() is None:
+            self.hvhost.kill()
+        self.hvhost.wait()
+        self.hvhost.stdout.close()
+
+
 class Idle(Boot):
     name = "idle"
     modules = ("hv_vmbus",)
     alone = True
 
+    def span(self, seconds):
+        """(processor time per second, exits per second)"""
+        cpu, at = guest.cpu_seconds(self.vm.pid), time.monotonic()
+        exits = self.vm.exits().get("exits", 0)
+        time.sleep(seconds)
+        took = time.monotonic() - at
+        return ((guest.cpu_seconds(self.vm.pid) - cpu) / took,
+                (self.vm.exits().get("exits", 0) - exits) / took)
+
     def check_cost(self):
         """an idle guest costs less than 1 % of a CPU"""
         time.sleep(2)
-        cpu, at = guest.cpu_seconds(self.vm.pid), time.monotonic()
-        exits = self.vm.exits().get("exits", 0)
-        time.sleep(8)
-        span = time.monotonic() - at
-        used = guest.cpu_seconds(self.vm.pid) - cpu
-        exits = self.vm.exits().get("exits", 0) - exits
-        text = "%.2f %%, %.0f exits/s" % (100 * used / span, exits / span)
-        if used / span >= 0.01:
+        # The least of three: what else the machine does only adds.
+        used, exits = min(self.span(4) for _ in range(3))
+        text = "%.2f %%, %.0f exits/s" % (100 * used, exits)
+        if used >= 0.01:
             raise Fail(text)
         return text
 

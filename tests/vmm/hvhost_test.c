@@ -165,7 +165,8 @@ ATF_TC_BODY(wrong_files, tc)
 	    "--disk ide,file=new,channel=0,drive=0", 1, "is taken");
 	wrong("--kernel text --cdrom nothing.iso", 1, "nothing.iso: cannot");
 	wrong("--kernel text --console file=d", 1, "console d: Is a dir");
-	wrong("--kernel text --trace d", 1, "d: cannot write a trace: Is a directory");
+	wrong("--kernel text --trace d", 1,
+	    "d: cannot write a trace: Is a directory");
 }
 
 /* A comma in a file's name. */

@@ -10,8 +10,10 @@
  * library's own malloc does is a part of the matter.
  */
 
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 
+#include <asm/termbits.h>
 #include <atf-c.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -135,6 +137,24 @@ kill_parent(void)
 	(void)kill(getppid(), 0);
 }
 
+static void
+terminal(void)
+{
+	struct termios2 t;
+
+	/* Whether it is a terminal or not: that is not the filter's. */
+	(void)ioctl(STDIN_FILENO, TCGETS2, &t);
+	(void)ioctl(STDIN_FILENO, TCSETS2, &t);
+}
+
+/* A terminal is given back at the end, whichever way the C library goes. */
+ATF_TC_WITHOUT_HEAD(terminals);
+ATF_TC_BODY(terminals, tc)
+{
+
+	ATF_REQUIRE_EQ(0, sandboxed(terminal));
+}
+
 /* No file is opened; what is worse ends the process. */
 ATF_TC_WITHOUT_HEAD(refused);
 ATF_TC_BODY(refused, tc)
@@ -150,6 +170,7 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, memory);
 	ATF_TP_ADD_TC(tp, threads);
+	ATF_TP_ADD_TC(tp, terminals);
 	ATF_TP_ADD_TC(tp, refused);
 	return (atf_no_error());
 }
