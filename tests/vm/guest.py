@@ -245,6 +245,17 @@ class Hvhost(Vm):
                 " ".join(args), p.returncode, p.stdout.strip()))
         return p.stdout
 
+    def refuses(self, *args):
+        """What hvctl says to a command that must be refused."""
+        p = subprocess.run([HVCTL, "-s", self.control] + list(args),
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           stdin=subprocess.DEVNULL, text=True,
+                           timeout=PATIENCE, check=False)
+        if p.returncode != 1:
+            raise Fail("hvctl %s: exit status %d, not 1: %s" % (
+                " ".join(args), p.returncode, p.stdout.strip()))
+        return p.stdout.strip()
+
     def stats(self):
         """What --stats wrote, after the end."""
         try:

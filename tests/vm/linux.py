@@ -31,7 +31,7 @@ AIOBENCH = os.path.join(RELEASE, "tests/vm/aiobench")
 
 GUEST_MODULES = ("hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "sd_mod",
                  "sr_mod", "sg", "isofs", "ata_piix", "virtio_pci",
-                 "virtio_blk")
+                 "virtio_blk", "button", "evdev")
 GUEST_PROGRAMS = ("mke2fs", "e2fsck")
 MKE2FS_CONF = b"""[fs_types]
 	ext4 = {

@@ -168,9 +168,19 @@ class Reboot(Boot):
 
 class NoReboot(Boot):
     name = "noreboot"
+    memory = 4096
 
     def options(self):
         return ["--no-reboot"]
+
+    def check_memory(self):
+        """4 GiB of memory, a part of it above the address 4 GiB"""
+        text = self.vm.sh("cat /proc/iomem; cat /proc/meminfo")
+        kib = int(re.search(r"MemTotal: *(\d+)", text).group(1))
+        if not re.search(r"^1[0-9a-f]{8}-1[0-9a-f]{8} : System RAM", text,
+                         re.M) or kib < 3900 * 1024:
+            raise Fail("%d KiB: %s" % (kib, text))
+        return "%d MiB" % (kib // 1024)
 
     def check_poweroff(self):
         """--no-reboot: hvhost ends when the guest restarts"""

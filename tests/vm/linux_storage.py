@@ -7,9 +7,11 @@
 import hashlib
 import os
 import random
+import re
 import subprocess
 import time
 
+import guest
 import iso9660
 from guest import Fail
 from linux_basic import complaints, dmesg
@@ -72,7 +74,8 @@ class Disks(Boot):
         self.fs = put(self.path("fs.img"), size=96 * MIB)
         self.full = put(self.path("full.img"), b"\xa5" * (16 * MIB))
         self.source_sum = sha256(self.source)
-        return ["--disk", "scsi,file=%s,lun=0,ro" % self.source,
+        self.trace = self.path("disks.trace")
+        return ["--trace", self.trace + ",snap=64", "--disk", "scsi,file=%s,lun=0,ro" % self.source,
                 "--disk", "scsi,file=%s,lun=1,serial=%s" % (
                     self.copy, self.serial),
                 "--disk", "scsi,file=%s,lun=2" % self.fs,
@@ -210,6 +213,38 @@ class Disks(Boot):
         if p.returncode != 0:
             raise Fail(p.stdout[-300:])
 
+    def hvctl_trace(self, *options):
+        p = subprocess.run([guest.HVCTL, "trace", self.trace] +
+                           list(options), text=True, check=False,
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        if p.returncode != 0 or p.stderr:
+            raise Fail("exit status %d: %s" % (p.returncode, p.stderr))
+        return p.stdout
+
+    def after_trace(self):
+        """--trace: hvctl shows offers, opens and commands, and filters them"""
+        for options, line in (
+                (("--type", "OFFER"), r" out +1 +0 +OFFER channel 1: SCSI "),
+                (("--type", "OPEN", "--dir", "in"),
+                 r" in +\d+ +\d+ +OPEN channel "),
+                (("--type", "OPEN_RESULT"), r" OPEN_RESULT channel .*, ok$"),
+                (("--type", "UNMAP", "--dir", "in"),
+                 r" EXECUTE_SRB .*, LUN 3, UNMAP"),
+                (("--type", "WRITE(10)", "--dir", "out"),
+                 r" COMPLETE_IO .*, LUN \d, WRITE.10., success .* us$")):
+            found = self.hvctl_trace(*options).strip().split("\n")
+            good = [l for l in found if re.search(line, l)]
+            if not good:
+                raise Fail("%s: %s" % (" ".join(options), found[0]))
+        other = [l for l in found if "WRITE(10)" not in l]
+        if other:
+            raise Fail("--type WRITE(10) shows: " + other[0])
+        text = self.hvctl_trace("--summary")
+        m = re.match(r"(\d+) records in [\d.]+ seconds, 0 lost", text)
+        if not m or "READ(10)" not in text:
+            raise Fail("--summary: " + text[:200])
+        return m.group(0)
+
 
 class Luns(Boot):
     name = "luns"
@@ -222,7 +257,9 @@ class Luns(Boot):
         for n in range(self.count):
             f = put(self.path("%d.img" % n), b"unit %d\n" % n, 64 << 10)
             found += ["--disk", "scsi,file=%s,lun=%d,controller=1" % (f, n)]
-        return found
+        self.single = put(self.path("single.img"), b"single\n", 64 << 10)
+        return found + ["--disk", "scsi,file=%s,lun=0,controller=2,"
+                        "cache=writethrough" % self.single]
 
     def check_found(self):
         """64 disks on a controller, each where it belongs"""
@@ -233,6 +270,28 @@ class Luns(Boot):
         want = "\n".join("unit %d" % n for n in range(self.count))
         if text != want:
             raise Fail("they read: " + text.replace("\n", ", "))
+
+    def check_rescind(self):
+        """hvctl rescind: a controller leaves the running guest, for good"""
+        # One without a write cache: Linux wants to empty that first, and
+        # waits minutes for the device that is not there.
+        within(self.vm, "[ -n \"$(disk 2 0)\" ]", "the disk")
+        channels = self.vm.sh("ls /sys/bus/vmbus/devices/*e102/channels")
+        self.vm.ctl("rescind", str(min(map(int, channels.split()))))
+        within(self.vm, "[ ! -e /sys/bus/vmbus/devices/*e102 ]", "its end")
+        self.vm.refuses("disk", "add", self.single, "--controller", "2")
+        self.vm.ctl("disk", "add", self.single, "--lun", "7")
+        within(self.vm, "[ -n \"$(disk 0 7)\" ]", "the same image elsewhere")
+        if self.vm.sh("head -n 1 " + disk(self.vm, 7)) != "single":
+            raise Fail("it reads other bytes")
+
+    def check_poweroff(self):
+        """hvctl shutdown: the guest hears of its power button, and obeys"""
+        self.vm.load("button", "evdev")
+        self.vm.sh("(head -c 24 /dev/input/event0 >/dev/null && "
+                   "poweroff -f) & sleep 1")
+        self.vm.ctl("shutdown")
+        self.ends_well(self.vm.wait())
 
 
 class Ide(Boot):
@@ -363,6 +422,32 @@ class Channels(Boot):
             raise Fail("channels with interrupts: %s" % used)
         return "%d channels used" % len(used)
 
+    def check_pause(self):
+        """hvctl pause and resume amid I/O: nothing runs, nothing is lost"""
+        name = disk(self.vm, 0)
+        clock = float(self.vm.sh("cat /proc/uptime").split()[0])
+        start = time.monotonic()
+        self.vm.begin("for c in 0 1 2 3; do taskset -c $c sh -c 'dd if=%s "
+                      "bs=16k iflag=direct 2>/dev/null | sha256sum' & done; "
+                      "wait" % name)
+        for _ in range(3):
+            time.sleep(0.2)
+            self.vm.ctl("pause")
+            if "paused" not in self.vm.ctl("status"):
+                raise Fail("status does not say so")
+            before = self.vm.exits()
+            time.sleep(0.3)
+            if self.vm.exits() != before:
+                raise Fail("a paused guest runs")
+            self.vm.ctl("resume")
+        text = self.vm.finish(180)[1]
+        if text.split()[::2] != [sha256(self.image)] * 4:
+            raise Fail("sums: " + text)
+        clock = float(self.vm.sh("cat /proc/uptime").split()[0]) - clock
+        if abs(clock - (time.monotonic() - start)) > 2:
+            raise Fail("the guest's clock is off after it")
+        complaints(self.vm, "I/O error|storvsc.*(invalid|unknown|tag#)")
+
 
 class Versions(Boot):
     """A guest for each version, by its choice or the host's (Limits).  (hv_vmbus cannot be loaded twice: when it
@@ -410,16 +495,19 @@ class Versions(Boot):
 class Limits(Versions):
     name = "limits"
     order = 3
-    # VMBus, then storage protocol.
-    pairs = (("5.2", "6.2"), ("5.0", "6.0"), ("4.1", "5.1"))
+    # VMBus, then storage protocol; and other options, to be seen to work.
+    pairs = (("5.2", "6.2", "--no-autoeoi"),
+             ("5.0", "6.0", "--monitor-pages", "--subchannels", "0"),
+             ("4.1", "5.1", "--no-uring", "--cpu", "host,-x2apic,-xsave"))
     check_guest_chooses = None
 
     def check_vmbus_and_storvsp(self):
         """hosts limited to older VMBus and storage versions"""
-        for bus, storage in self.pairs:
+        for bus, storage, *more in self.pairs:
             self.connects(bus, ["--vmbus-version", bus, "--storvsp-version",
-                                storage])
-        return ", ".join("VMBus %s with storvsp %s" % p for p in self.pairs)
+                                storage] + more)
+        return ", ".join("VMBus %s with storvsp %s" % p[:2]
+                         for p in self.pairs)
 
 
 class Faults(Boot):
@@ -452,6 +540,19 @@ class Faults(Boot):
     def alive(self):
         self.vm.sh("dd if=%s of=/dev/null bs=64k count=4 iflag=direct" %
                    self.sd[0])
+
+    def check_injected(self):
+        """hvctl fault: one read fails, the guest reports it, the next is
+        good"""
+        self.vm.ctl("fault", "add", "blk", "status", "--key", "0x28", "--arg",
+                    "EIO", "--times", "1")
+        read = "dd if=%s of=/dev/null bs=4k count=1 iflag=direct" % self.sd[0]
+        if self.vm.run(read)[0] == 0:
+            raise Fail("the read succeeds")
+        self.vm.sh(read)
+        if "1" not in self.vm.ctl("fault", "count", "blk").split():
+            raise Fail("it is not counted")
+        return dmesg(self.vm, "Sense Key|Add. Sense")
 
     def check_full(self):
         """no room below the image: the guest gets errors, hvhost lives"""

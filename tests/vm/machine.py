@@ -6,6 +6,7 @@
 and with what status.  The guest is echo.S, which is up at once."""
 
 import fcntl
+import json
 import os
 import pty
 import select
@@ -221,6 +222,59 @@ class Machine(Boot):
             time.sleep(0.5)
             h.process.terminate()
             h.ends(0)
+
+    def hvctl(self, control, *args):
+        p = subprocess.run([guest.HVCTL, "-s", control] + list(args),
+                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           timeout=20, text=True, check=False)
+        return p.returncode, p.stdout
+
+    def check_hvctl(self):
+        """hvctl: status and stats as JSON, reset, quit; what it refuses"""
+        control, stats = self.path("ctl.sock"), self.path("ctl.stats")
+        with Started("--control", control, "--stats", stats,
+                     "--no-reboot") as h:
+            out = h.process.stdout.fileno()
+            read_until(out, b"up\r\n")
+            for command, word in (("status", "state"), ("stats", "vmm")):
+                status, text = self.hvctl(control, "--json", command)
+                if status != 0 or word not in json.loads(text):
+                    raise Fail("%s: %s" % (command, text))
+            for command in (("link", "down"), ("rescind", "99"),
+                            ("disk", "remove", "7")):
+                status, text = self.hvctl(control, *command)
+                if status != 1 or text.count("\n") != 1:
+                    raise Fail("%s: %r" % (" ".join(command), text))
+            self.hvctl(control, "reset")
+            read_until(out, b"up\r\n")
+            self.hvctl(control, "quit")
+            h.ends(0)
+        if self.hvctl(control, "status")[0] != 3:
+            raise Fail("status 3 does not tell that nobody is there")
+        with open(stats, encoding="utf-8") as f:
+            if json.load(f)["vmm"]["resets"] != 1:
+                raise Fail("the reset is not counted")
+
+    def check_watch(self):
+        """hvctl stats --watch: in place on a terminal, plain in a pipe"""
+        control = self.path("watch.sock")
+        argv = [guest.HVCTL, "-s", control, "stats", "--watch", "1"]
+        with Started("--control", control) as h:
+            read_until(h.process.stdout.fileno(), b"up\r\n")
+            master, slave = pty.openpty()
+            for out, see, home in ((slave, master, True),
+                                   (subprocess.PIPE, None, False)):
+                with subprocess.Popen(argv, stdout=out) as p:
+                    fd = p.stdout.fileno() if see is None else see
+                    text = read_until(fd, b"exits.io")
+                    text += read_until(fd, b"exits.io")
+                    p.terminate()
+                if (b"\x1b[H" in text) != home:
+                    raise Fail("%s cursor movement %s" % (
+                        ("no", "on a terminal") if home else
+                        ("", "in a pipe")))
+            os.close(master)
+            os.close(slave)
 
     def check_reader_gone(self):
         """the reader of stdout goes: the guest runs on"""

@@ -74,7 +74,9 @@ class Boot:
 
     def check_poweroff(self):
         """power-off ends hvhost with status 0"""
-        status = self.vm.poweroff()
+        self.ends_well(self.vm.poweroff())
+
+    def ends_well(self, status):
         if status != 0:
             raise Fail("exit status %d: %s" % (
                 status, self.vm.stderr.strip()[-300:]))
