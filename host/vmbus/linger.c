@@ -12,6 +12,7 @@
 
 #define	RUN_MAX		256u
 #define	STEADY		4u
+#define	SPLIT_MIN	16u
 #define	BACKOFF_MIN	8u
 #define	BACKOFF_MAX	1024u
 #define	PAUSE_FIRST	1000000000ull
@@ -31,7 +32,8 @@ hvh_linger_init(struct hvh_linger *l)
 
 /*
  * A new burst.  Where all are of the same length its end is known; else, and
- * once in a while, it ends where no more come.
+ * once in a while, it ends where no more come.  A long one is told of in
+ * halves: the guest works on the one while we do the other.
  */
 static void
 begin(struct hvh_linger *l, uint64_t now)
@@ -45,7 +47,8 @@ begin(struct hvh_linger *l, uint64_t now)
 		return;
 	if (l->l_wait > 0) {
 		l->l_wait--;
-		l->l_target = l->l_length;
+		l->l_target = l->l_length < SPLIT_MIN ? l->l_length :
+		    l->l_length / 2;
 	} else {
 		l->l_trial = true;
 	}
@@ -94,6 +97,9 @@ learn(struct hvh_linger *l, uint64_t now)
 	 * read says when we looked, not when they came.
 	 */
 	l->l_gap += (now - l->l_told) / l->l_run / 4 - l->l_gap / 4;
+	if (l->l_target != RUN_MAX && l->l_length >= SPLIT_MIN &&
+	    l->l_run >= l->l_target)
+		return;		/* a half */
 	if (l->l_run != l->l_length) {
 		l->l_length = l->l_run;
 		l->l_same = 0;
