@@ -9,7 +9,8 @@
  * request at a time wants to know at once; one that sends thirty in a row
  * would only be interrupted in sending them, and in its turn signal each to a
  * host that has gone to sleep in between.  So the host looks for more as long
- * as more are to be expected, and then tells of all at once.
+ * as more are to be expected, and then tells of all at once; of many, by
+ * halves, so that neither side waits while the other works.
  *
  * A burst is what arrives between two signals to the guest.  Its length is
  * learnt from bursts before it; that there could be more than one is tried
