@@ -16,6 +16,7 @@
 #include "vmbus/bus.h"
 
 #define	STATUS_OFFSET	8
+#define	OPERATION_COMPLETE	1u
 
 static uint32_t
 payload_key(const void *data, uint32_t len)
@@ -159,7 +160,10 @@ rescind_soon(struct hvh_chan *ch)
 	ch->ch_bus->b_rescind[id / 64] |= 1ull << id % 64;
 }
 
-/* Answers a request with its own payload and a status. */
+/*
+ * Answers a request with its own payload, a status, and the operation that
+ * VSTOR gives to all its answers: guests look for nothing else.
+ */
 static void
 refuse(struct hvh_chan *ch, uint64_t xid, uint8_t *data, uint32_t len,
     uint32_t status)
@@ -170,9 +174,12 @@ refuse(struct hvh_chan *ch, uint64_t xid, uint8_t *data, uint32_t len,
 		.vp_len = (uint16_t)((sizeof(desc) + len + 7) / 8),
 		.vp_xid = xid,
 	};
+	const uint32_t complete = OPERATION_COMPLETE;
 
-	if (len >= STATUS_OFFSET + sizeof(status))
+	if (len >= STATUS_OFFSET + sizeof(status)) {
+		memcpy(data, &complete, sizeof(complete));
 		memcpy(data + STATUS_OFFSET, &status, sizeof(status));
+	}
 	hvh_chan_put(ch, &desc, data, len);
 }
 

@@ -337,6 +337,8 @@ ATF_TC_BODY(packet_in, tc)
 	fault(HVH_FAULT_PKT_IN, HVH_FAULT_STATUS, 3, 0xC0000010);
 	send_one(5, 3);
 	ATF_REQUIRE_EQ(5, answer(d, &n));
+	/* A refusal that a storage driver takes for an answer. */
+	ATF_REQUIRE_EQ(1, get32(d));
 	ATF_REQUIRE_EQ(0xC0000010, get32(d + 8));
 	ATF_REQUIRE_EQ(4, e.packets);
 	fault(HVH_FAULT_PKT_IN, HVH_FAULT_TRUNCATE, 3, 4);

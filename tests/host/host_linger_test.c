@@ -93,7 +93,7 @@ ATF_TC_BODY(bursts, tc)
 			told += s.told;
 			ATF_REQUIRE(s.waited <= MOST + 1000);
 		}
-		/* Once learnt, a burst is told of once, a long one in halves. */
+		/* Once learnt, a burst is told of once; a long one, twice. */
 		ATF_REQUIRE_MSG(told <= (lengths[n] < 16 ? 1010 : 2010),
 		    "bursts of %u: %u signals", lengths[n], told);
 	}
