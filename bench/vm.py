@@ -98,8 +98,10 @@ def measure():
                 try:
                     rows = one(start(), find, seconds, guest.cpu_seconds)
                 except (guest.Fail, OSError) as e:
-                    print("bench: %s: %s" % (name, e), flush=True)
-                    status = 1
+                    print("bench: %s, a round is left out: %s" % (name, e),
+                          flush=True)
+                    # The others are only there to compare with.
+                    status = status or int(name == "hvhost")
                     continue
                 for r in rows:
                     old = best.get((name, r["depth"]))
