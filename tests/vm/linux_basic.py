@@ -4,6 +4,7 @@
 
 """Processors, clocks, VMBus; how a guest starts and how it ends."""
 
+import fcntl
 import os
 import re
 import signal
@@ -242,7 +243,9 @@ class Stalled(Boot):
             [guest.HVHOST, "--kernel", kernel, "--memory", "64M",
              "--control", control], stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        time.sleep(10)
+        # Each byte is an exit; a pipe of a page is full the sooner.
+        fcntl.fcntl(self.hvhost.stdout, fcntl.F_SETPIPE_SZ, 4096)
+        time.sleep(5)
 
     def hvctl(self, *args):
         return subprocess.run(self.ctl + list(args), timeout=30, check=False,
@@ -254,6 +257,12 @@ class Stalled(Boot):
         if self.hvctl("status").returncode != 0:
             raise Fail("no status")
         p = self.hvctl("pause")
+        until = time.monotonic() + 60
+        while p.returncode == 0 and time.monotonic() < until:
+            # It has not come to a stop: on with it.
+            self.hvctl("resume")
+            time.sleep(2)
+            p = self.hvctl("pause")
         if p.returncode == 0 or "does nobody read" not in p.stdout:
             raise Fail("pause: " + p.stdout)
         if self.hvctl("reset").returncode != 0:
