@@ -96,11 +96,30 @@ def job(module, call, results, python=(), args=(), paths=(rig.HERE,),
              "GUEST_INITRD": initrd, "ECHO_GUEST": ECHO_GUEST}, **more)
 
 
+def suite(known):
+    """One run of the suite; adds to known what each check came to."""
+    def out(line):
+        word, _, rest = line.partition(" ")
+        if word in ("ok", "FAIL", "skip"):
+            known[rest.split()[0].rstrip(":")] = word
+        print(line, flush=True)
+    j = job("suite", "main", os.path.join(rig.WORK, "results"), python=AREAS,
+            args=[",".join(AREAS)] + sys.argv[1:], time_limit=TIME_LIMIT,
+            out=out)
+    j.env["KNOWN"] = " ".join("%s=%s" % k for k in known.items())
+    return rig.run(j)
+
+
 def main():
+    known = {}
     try:
-        return rig.run(job(
-            "suite", "main", os.path.join(rig.WORK, "results"), python=AREAS,
-            args=[",".join(AREAS)] + sys.argv[1:], time_limit=TIME_LIMIT))
+        status = suite(known)
+        # Emulated processors with SVM break down now and then, and the outer
+        # kernel with them: what was not reported by then is done anew.
+        if status in (rig.BROKEN, rig.TIMEOUT) and rig.choose()[0] == "nested":
+            rig.say("again, for what is left: the emulated machine broke")
+            status = suite(known)
+        return status
     except Trouble as e:
         rig.say(str(e))
         return rig.BROKEN
