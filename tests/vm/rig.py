@@ -81,7 +81,7 @@ class Job:
 
     def __init__(self, command, programs=(), files=(), trees=(), env=None,
                  results=None, python=(), python_path="", time_limit=300,
-                 memory=3072, out=None, tcg="multi"):
+                 memory=3072, out=None, tcg="multi", cpus=2):
         self.command = list(command)
         self.programs = list(programs)
         self.files = list(files)
@@ -95,6 +95,7 @@ class Job:
         # QEMU's threads for emulated processors: with "single" the nested
         # machine is half as fast, but loses no guest that exits all the time.
         self.tcg = tcg
+        self.cpus = cpus                # of the outer machine
         self.out = out or (lambda line: print(line, flush=True))
 
 
@@ -201,7 +202,7 @@ def outer(job, kernel, tmp):
     console = os.path.join(WORK, "outer.log")
     assemble(job, kernel, initrd)
     cmd = [QEMU, "-accel", "tcg,thread=" + job.tcg, "-cpu", "max,+svm", "-smp",
-           "2", "-m", str(job.memory), "-nodefaults", "-display", "none",
+           str(job.cpus), "-m", str(job.memory), "-nodefaults", "-display", "none",
            "-no-reboot", "-kernel", kernel.image, "-initrd", initrd,
            "-append", "console=ttyS0 quiet panic=-1 mitigations=off "
            "nowatchdog random.trust_cpu=on tsc=reliable",
