@@ -15,8 +15,9 @@
 
 /*
  * For all threads, also those to come: no new privileges, and a filter that
- * lets through the system calls a running machine makes, and no others; what
- * is refused ends the process with a line that names the call.
+ * lets through the system calls a running machine makes, and no others.
+ * Opening a file fails, as the C library tries it and lives without; any other
+ * call ends the process with a line that names it.
  */
 int	sandbox_enter(char *err, size_t errlen);
 

@@ -42,7 +42,6 @@
 
 /* ISA interrupts, which are GSIs of the IOAPIC. */
 #define	VMM_IRQ_UART0	4
-#define	VMM_IRQ_RTC	8
 #define	VMM_IRQ_SCI	9
 #define	VMM_IRQ_IDE0	14
 #define	VMM_IRQ_IDE1	15
