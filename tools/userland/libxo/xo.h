@@ -12,7 +12,6 @@
 #ifndef USERLAND_XO_H
 #define	USERLAND_XO_H
 
-#include <sys/cdefs.h>
 #include <sys/types.h>
 
 typedef unsigned short xo_style_t;
@@ -33,8 +32,10 @@ ssize_t	xo_close_list(const char *name);
 ssize_t	xo_open_instance(const char *name);
 ssize_t	xo_close_instance(const char *name);
 void	xo_error(const char *format, ...);
-void	xo_warn(const char *format, ...) __printflike(1, 2);
-void	xo_warnx(const char *format, ...) __printflike(1, 2);
+void	xo_warn(const char *format, ...)
+	    __attribute__((__format__(__printf__, 1, 2)));
+void	xo_warnx(const char *format, ...)
+	    __attribute__((__format__(__printf__, 1, 2)));
 ssize_t	xo_finish(void);
 
 #endif	/* !USERLAND_XO_H */

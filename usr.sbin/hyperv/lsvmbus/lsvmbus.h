@@ -21,11 +21,10 @@
 
 #define	LSV_UNKNOWN	(-1)
 
-/* One direction of a channel, bytes. */
+/* One direction of a channel, bytes; both are known or none. */
 struct lsv_ring {
-	bool		 known;
-	uint32_t	 used;
-	uint32_t	 room;
+	int64_t		 used;
+	int64_t		 room;
 };
 
 /* What a channel counts, in the order it is shown. */

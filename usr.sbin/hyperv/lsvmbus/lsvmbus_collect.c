@@ -129,6 +129,7 @@ collect_chan(struct collect *c, uint32_t primary, uint32_t sub)
 	ch->sub = sub;
 	ch->id = sub == 0 ? primary : LSV_UNKNOWN;
 	ch->cpu = ch->monitored = LSV_UNKNOWN;
+	ch->tx.used = ch->tx.room = ch->rx.used = ch->rx.room = LSV_UNKNOWN;
 	for (i = 0; i < LSV_COUNTS; i++)
 		ch->count[i] = LSV_UNKNOWN;
 	return (ch);
@@ -158,10 +159,14 @@ static void
 collect_ring(struct lsv_ring *ring, const struct lsv_oid *oid)
 {
 	char text[256];
+	uint32_t used, room;
 
-	ring->known = lsv_string(oid, text, sizeof(text)) &&
-	    collect_word(text, "ravail:", &ring->used) &&
-	    collect_word(text, "wavail:", &ring->room);
+	if (!lsv_string(oid, text, sizeof(text)) ||
+	    !collect_word(text, "ravail:", &used) ||
+	    !collect_word(text, "wavail:", &room))
+		return;
+	ring->used = used;
+	ring->room = room;
 }
 
 /* Leaf ID.LEAF or ID.sub.INDEX.LEAF below the device's "channel". */

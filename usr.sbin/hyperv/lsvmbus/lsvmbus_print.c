@@ -188,10 +188,10 @@ print_channel(const struct lsv_chan *ch, const struct lsv_show *show)
 		print_number("sub", show->text ? LSV_UNKNOWN : 0, 5);
 	print_number("cpu", ch->cpu, 5);
 	print_yes("monitored", ch->monitored, 9 + 2);
-	print_number("tx-used", ch->tx.known ? ch->tx.used : LSV_UNKNOWN, 11);
-	print_number("tx-free", ch->tx.known ? ch->tx.room : LSV_UNKNOWN, 11);
-	print_number("rx-used", ch->rx.known ? ch->rx.used : LSV_UNKNOWN, 11);
-	print_number("rx-free", ch->rx.known ? ch->rx.room : LSV_UNKNOWN, 11);
+	print_number("tx-used", ch->tx.used, 11);
+	print_number("tx-free", ch->tx.room, 11);
+	print_number("rx-used", ch->rx.used, 11);
+	print_number("rx-free", ch->rx.room, 11);
 	xo_emit("\n");
 	if (show->verbose > 1)
 		print_counts(ch);
@@ -366,6 +366,7 @@ static void
 print_cpu(const struct lsv_bus *bus, const struct lsv_cpu *cpu)
 {
 	const struct lsv_chan *ch;
+	const char *gap = "  ";
 	size_t i, j;
 
 	xo_open_instance("cpu");
@@ -373,17 +374,17 @@ print_cpu(const struct lsv_bus *bus, const struct lsv_cpu *cpu)
 	print_number("vp", cpu->vp, 5);
 	print_number("interrupts", cpu->interrupts, 14);
 	print_number("stray", cpu->stray, 9);
-	xo_emit("{P:/%s}", " ");
-	xo_open_list("channels");
+	xo_open_list("channel-id");
 	for (i = 0; i < bus->ndev; i++)
 		for (j = 0; j < bus->dev[i].nchan; j++) {
 			ch = &bus->dev[i].chan[j];
 			if (ch->cpu != cpu->cpu || ch->id == LSV_UNKNOWN)
 				continue;
-			xo_emit("{D:/ %s:}{l:channels/%jd}",
+			xo_emit("{D:/%s%s:}{l:channel-id/%jd}", gap,
 			    bus->dev[i].name, (intmax_t)ch->id);
+			gap = " ";
 		}
-	xo_close_list("channels");
+	xo_close_list("channel-id");
 	xo_emit("\n");
 	xo_close_instance("cpu");
 }
@@ -412,9 +413,10 @@ lsv_print(const struct lsv_bus *bus, const struct lsv_show *show)
 	for (i = channels = 0; i < bus->ndev; i++)
 		channels += bus->dev[i].nchan;
 	xo_open_container("vmbus");
-	xo_emit("{:name/%s}{D:/: version %s, %zu devices, %zu open channels}\n",
-	    bus->name, bus->version[0] != '\0' ? bus->version : "unknown",
-	    bus->ndev, channels);
+	xo_emit("{:name/%s}{D:/: version %s, %zu device%s, %zu open channel%s}"
+	    "\n", bus->name, bus->version[0] != '\0' ? bus->version :
+	    "unknown", bus->ndev, bus->ndev == 1 ? "" : "s", channels,
+	    channels == 1 ? "" : "s");
 	print_encoded("version", bus->version);
 	print_devices(bus, show);
 	if (show->cpus) {
