@@ -146,7 +146,9 @@ machine(void)
 	channel("dev.storvsc.0.channel.14.sub.2", 2, 23, 8);
 	channel("dev.storvsc.0.channel.14.sub.1", 1, 22, 9);
 	channel("dev.storvsc.0.channel.14", 0, 14, 123456);
+	/* A class driver's own nodes have a sub-channel's number, too. */
 	fake_u64("dev.storvsc.0.channel.14.send_req", 77);
+	fake_u64("dev.storvsc.0.channel.22.send_req", 78);
 	channel("dev.hn.0.channel.21", 2, 21, 1);
 	channel("dev.hn.0.channel.21.sub.1", 0, 40, 1);
 	/* Another controller's, whose name begins like the first one's. */

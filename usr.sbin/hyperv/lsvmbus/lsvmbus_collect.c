@@ -169,14 +169,36 @@ collect_ring(struct lsv_ring *ring, const struct lsv_oid *oid)
 	ring->room = room;
 }
 
-/* Leaf ID.LEAF or ID.sub.INDEX.LEAF below the device's "channel". */
+/* Where the number goes that a leaf of a channel has; NULL: none of ours. */
+static int64_t *
+collect_chan_number(struct lsv_chan *ch, const char *leaf)
+{
+	size_t i;
+
+	if (strcmp(leaf, "chanid") == 0)
+		return (&ch->id);
+	if (strcmp(leaf, "cpu") == 0)
+		return (&ch->cpu);
+	if (strcmp(leaf, "mnf") == 0)
+		return (&ch->monitored);
+	for (i = 0; i < LSV_COUNTS; i++)
+		if (strcmp(leaf, lsv_count_name[i]) == 0)
+			return (&ch->count[i]);
+	return (NULL);
+}
+
+/*
+ * Leaf ID.LEAF or ID.sub.INDEX.LEAF below the device's "channel".  A class
+ * driver may have nodes of its own there, which name a sub-channel by its
+ * number alone: what only they tell of is no channel.
+ */
 static void
 collect_chan_leaf(void *arg, const char *leaf, const struct lsv_oid *oid)
 {
+	struct lsv_chan scratch, *ch;
 	struct collect *c = arg;
-	struct lsv_chan *ch;
 	uint32_t primary, sub;
-	size_t i;
+	bool rx, tx;
 
 	sub = 0;
 	if (c->error != 0 || !collect_index(&leaf, &primary))
@@ -186,22 +208,17 @@ collect_chan_leaf(void *arg, const char *leaf, const struct lsv_oid *oid)
 		if (!collect_index(&leaf, &sub) || sub == 0)
 			return;
 	}
+	tx = strcmp(leaf, "br.tx.state") == 0;
+	rx = strcmp(leaf, "br.rx.state") == 0;
+	if (!tx && !rx && collect_chan_number(&scratch, leaf) == NULL)
+		return;
 	ch = collect_chan(c, primary, sub);
 	if (ch == NULL)
 		return;
-	if (strcmp(leaf, "chanid") == 0)
-		ch->id = lsv_number(oid);
-	else if (strcmp(leaf, "cpu") == 0)
-		ch->cpu = lsv_number(oid);
-	else if (strcmp(leaf, "mnf") == 0)
-		ch->monitored = lsv_number(oid);
-	else if (strcmp(leaf, "br.tx.state") == 0)
-		collect_ring(&ch->tx, oid);
-	else if (strcmp(leaf, "br.rx.state") == 0)
-		collect_ring(&ch->rx, oid);
-	for (i = 0; i < LSV_COUNTS; i++)
-		if (strcmp(leaf, lsv_count_name[i]) == 0)
-			ch->count[i] = lsv_number(oid);
+	if (tx || rx)
+		collect_ring(tx ? &ch->tx : &ch->rx, oid);
+	else
+		*collect_chan_number(ch, leaf) = lsv_number(oid);
 }
 
 static int
