@@ -8,7 +8,7 @@ c	style(9) where clang-format cannot say it
 size	length of files and functions
 wire	wire layouts: only in *_reg.h, each with its size asserted
 layers	includes point downwards; sys/ and host/ share nothing
-modules	FreeBSD's makefiles and the hosted kernel build the same sources
+modules	FreeBSD's makefiles build the same sources as Meson does
 leftovers	what was meant to be temporary, and paths of one machine
 """
 
@@ -157,6 +157,7 @@ def check_wire():
 LAYERS = (
     ("sys/", ("host/", "kpi/", "run/", "tests/", "bench/")),
     ("host/", ("sys/", "kpi/", "run/", "tests/", "bench/")),
+    ("usr.sbin/", ("sys/dev/", "host/", "kpi/", "run/", "tests/", "bench/")),
     ("kpi/", ("host/", "run/", "bench/", "sys/dev/hyperv/")),
     ("run/", ("sys/", "tests/", "bench/", "host/vmbus/", "host/storage/",
               "host/hypervisor/")),
@@ -211,25 +212,32 @@ def check_layers():
                 complain(path, 1, "is the same file as %s" % other)
 
 
+def check_sources(makefile, folder, build):
+    """The files that makefile names, those in folder and those of build."""
+    text = "\n".join(lines(makefile))
+    if len(text.split("\n")) > 40:
+        complain(makefile, 1, "too long for a makefile of one thing")
+    listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
+    there = {os.path.basename(p) for p in files(".c", ".S")
+             if p.startswith(folder)}
+    built = {os.path.basename(p) for p in re.findall(
+        r"'([\w/]+\.[cS])'", "\n".join(lines(build)))}
+    # Assembly is not for what runs on Linux.
+    hosted = {f for f in there if f.endswith(".c")}
+    for f in sorted((listed ^ there) | (built ^ hosted)):
+        complain(makefile, 1, "%s: not in all of makefile, meson.build "
+                 "and %s" % (f, folder))
+
+
 def check_modules():
     for makefile in files("Makefile"):
-        if not re.match(r"sys/modules/hyperv/\w+/", makefile):
+        if re.match(r"sys/modules/hyperv/\w+/", makefile):
+            folder = "sys/dev/hyperv/%s/" % makefile.split("/")[3]
+        elif re.match(r"usr\.sbin/hyperv/\w+/", makefile):
+            folder = os.path.dirname(makefile) + "/"
+        else:
             continue
-        name = makefile.split("/")[3]
-        folder = "sys/dev/hyperv/%s/" % name
-        text = "\n".join(lines(makefile))
-        if len(text.split("\n")) > 40:
-            complain(makefile, 1, "too long for a module's makefile")
-        listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
-        there = {os.path.basename(p) for p in files(".c", ".S")
-                 if p.startswith(folder)}
-        built = {os.path.basename(p) for p in re.findall(
-            r"'([\w/]+\.[cS])'", "\n".join(lines(folder + "meson.build")))}
-        # The hosted kernel has no interrupt vectors: assembly is not for it.
-        hosted = {f for f in there if f.endswith(".c")}
-        for f in sorted((listed ^ there) | (built ^ hosted)):
-            complain(makefile, 1, "%s: not in all of makefile, meson.build "
-                     "and %s" % (f, folder))
+        check_sources(makefile, folder, folder + "meson.build")
 
 
 def check_leftovers():
