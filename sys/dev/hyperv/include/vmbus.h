@@ -209,7 +209,7 @@ void		vmbus_ch_set_cpu(struct vmbus_channel *ch, int cpu);
 int		vmbus_ch_cpu(const struct vmbus_channel *ch);
 uint32_t	vmbus_ch_id(const struct vmbus_channel *ch);
 uint16_t	vmbus_ch_subidx(const struct vmbus_channel *ch);
-bool		vmbus_ch_is_rescinded(const struct vmbus_channel *ch);
+bool		vmbus_ch_is_rescinded(struct vmbus_channel *ch);
 bool		vmbus_ch_is_primary(const struct vmbus_channel *ch);
 
 /* The offer's user-defined data (120 bytes, as the host sent it). */

@@ -12,6 +12,7 @@
 #include <sys/param.h>
 #include <sys/systm.h>
 #include <sys/kernel.h>
+#include <sys/proc.h>
 #include <sys/smp.h>
 
 #include <dev/hyperv/include/vmbus_pkt_reg.h>

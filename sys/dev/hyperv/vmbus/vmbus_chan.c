@@ -354,17 +354,13 @@ vmbus_subch_get(struct vmbus_channel *pri, struct vmbus_channel **sub, int cnt,
     int timo)
 {
 	struct vmbus_softc *sc = pri->ch_sc;
-	int end, left, n;
+	sbintime_t left = timo * tick_sbt;
+	int n;
 
-	end = ticks + timo;
 	VMBUS_LOCK(sc);
 	while (vmbus_subch_count(pri, NULL, cnt) < cnt &&
-	    (pri->ch_flags & VMBUS_CHF_RESCINDED) == 0) {
-		left = end - ticks;
-		if (left <= 0)
-			break;
-		mtx_sleep(&pri->ch_subs, &sc->sc_lock, 0, "hvsub", left);
-	}
+	    (pri->ch_flags & VMBUS_CHF_RESCINDED) == 0 && left > 0)
+		vmbus_sleep(&pri->ch_subs, &sc->sc_lock, "hvsub", &left);
 	n = vmbus_subch_count(pri, sub, cnt);
 	VMBUS_UNLOCK(sc);
 	return (n);
@@ -430,7 +426,7 @@ vmbus_ch_subidx(const struct vmbus_channel *ch)
 }
 
 bool
-vmbus_ch_is_rescinded(const struct vmbus_channel *ch)
+vmbus_ch_is_rescinded(struct vmbus_channel *ch)
 {
 
 	return ((atomic_load_int(&ch->ch_flags) & VMBUS_CHF_RESCINDED) != 0);

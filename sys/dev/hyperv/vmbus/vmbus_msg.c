@@ -180,16 +180,12 @@ vmbus_timeout(void)
 int
 vmbus_req_wait(struct vmbus_softc *sc, struct vmbus_req *rq)
 {
-	int end, error, left;
+	sbintime_t left = vmbus_timeout();
+	int error;
 
 	VMBUS_LOCK(sc);
-	end = ticks + vmbus_timeout();
-	while (rq->rq_error == EINPROGRESS) {
-		left = end - ticks;
-		if (left <= 0)
-			break;
-		mtx_sleep(rq, &sc->sc_lock, 0, "hvreq", left);
-	}
+	while (rq->rq_error == EINPROGRESS && left > 0)
+		vmbus_sleep(rq, &sc->sc_lock, "hvreq", &left);
 	TAILQ_REMOVE(&sc->sc_reqs, rq, rq_link);
 	error = rq->rq_error;
 	if (error == EINPROGRESS) {
