@@ -71,9 +71,8 @@ class Makefile:
         self.name = values["KMOD"][0]
         self.sources = [s for s in values["SRCS"]
                         if s.endswith((".c", ".S"))]
-        self.headers = [s for s in values["SRCS"]
+        self.headers = [s for s in values["SRCS"] + values.get("DPSRCS", [])
                         if s.endswith((".h", ".inc"))]
-        self.exports = " ".join(values.get("EXPORT_SYMS", ["NO"]))
         driver = os.path.join(TOP, "sys", "dev", "hyperv",
                               os.path.basename(self.folder))
         self.paths = [driver, os.path.join(driver, "amd64")]
@@ -86,12 +85,10 @@ class Makefile:
         raise Broken("%s: no source %s" % (self.name, source))
 
     def exported(self):
-        """None: every global symbol."""
-        if self.exports == "YES":
-            return None
-        path = os.path.join(self.folder, self.exports)
+        """The symbols that other modules may use."""
+        path = os.path.join(self.folder, "exports")
         if not os.path.exists(path):
-            return [] if self.exports == "NO" else self.exports.split()
+            return []
         with open(path, encoding="utf-8") as f:
             return [s for s in f.read().split("\n")
                     if s and not s.startswith("#")]
@@ -174,16 +171,14 @@ class Branch:
         run(["ld.lld", "-m", "elf_x86_64_fbsd", "-r", "--fatal-warnings",
              "-warn-common", "--build-id=sha1", "-o", ko] + objects)
         exports = module.exported()
-        argv = ["llvm-objcopy"]
-        if exports is not None:
-            have = symbols(ko)[0]
-            lost = [e for e in exports if e not in have]
-            if lost:
-                raise Broken("%s: exported, but not there: %s" % (
-                    module.name, " ".join(lost)))
-            argv += ["--localize-symbol=" + s for s in have
-                     if s not in exports]
-        run(argv + ["--strip-debug", ko])
+        have = symbols(ko)[0]
+        lost = [e for e in exports if e not in have]
+        if lost:
+            raise Broken("%s: exported, but not there: %s" % (
+                module.name, " ".join(lost)))
+        run(["llvm-objcopy", "--strip-debug"] +
+            ["--localize-symbol=" + s for s in sorted(have)
+             if s not in exports] + [ko])
         return ko
 
 

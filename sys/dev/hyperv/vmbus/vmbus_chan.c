@@ -351,16 +351,15 @@ vmbus_subch_count(struct vmbus_channel *pri, struct vmbus_channel **sub,
 /* Woken by an offer of a sub-channel, and by a rescind. */
 int
 vmbus_subch_get(struct vmbus_channel *pri, struct vmbus_channel **sub, int cnt,
-    int timo)
+    sbintime_t timo)
 {
 	struct vmbus_softc *sc = pri->ch_sc;
-	sbintime_t left = timo * tick_sbt;
 	int n;
 
 	VMBUS_LOCK(sc);
 	while (vmbus_subch_count(pri, NULL, cnt) < cnt &&
-	    (pri->ch_flags & VMBUS_CHF_RESCINDED) == 0 && left > 0)
-		vmbus_sleep(&pri->ch_subs, &sc->sc_lock, "hvsub", &left);
+	    (pri->ch_flags & VMBUS_CHF_RESCINDED) == 0 && timo > 0)
+		vmbus_sleep(&pri->ch_subs, &sc->sc_lock, "hvsub", &timo);
 	n = vmbus_subch_count(pri, sub, cnt);
 	VMBUS_UNLOCK(sc);
 	return (n);

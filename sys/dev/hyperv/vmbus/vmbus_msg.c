@@ -163,14 +163,12 @@ vmbus_req_begin(struct vmbus_softc *sc, struct vmbus_req *rq, uint32_t type,
 	VMBUS_UNLOCK(sc);
 }
 
-/* The time limit in ticks; whatever the administrator set, a day at most. */
-int
+/* The time limit; whatever the administrator set, a day at most. */
+sbintime_t
 vmbus_timeout(void)
 {
-	int ms;
 
-	ms = MIN(MAX(vmbus_timeout_ms, 1), 24 * 60 * 60 * 1000);
-	return ((int)howmany((int64_t)ms * hz, 1000) + 1);
+	return (MIN(MAX(vmbus_timeout_ms, 1), 24 * 60 * 60 * 1000) * SBT_1MS);
 }
 
 /*
