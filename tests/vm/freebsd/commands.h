@@ -21,8 +21,18 @@
 
 int	 run_command(int, char **);
 
+int	 cmd_cam(int, char **);
+int	 cmd_dev(int, char **);
+int	 cmd_dmesg(int, char **);
+int	 cmd_dump(int, char **);
+int	 cmd_fs(int, char **);
 int	 cmd_job(int, char **);
+int	 cmd_kenv(int, char **);
+int	 cmd_kld(int, char **);
+int	 cmd_power(int, char **);
+int	 cmd_raw(int, char **);
 int	 cmd_sysctl(int, char **);
+int	 cmd_vmstat(int, char **);
 
 /*
  * For other commands: a sysctl by name.  0 or an errno.  The value's size is

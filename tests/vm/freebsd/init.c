@@ -15,6 +15,7 @@
  * amid the answers: `dmesg' shows them, and a panic appears all the same.
  */
 
+#include <sys/param.h>
 #include <sys/errno.h>
 #include <sys/reboot.h>
 
@@ -41,15 +42,25 @@ static const struct command {
 	int		(*run)(int, char **);
 	const char	*usage;
 } commands[] = {
+	{ "cam", cmd_cam, "list | rescan [BUS [TARGET LUN]] | reset BUS" },
+	{ "dev", cmd_dev, "tree [NAME] | children NAME | VERB NAME [force]" },
+	{ "dmesg", cmd_dmesg, "[TEXT]: lines of the kernel with it" },
+	{ "dump", cmd_dump, "on DEVICE | off" },
 	{ "echo", cmd_echo, "WORD..." },
+	{ "fs", cmd_fs, "mount TYPE FROM ON [OPTION...] | umount ON | ..." },
 	{ "help", cmd_help, "" },
 	{ "job", cmd_job, "start COMMAND | wait N | poll N | kill N" },
+	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
+	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list" },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
+	{ "power", cmd_power, "off | reboot | halt | dump | panic" },
+	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
 	{ "repeat", cmd_repeat, "TIMES COMMAND: until it fails" },
 	{ "sleep", cmd_sleep, "MILLISECONDS" },
 	{ "sysctl", cmd_sysctl, "get NAME | set NAME VALUE | tree NAME | "
 	    "count NAME" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },
+	{ "vmstat", cmd_vmstat, "malloc [TYPE] | zones [NAME]" },
 	{ "within", cmd_within, "SECONDS COMMAND: until it succeeds" },
 };
 

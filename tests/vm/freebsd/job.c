@@ -14,6 +14,7 @@
  *	job show N		what it has printed so far
  */
 
+#include <sys/param.h>
 #include <sys/errno.h>
 #include <sys/signal.h>
 #include <sys/wait.h>

@@ -16,6 +16,7 @@
  * number of a name, format, description and (0.5) description of an oid.
  */
 
+#include <sys/param.h>
 #include <sys/errno.h>
 #include <sys/sysctl.h>
 
