@@ -240,7 +240,43 @@ ktest_veto_all(int on)
 	kpi_call(veto_call, &on, -1);
 }
 
-/* --- Another driver of the bus --- */
+/* --- The bus --- */
+
+struct vmbus_call {
+	int	(*fn)(device_t);
+	int	error;
+};
+
+static void
+vmbus_call(void *arg)
+{
+	struct vmbus_call *call = arg;
+
+	bus_topo_lock();
+	call->error = call->fn(devclass_get_device(devclass_find("vmbus"),
+	    0));
+	bus_topo_unlock();
+}
+
+int
+ktest_vmbus_detach(void)
+{
+	struct vmbus_call call = { .fn = device_detach };
+
+	kpi_call(vmbus_call, &call, -1);
+	return (call.error);
+}
+
+int
+ktest_vmbus_attach(void)
+{
+	struct vmbus_call call = { .fn = device_probe_and_attach };
+
+	kpi_call(vmbus_call, &call, -1);
+	return (call.error);
+}
+
+/* --- Another driver of it --- */
 
 static bool other_wanted;
 static device_t other_dev;

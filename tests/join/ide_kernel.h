@@ -46,6 +46,9 @@ unsigned ktest_ata_scans(struct ktest_ata *ab, unsigned drive);
 
 /* [k] A handler that vetoes every disk, as FreeBSD's own driver brings. */
 void	ktest_veto_all(int on);
+/* [k] As "devctl detach vmbus0" and "devctl attach vmbus0".  errno. */
+int	ktest_vmbus_detach(void);
+int	ktest_vmbus_attach(void);
 /* [k] A bus driver other than ours attaches; goes.  errno. */
 int	ktest_other_attach(void);
 int	ktest_other_detach(void);

@@ -386,92 +386,131 @@ IDE_CASE(unload, "so can it when the module has gone; one that comes back "
 	finish();
 }
 
+/* Something of the kernel's that takes long. */
+struct slow {
+	int		(*fn)(void);
+	pthread_t	thread;
+	int		error;
+	unsigned	scans;		/* of the disk, before it ended */
+};
+
 static void *
-load_thread(void *arg)
+slow_thread(void *arg)
+{
+	struct slow *s = arg;
+
+	s->error = s->fn();
+	return (NULL);
+}
+
+/* CAM asks in the middle of it. */
+static void
+ask_during(struct slow *s, int (*fn)(void))
 {
 
-	*(int *)arg = vm_load();
-	return (NULL);
+	s->fn = fn;
+	ATF_REQUIRE_EQ(0, pthread_create(&s->thread, NULL, slow_thread, s));
+	usleep(200000);
+	s->scans = ktest_ata_scans(ata[0], 0);
+	ATF_CHECK_EQ(HELD_BY_NONE, ktest_ata_probe(ata[0], 0));
 }
 
 static bool
 scanned_again(void *arg)
 {
+	struct slow *s = arg;
 
 	vm_advance(100000000);
-	return (ktest_ata_scans(ata[0], 0) > *(unsigned *)arg);
+	return (ktest_ata_scans(ata[0], 0) > s->scans);
 }
 
-/*
- * Modules load while the host is slow; CAM asks meanwhile.  Returns how often
- * it had been told to scan by then.
- */
-static unsigned
-ask_while_loading(pthread_t *t, int *error)
+/* The drivers are there; the bus will come up as it does at boot. */
+static void
+before_boot(void)
 {
 
-	usleep(200000);			/* the scans of registration */
-	ATF_REQUIRE_EQ(0, pthread_create(t, NULL, load_thread, error));
-	usleep(200000);
-	ATF_CHECK_EQ(HELD_BY_NONE, ktest_ata_probe(ata[0], 0));
-	return (ktest_ata_scans(ata[0], 0));
+	machine(NULL, true);
+	load();
+	add_disk(0, 0);
+	wait_blkvsc(1);
+	ATF_REQUIRE_EQ(0, ktest_vmbus_detach());
+	wait_blkvsc(0);
 }
 
 IDE_CASE(starting, "while the bus is coming up the disk is nobody's, then da")
 {
-	pthread_t t;
-	unsigned scans;
-	int error;
+	struct slow s;
 
-	machine(NULL, true);
-	add_disk(0, 0);
+	before_boot();
 	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DELAY, MSG_VERSION, 0, 1,
 	    2000000000);
-	scans = ask_while_loading(&t, &error);
+	ask_during(&s, ktest_vmbus_attach);
 	for (unsigned i = 0; i < 40; i++)
 		vm_advance(100000000);
-	ATF_REQUIRE_EQ(0, pthread_join(t, NULL));
-	ATF_CHECK_EQ(0, error);
+	ATF_REQUIRE_EQ(0, pthread_join(s.thread, NULL));
+	ATF_CHECK_EQ(0, s.error);
 	only_da();
-	ATF_CHECK_EQ(scans, ktest_ata_scans(ata[0], 0));
+	ATF_CHECK_EQ(s.scans, ktest_ata_scans(ata[0], 0));
+	finish();
+}
+
+IDE_CASE(starting_without, "while the bus is coming up no disk is ada; what "
+    "turns out not to be there CAM is told to look for again")
+{
+	struct slow s;
+
+	before_boot();
+	hvh_scsi_remove(ide[0][0]);
+	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DELAY, MSG_VERSION, 0, 1,
+	    2000000000);
+	ask_during(&s, ktest_vmbus_attach);
+	ATF_CHECK(join_wait(scanned_again, &s, 20000));
+	ATF_REQUIRE_EQ(0, pthread_join(s.thread, NULL));
+	ATF_CHECK_EQ(0, s.error);
+	only_ada();
 	finish();
 }
 
 IDE_CASE(not_connected, "a bus that does not come up: CAM is told to look "
     "again, and the disk is ada")
 {
-	pthread_t t;
-	unsigned scans;
-	int error;
+	struct slow s;
 
-	machine(NULL, true);
-	add_disk(0, 0);
+	before_boot();
 	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DROP, MSG_VERSION, 0, 0,
 	    0);
-	scans = ask_while_loading(&t, &error);
-	ATF_CHECK(join_wait(scanned_again, &scans, 20000));
-	ATF_REQUIRE_EQ(0, pthread_join(t, NULL));
+	ask_during(&s, ktest_vmbus_attach);
+	ATF_CHECK(join_wait(scanned_again, &s, 20000));
+	ATF_REQUIRE_EQ(0, pthread_join(s.thread, NULL));
+	ATF_CHECK(s.error != 0);
 	only_ada();
+	hvh_fault_clear(j.host);
 	finish();
+}
+
+static int
+load_storvsc(void)
+{
+
+	return (kpi_kldload("hv_storvsc"));
 }
 
 IDE_CASE(not_attached, "a device that does not attach: CAM is told to look "
     "again, and the disk is ada")
 {
-	pthread_t t;
-	unsigned scans;
-	int error;
+	struct slow s;
 
 	machine(NULL, true);
+	hvh_scsi_remove(j.scsi[0]);
 	add_disk(0, 0);
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_vmbus"));
-	hvh_scsi_remove(j.scsi[0]);
 	join_fault(&j, HVH_FAULT_PKT_OUT, HVH_FAULT_DROP, OP_COMPLETE_IO, 0, 0,
 	    0);
-	scans = ask_while_loading(&t, &error);
-	ATF_CHECK(join_wait(scanned_again, &scans, 20000));
-	ATF_REQUIRE_EQ(0, pthread_join(t, NULL));
+	ask_during(&s, load_storvsc);
+	ATF_CHECK(join_wait(scanned_again, &s, 20000));
+	ATF_REQUIRE_EQ(0, pthread_join(s.thread, NULL));
 	only_ada();
+	hvh_fault_clear(j.host);
 	finish();
 }
 
@@ -502,6 +541,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, detach);
 	ATF_TP_ADD_TC(tp, unload);
 	ATF_TP_ADD_TC(tp, starting);
+	ATF_TP_ADD_TC(tp, starting_without);
 	ATF_TP_ADD_TC(tp, not_connected);
 	ATF_TP_ADD_TC(tp, not_attached);
 	return (atf_no_error());

@@ -101,7 +101,10 @@ storvsc_ide_channel(struct cam_path *path, u_int *channel)
 	    *channel < STORVSC_IDE_CHANNELS);
 }
 
-/* Whether ada(4) has the drive with that number on that bus. */
+/*
+ * Whether ada(4) has the drive with that number on that bus.  When in doubt it
+ * has: a disk that we leave alone is never lost.
+ */
 static bool
 storvsc_ide_on_bus(path_id_t id, u_int drive)
 {
@@ -109,7 +112,7 @@ storvsc_ide_on_bus(path_id_t id, u_int drive)
 	bool found;
 
 	if (xpt_create_path(&path, NULL, id, drive, 0) != CAM_REQ_CMP)
-		return (false);
+		return (true);
 	xpt_path_lock(path);
 	found = cam_periph_find(path, __DECONST(char *, "ada")) != NULL;
 	xpt_path_unlock(path);
@@ -121,14 +124,18 @@ static bool
 storvsc_ide_is_ada(u_int channel, u_int drive)
 {
 	struct cam_path *path;
+	cam_status status;
 	path_id_t id;
 	u_int ch;
 	bool found = false;
 
 	for (id = 0; !found && id < STORVSC_IDE_BUSES; id++) {
-		if (xpt_create_path(&path, NULL, id, CAM_TARGET_WILDCARD,
-		    CAM_LUN_WILDCARD) != CAM_REQ_CMP)
+		status = xpt_create_path(&path, NULL, id, CAM_TARGET_WILDCARD,
+		    CAM_LUN_WILDCARD);
+		if (status != CAM_REQ_CMP) {
+			found = status != CAM_PATH_INVALID;
 			continue;
+		}
 		if (storvsc_ide_channel(path, &ch) && ch == channel)
 			found = storvsc_ide_on_bus(id, drive);
 		xpt_free_path(path);
