@@ -8,7 +8,8 @@ c	style(9) where clang-format cannot say it
 size	length of files and functions
 wire	wire layouts: only in *_reg.h, each with its size asserted
 layers	includes point downwards; sys/ and host/ share nothing
-modules	FreeBSD's makefiles build the same sources as Meson does
+modules	FreeBSD's makefiles and config(8) and Meson build the same sources;
+	a module exports what its headers declare
 leftovers	what was meant to be temporary, and paths of one machine
 """
 
@@ -212,8 +213,8 @@ def check_layers():
                 complain(path, 1, "is the same file as %s" % other)
 
 
-def check_sources(makefile, folder, build):
-    """The files that makefile names, those in folder and those of build."""
+def check_sources(makefile, folder):
+    """Those that makefile names, those that are there and those of Meson."""
     text = "\n".join(lines(makefile))
     if len(text.split("\n")) > 40:
         complain(makefile, 1, "too long for a makefile of one thing")
@@ -221,8 +222,8 @@ def check_sources(makefile, folder, build):
     there = {os.path.basename(p) for p in files(".c", ".S")
              if p.startswith(folder)}
     built = {os.path.basename(p) for p in re.findall(
-        r"'([\w/]+\.[cS])'", "\n".join(lines(build)))}
-    # Assembly is not for what runs on Linux.
+        r"'([\w/]+\.[cS])'", "\n".join(lines(folder + "meson.build")))}
+    # The hosted kernel has no interrupt vectors: assembly is not for it.
     hosted = {f for f in there if f.endswith(".c")}
     for f in sorted((listed ^ there) | (built ^ hosted)):
         complain(makefile, 1, "%s: not in all of makefile, meson.build "
@@ -230,14 +231,37 @@ def check_sources(makefile, folder, build):
 
 
 def check_modules():
+    conf = "sys/conf/files.hyperv"
+    static = re.findall(r"^\$\{HYPERV_SYS\}/(\S+)\s+optional hv_(\w+)",
+                        "\n".join(lines(conf)), flags=re.M)
     for makefile in files("Makefile"):
-        if re.match(r"sys/modules/hyperv/\w+/", makefile):
-            folder = "sys/dev/hyperv/%s/" % makefile.split("/")[3]
-        elif re.match(r"usr\.sbin/hyperv/\w+/", makefile):
-            folder = os.path.dirname(makefile) + "/"
-        else:
+        if re.match(r"usr\.sbin/hyperv/\w+/", makefile):
+            check_sources(makefile, os.path.dirname(makefile) + "/")
+        if not re.match(r"sys/modules/hyperv/\w+/", makefile):
             continue
-        check_sources(makefile, folder, folder + "meson.build")
+        name = makefile.split("/")[3]
+        folder = "sys/dev/hyperv/%s/" % name
+        check_sources(makefile, folder)
+        paths = {p for p in files(".c", ".S") if p.startswith(folder)}
+        kernel = {"sys/" + p for p, device in static if device == name}
+        for p in sorted(kernel ^ paths):
+            complain(conf, 1, "%s: not both listed and there" % p)
+    check_exports()
+
+
+def check_exports():
+    """What a module shows is what the headers for class drivers declare."""
+    path = "sys/modules/hyperv/vmbus/exports"
+    shown = {s for s in lines(path) if s and not s.startswith("#")}
+    declared = set()
+    for h in files(".h"):
+        if h.startswith("sys/dev/hyperv/include/"):
+            declared |= set(re.findall(
+                r"^(?!typedef)\w[\w *]*[\t *]+(\w+)\(", "\n".join(code(h)),
+                flags=re.M))
+    for name in sorted(shown ^ declared):
+        complain(path, 1, "%s: not both exported and declared in "
+                 "sys/dev/hyperv/include" % name)
 
 
 def check_leftovers():

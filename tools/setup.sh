@@ -16,6 +16,7 @@ lld			ld.lld
 llvm			llvm-objcopy
 libclang-rt-dev		/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.tsan-*
 clang-format		clang-format
+clang-19		clang-19
 clang-tidy		clang-tidy
 cppcheck		cppcheck
 mandoc			mandoc
@@ -35,6 +36,7 @@ libnbd-bin		nbdcopy
 fuse3			fusermount3
 fio			fio
 e2fsprogs		mke2fs
+makefs			makefs
 valgrind		valgrind
 qemu-system-x86		qemu-system-x86_64
 busybox-static		/usr/share/doc/busybox-static

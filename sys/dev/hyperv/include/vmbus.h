@@ -26,6 +26,8 @@
 
 #include <dev/hyperv/include/hyperv.h>
 
+struct mtx;
+
 struct vmbus_channel;
 
 /* Instance variables of a child of vmbus(4). */
@@ -35,6 +37,12 @@ enum {
 	VMBUS_IVAR_INSTANCE,	/* const struct hyperv_guid * */
 	VMBUS_IVAR_VERSION,	/* uint32_t, bus protocol, VMBUS_VERSION() */
 };
+
+/*
+ * Whether dev is a child of this bus.  A kernel may have another driver of its
+ * name, whose children have no such variables: a probe method asks this first.
+ */
+bool		vmbus_owns(device_t dev);
 
 __BUS_ACCESSOR(vmbus, channel, VMBUS, CHANNEL, struct vmbus_channel *)
 __BUS_ACCESSOR(vmbus, type, VMBUS, TYPE, const struct hyperv_guid *)
@@ -195,13 +203,22 @@ void		vmbus_ch_release(struct vmbus_channel *ch);
 void		vmbus_ch_poll(struct vmbus_channel *ch);
 
 /*
- * Sub-channels of an open primary.  Waits at most timo ticks until cnt have
- * been offered and stores them in sub[]; each is held until vmbus_subch_put()
+ * Sleeps on chan as mtx_sleep(9) does, with mtx held, at most *leftp, of which
+ * it takes off the time that went by: up to 0 or less.  The caller looks at
+ * what it waits for again each time, for it may wake early.  Works in the
+ * attach methods of a kernel that boots as well, whose clocks do not run yet.
+ */
+void		vmbus_sleep(const void *chan, struct mtx *mtx,
+		    const char *wmesg, sbintime_t *leftp);
+
+/*
+ * Sub-channels of an open primary.  Waits at most timo until cnt have been
+ * offered and stores them in sub[]; each is held until vmbus_subch_put()
  * or the close of the primary.  Returns how many there are: fewer than cnt
  * when time ran out or the device was rescinded.  Sleeps.
  */
 int		vmbus_subch_get(struct vmbus_channel *pri,
-		    struct vmbus_channel **sub, int cnt, int timo);
+		    struct vmbus_channel **sub, int cnt, sbintime_t timo);
 void		vmbus_subch_put(struct vmbus_channel **sub, int cnt);
 
 /* Any context. */
@@ -209,8 +226,18 @@ void		vmbus_ch_set_cpu(struct vmbus_channel *ch, int cpu);
 int		vmbus_ch_cpu(const struct vmbus_channel *ch);
 uint32_t	vmbus_ch_id(const struct vmbus_channel *ch);
 uint16_t	vmbus_ch_subidx(const struct vmbus_channel *ch);
-bool		vmbus_ch_is_rescinded(const struct vmbus_channel *ch);
+bool		vmbus_ch_is_rescinded(struct vmbus_channel *ch);
 bool		vmbus_ch_is_primary(const struct vmbus_channel *ch);
+
+/* Who has the partition's bus; any context. */
+enum vmbus_bus_state {
+	VMBUS_BUS_NONE,		/* nobody: no such bus, or it failed */
+	VMBUS_BUS_OTHER,	/* another driver, the kernel's own for one */
+	VMBUS_BUS_STARTING,	/* this one, but not all devices that are there
+				 * from the start have been attached yet */
+	VMBUS_BUS_READY		/* this one */
+};
+enum vmbus_bus_state vmbus_bus_state(void);
 
 /* The offer's user-defined data (120 bytes, as the host sent it). */
 const uint8_t  *vmbus_ch_offer_data(const struct vmbus_channel *ch);
