@@ -52,6 +52,7 @@ static const struct command {
 	{ "job", cmd_job, "start COMMAND | wait N | poll N | kill N" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list" },
+	{ "lsvmbus", cmd_lsvmbus, "[--libxo=json] [-cv] [DEVICE...]" },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
 	{ "power", cmd_power, "off | reboot | halt | dump | panic" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
