@@ -248,7 +248,7 @@ getopt(int argc, char *const argv[], const char *options)
 	    argv[optind][1] == '\0')
 		return (-1);
 	arg = argv[optind];
-	c = arg[1 + optnext++];
+	c = (unsigned char)arg[1 + optnext++];
 	if (arg[1 + optnext] == '\0') {
 		optind++;
 		optnext = 0;
