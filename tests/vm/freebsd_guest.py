@@ -41,6 +41,12 @@ Device = collections.namedtuple(
     "Device", "name driver unit parent state desc pnpinfo location")
 
 
+def in_tree():
+    """Has the kernel drivers for Hyper-V of its own?"""
+    with open(KERNEL, "rb") as f:
+        return b"Hyper-V Vmbus Resource" in f.read()
+
+
 def pattern(seed, size):
     return random.Random(seed).randbytes(size)
 
@@ -129,6 +135,15 @@ class Guest(guest.Hvhost):
 
     def sysctl(self, name):
         return self.sh("sysctl get " + name)
+
+    def counted(self, command):
+        """{name: number} of lines `name: number...'."""
+        found = {}
+        for line in self.sh(command).split("\n"):
+            name, _, rest = line.rpartition(": ")
+            if name:
+                found[name] = int(rest.split()[0])
+        return found
 
     def number(self, command):
         return int(self.sh(command))

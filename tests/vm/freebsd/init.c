@@ -51,7 +51,8 @@ static const struct command {
 	{ "help", cmd_help, "" },
 	{ "job", cmd_job, "start COMMAND | wait N | poll N | kill N" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
-	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list" },
+	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
+	    "rounds TIMES DISK FILE..." },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
 	{ "power", cmd_power, "off | reboot | halt | dump | panic" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
