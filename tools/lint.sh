@@ -42,8 +42,8 @@ check_cppcheck() {
 	    --library=posix --suppressions-list=tools/cppcheck.supp \
 	    --include="$fbsd/sys/queue.h" --include="$fbsd/sys/tree.h" \
 	    "${macros[@]}" \
-	    -Ihost -Ihost/include -Ikpi -Isys -Irun --error-exitcode=1 \
-	    host kpi run sys tests bench 2>&1
+	    -Ihost -Ihost/include -Ikpi -Isys -Irun -Itools/userland \
+	    --error-exitcode=1 host kpi run sys usr.sbin tests bench 2>&1
 }
 
 check_manual() {
