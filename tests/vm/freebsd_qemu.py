@@ -9,64 +9,52 @@ writes down (its trace events)."""
 
 import os
 import re
-import subprocess
 
 import guest
+from freebsd_guest import (FreeBsd, Guest, KERNEL, MEMORY, MODULES,
+                           in_nested_rig, make_root, run)
 from guest import Fail
-from suite import Boot, Skip
+from suite import Skip
 
-FLAT = os.environ.get("FREEBSD_FLAT", "")
-KERNEL = os.environ.get("FREEBSD_KERNEL", "")
-ROOT = os.environ.get("FREEBSD_ROOT", "")
-MODULES = os.environ.get("FREEBSD_MODULES", "")
+FLAT = os.environ.get("FBSD_FLAT", "")
 
-MODULE = "/boot/modules/hv_vmbus.ko"
+MODULE = "hv_vmbus"
+FILE = "/boot/modules/%s.ko" % MODULE
 VERSION = "4.0"             # the newest that QEMU's bridge knows
 # What it needs of KVM; FreeBSD prefers KVM's own leaves where both are shown.
 CPU = ("host", "kvm=off", "hv-relaxed", "hv-vpindex", "hv-time", "hv-synic",
        "hv-stimer")
 # Emulated SVM does not restore the kernel's FPU state by XRSTOR.
 NESTED = ("-xsave",)
-MIB = 256
-# The loader, the kernel's own start and the calibration of its clocks.
-BOOT = 150
 
 TRACING = "/sys/kernel/debug/tracing/instances"
 SINT2 = 0x40000092
 AUTO_EOI = 1 << 17
 
 
-class Qemu(guest.Vm):
-    """QEMU with a FreeBSD kernel and what is preloaded with it."""
+class Qemu(Guest):
+    """FreeBSD under QEMU, with modules preloaded and a memory disk as root.
+    extra: its kernel environment, a dictionary."""
 
-    def __init__(self, work, log, cpus=1, cpu=(), options=(), kenv=(),
-                 reboot=False):
-        image = os.path.join(work, "kernel.elf")
-        self.trace_file = os.path.join(work, "trace")
-        argv = [FLAT, "--kernel", KERNEL, "--mdroot", ROOT, "--memory",
-                str(MIB), "--output", image, "--module",
-                os.path.join(MODULES, "hv_vmbus.ko")]
-        for k in ("vfs.root.mountfrom=ext2fs:/dev/md0",
-                  "kern.panic_reboot_wait_time=0",
-                  # What init prints stays out of what it looks through.
-                  "kern.log_console_output=0") + tuple(kenv):
-            argv += ["--kenv", k]
-        p = subprocess.run(argv, stdout=subprocess.PIPE, text=True,
-                           stderr=subprocess.STDOUT, check=False)
-        if p.returncode != 0:
-            raise Fail(p.stdout.strip())
-        words = CPU + tuple(cpu)
-        if os.environ.get("RIG") == "nested":
-            words += NESTED
+    def __init__(self, work, name, log, cpus=1, memory=MEMORY, extra=None,
+                 preloaded=(), root="", cpu=(), options=()):
+        image = os.path.join(work, name + ".elf")
+        self.trace_file = os.path.splitext(log)[0] + ".trace"
+        words = []
+        for variable, value in (extra or {}).items():
+            words += ["--kenv", "%s=%s" % (variable, value)]
+        run(FLAT, "--kernel", KERNEL, "--mdroot", root, "--memory",
+            str(memory), "--output", image, *preloaded, *words)
+        cpu = CPU + tuple(cpu)
+        if in_nested_rig():
+            cpu += NESTED
         # The image lies above the memory that the kernel is told of.
-        argv = [guest.QEMU, "-accel", "kvm", "-machine", "pc", "-cpu",
-                ",".join(words), "-smp", str(cpus), "-m", str(2 * MIB),
-                "-nodefaults", "-display", "none", "-serial", "stdio",
-                "-monitor", "none", "-trace", "vmbus_*", "-D",
-                self.trace_file, "-kernel", image]
-        if not reboot:
-            argv.append("-no-reboot")
-        super().__init__(argv + list(options), log)
+        guest.Vm.__init__(self, [
+            guest.QEMU, "-accel", "kvm", "-machine", "pc", "-cpu",
+            ",".join(cpu), "-smp", str(cpus), "-m", str(2 * memory),
+            "-nodefaults", "-display", "none", "-serial", "stdio",
+            "-monitor", "none", "-trace", "vmbus_*", "-D", self.trace_file,
+            "-kernel", image] + list(options), log)
 
     def trace(self):
         """What the bridge has seen and done."""
@@ -79,11 +67,6 @@ class Qemu(guest.Vm):
     def tids(self):
         """QEMU's threads."""
         return os.listdir("/proc/%d/task" % self.pid)
-
-    def poweroff(self, limit=guest.PATIENCE):
-        self.exits()
-        self.type("power off\n. 0\n")
-        return self.wait(limit)
 
 
 class Sint:
@@ -133,35 +116,55 @@ def exchange(trace):
             r"^vmbus_(recv_message|post_msg) type (\d+)", trace, re.M))
 
 
-class Host(Boot):
+class Host(FreeBsd):
     """A boot under QEMU."""
+    machine = Qemu
+    modules = (MODULE,)
+    root = "md"
+    root_type = "ext2fs"
+    kenv = {"kern.panic_reboot_wait_time": "0"}
     cpu = ()
-    kenv = ()
     reboot = False
     bridge = ("-device", "vmbus-bridge")
     rounds = 10
+    heard = 0                   # lines of our driver's
+    check_quiet = None          # connected() is stricter
+
+    def image(self):
+        with open(os.path.join(MODULES, MODULE + ".ko"), "rb") as f:
+            return make_root(self.path("root.img"), self.root_type,
+                             self.root_size, {FILE: f.read()})
+
+    def options(self):
+        return list(self.bridge) + ([] if self.reboot else ["-no-reboot"])
 
     def start(self):
+        self.ours()
         self.sint = Sint(self.name)
-        self.vm = Qemu(self.work, self.log, cpus=self.cpus, cpu=self.cpu,
-                       options=self.bridge, kenv=self.kenv,
-                       reboot=self.reboot)
-        self.vm.wait_up(BOOT)
+        self.vm = self.launch(preloaded=self.preloaded(), root=self.image(),
+                              cpu=self.cpu)
+        self.vm.wait_up()
 
     def stop(self):
         super().stop()
         if hasattr(self, "sint"):
             self.sint.close()
 
-    def get(self, name):
-        return self.vm.sh("sysctl get " + name)
+    def check_poweroff(self):
+        """power-off ends QEMU with status 0"""
+        self.ends_well(self.vm.poweroff())
 
     def said(self):
         """What our driver has said since the last time."""
-        lines = [l.split(": ", 1)[1] for l in self.vm.run(
-            "dmesg vmbus0:")[1].split("\n") if l.startswith("vmbus0: ")]
-        before, self.lines = getattr(self, "lines", 0), len(lines)
+        lines = [l.split(": ", 1)[1] for l in self.vm.dmesg("vmbus0: ")]
+        before, self.heard = self.heard, len(lines)
         return lines[before:]
+
+    def no_leak(self):
+        """Fails if the kernel missed memory when a module went."""
+        status, text = self.vm.run("dmesg leaked")
+        if status == 0:
+            raise Fail(text)
 
     def connected(self):
         """Fails unless there is a connection without any complaint."""
@@ -171,8 +174,8 @@ class Host(Boot):
             r"version |detached$", l)]
         if odd or not lines or lines[-1] != "version " + VERSION:
             raise Fail("the kernel's messages: " + " | ".join(lines))
-        if self.get("dev.vmbus.0.version") != VERSION:
-            raise Fail("version " + self.get("dev.vmbus.0.version"))
+        if self.vm.sysctl("dev.vmbus.0.version") != VERSION:
+            raise Fail("version " + self.vm.sysctl("dev.vmbus.0.version"))
 
     def leftovers(self):
         """What the module has in the kernel."""
@@ -193,14 +196,14 @@ class Bridge(Host):
         """every question was answered, no answer was odd, nothing offered"""
         for name, want in (("offers", 0), ("timeouts", 0),
                            ("messages_bad", 0), ("replies_unasked", 0)):
-            found = self.get("dev.vmbus.0." + name)
+            found = self.vm.sysctl("dev.vmbus.0." + name)
             if found != str(want):
                 raise Fail("%s: %s" % (name, found))
-        return self.get("dev.vmbus.0.messages_in") + " messages in"
+        return self.vm.sysctl("dev.vmbus.0.messages_in") + " messages in"
 
     def check_interrupts(self):
         """the bridge's messages come by interrupts, on the processor named"""
-        counts = [int(self.get("dev.vmbus.0.cpu.%d.interrupts" % n))
+        counts = [int(self.vm.sysctl("dev.vmbus.0.cpu.%d.interrupts" % n))
                   for n in range(self.cpus)]
         if counts[0] < 2 or any(counts[1:]):
             raise Fail("interrupts: %s" % counts)
@@ -208,7 +211,7 @@ class Bridge(Host):
 
     def check_processors(self):
         """each processor has the hypervisor's number"""
-        found = [self.get("dev.vmbus.0.cpu.%d.vp" % n)
+        found = [self.vm.sysctl("dev.vmbus.0.cpu.%d.vp" % n)
                  for n in range(self.cpus)]
         if found != [str(n) for n in range(self.cpus)]:
             raise Fail("numbers: " + " ".join(found))
@@ -227,16 +230,15 @@ class Bridge(Host):
         """kldunload and kldload, again and again, leave nothing behind"""
         before = self.leftovers()
         for _ in range(self.rounds):
-            self.vm.sh("kld unload hv_vmbus.ko")
+            self.vm.sh("kld unload %s.ko" % MODULE)
             if self.vm.run("sysctl get dev.vmbus.0.version")[0] == 0:
                 raise Fail("there is a dev.vmbus.0 without a module")
-            self.vm.sh("kld load " + MODULE)
+            self.vm.load(MODULE)
             self.connected()
         after = self.leftovers()
         if after != before:
             raise Fail("before: %s; after: %s" % (before, after))
-        if self.vm.run("dmesg leaked")[0] == 0:
-            raise Fail(self.vm.run("dmesg leaked")[1])
+        self.no_leak()
         return "%d rounds" % self.rounds
 
     def check_detach(self):
@@ -271,8 +273,8 @@ class TwoCpus(Bridge):
 
     def again(self, command):
         self.vm.type(command + "\n. 0\n")
-        self.vm.wait_up(BOOT)
-        self.lines = 0
+        self.vm.wait_up()
+        self.heard = 0
         self.connected()
 
     def check_reboot(self):
@@ -299,6 +301,6 @@ class Bridgeless(Host):
     def check_unload(self):
         """the module that found no host can be unloaded and loaded"""
         for _ in range(3):
-            self.vm.sh("kld unload hv_vmbus.ko\nkld load " + MODULE)
-        if self.vm.run("dmesg leaked")[0] == 0:
-            raise Fail(self.vm.run("dmesg leaked")[1])
+            self.vm.sh("kld unload %s.ko" % MODULE)
+            self.vm.load(MODULE)
+        self.no_leak()
