@@ -73,10 +73,12 @@ void	hosted_sleep(hosted_u64 ns);
 /* --- Memory --- */
 
 /*
- * Guest-physical memory: size bytes, readable, writable, executable, zeroed.
- * Once a process.
+ * Guest-physical memory: size bytes, readable, writable, zeroed.  Once a
+ * process.
  */
 int	hosted_mem_create(hosted_size size, void **base);
+/* Whether code may run in a range of it; whole pages. */
+void	hosted_mem_exec(void *va, hosted_size len, int executable);
 /* Address space without memory; to be filled by hosted_mem_alias(). */
 void   *hosted_va_reserve(hosted_size size);
 /*

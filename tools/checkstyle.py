@@ -8,7 +8,8 @@ c	style(9) where clang-format cannot say it
 size	length of files and functions
 wire	wire layouts: only in *_reg.h, each with its size asserted
 layers	includes point downwards; sys/ and host/ share nothing
-modules	FreeBSD's makefiles and the hosted kernel build the same sources
+modules	FreeBSD's makefiles and config(8) and the hosted kernel build the
+	same sources; a module exports what its headers declare
 leftovers	what was meant to be temporary, and paths of one machine
 """
 
@@ -212,6 +213,9 @@ def check_layers():
 
 
 def check_modules():
+    conf = "sys/conf/files.hyperv"
+    static = re.findall(r"^\$\{HYPERV_SYS\}/(\S+)\s+optional hv_(\w+)",
+                        "\n".join(lines(conf)), flags=re.M)
     for makefile in files("Makefile"):
         if not re.match(r"sys/modules/hyperv/\w+/", makefile):
             continue
@@ -221,8 +225,8 @@ def check_modules():
         if len(text.split("\n")) > 40:
             complain(makefile, 1, "too long for a module's makefile")
         listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
-        there = {os.path.basename(p) for p in files(".c", ".S")
-                 if p.startswith(folder)}
+        paths = [p for p in files(".c", ".S") if p.startswith(folder)]
+        there = {os.path.basename(p) for p in paths}
         built = {os.path.basename(p) for p in re.findall(
             r"'([\w/]+\.[cS])'", "\n".join(lines(folder + "meson.build")))}
         # The hosted kernel has no interrupt vectors: assembly is not for it.
@@ -230,6 +234,25 @@ def check_modules():
         for f in sorted((listed ^ there) | (built ^ hosted)):
             complain(makefile, 1, "%s: not in all of makefile, meson.build "
                      "and %s" % (f, folder))
+        kernel = {"sys/" + p for p, device in static if device == name}
+        for p in sorted(kernel ^ set(paths)):
+            complain(conf, 1, "%s: not both listed and there" % p)
+    check_exports()
+
+
+def check_exports():
+    """What a module shows is what the headers for class drivers declare."""
+    path = "sys/modules/hyperv/vmbus/exports"
+    shown = {s for s in lines(path) if s and not s.startswith("#")}
+    declared = set()
+    for h in files(".h"):
+        if h.startswith("sys/dev/hyperv/include/"):
+            declared |= set(re.findall(
+                r"^(?!typedef)\w[\w *]*[\t *]+(\w+)\(", "\n".join(code(h)),
+                flags=re.M))
+    for name in sorted(shown ^ declared):
+        complain(path, 1, "%s: not both exported and declared in "
+                 "sys/dev/hyperv/include" % name)
 
 
 def check_leftovers():

@@ -16,6 +16,7 @@ lld			ld.lld
 llvm			llvm-objcopy
 libclang-rt-dev		/usr/lib/llvm-*/lib/clang/*/lib/linux/libclang_rt.tsan-*
 clang-format		clang-format
+clang-19		clang-19
 clang-tidy		clang-tidy
 cppcheck		cppcheck
 mandoc			mandoc

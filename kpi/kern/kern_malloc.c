@@ -38,6 +38,7 @@ struct record {
 	struct malloc_type *r_type;	/* NULL: free */
 	uint32_t	 r_size;	/* as asked for */
 	uint32_t	 r_npages;	/* of whole pages */
+	bool		 r_exec;	/* of whole pages: malloc_exec() */
 };
 
 enum page_use { PAGE_OTHER, PAGE_SLAB, PAGE_LARGE, PAGE_CONTIG };
@@ -329,6 +330,9 @@ void *
 (malloc)(size_t size, struct malloc_type *type, int flags)
 {
 	check_context(type, flags, "malloc");
+	/* Small pieces lie in the direct map, where nothing is executable. */
+	KASSERT((flags & M_EXEC) == 0, ("malloc: M_EXEC of \"%s\" is ignored, "
+	    "malloc_exec() is not", type->ks_shortdesc));
 	if ((flags & M_NOWAIT) != 0 && kpi_fail(KPI_FAIL_MALLOC))
 		return (NULL);
 	return (alloc(size, type, flags));
@@ -403,6 +407,9 @@ free(void *p, struct malloc_type *type)
 		return;
 	}
 	n = r->r_npages;
+	if (r->r_exec)
+		hosted_mem_exec(p, ptoa((vm_size_t)n), false);
+	r->r_exec = false;
 	pi->pi_use = PAGE_OTHER;
 	hosted_poison(p, ptoa((vm_size_t)n));
 	kpi_pages_free(p, n);
@@ -437,6 +444,23 @@ contigmalloc(u_long size, struct malloc_type *type, int flags, vm_paddr_t low,
 	hosted_unpoison(p, ptoa(n));
 	if (flags & M_ZERO)
 		memset(p, 0, ptoa(n));
+	return (p);
+}
+
+/* Whole pages, and the only ones in which code may run. */
+void *
+malloc_exec(size_t size, struct malloc_type *type, int flags)
+{
+	struct record *r;
+	void *p;
+
+	p = contigmalloc(size, type, flags & ~M_EXEC, 0, ~(vm_paddr_t)0,
+	    PAGE_SIZE, 0);
+	if (p == NULL)
+		return (NULL);
+	r = record_of(p, "malloc_exec");
+	r->r_exec = true;
+	hosted_mem_exec(p, ptoa((vm_size_t)r->r_npages), true);
 	return (p);
 }
 

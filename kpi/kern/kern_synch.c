@@ -288,7 +288,7 @@ pause_sbt(const char *wmesg, sbintime_t sbt, sbintime_t pr, int flags)
 	KASSERT(sbt >= 0, ("pause: timo must be >= 0"));
 	if (sbt == 0)
 		sbt = tick_sbt;
-	if (cold || SCHEDULER_STOPPED()) {
+	if ((cold && curthread == &thread0) || SCHEDULER_STOPPED()) {
 		DELAY(sbttous(sbt));
 		return (EWOULDBLOCK);
 	}

@@ -37,8 +37,7 @@ hosted_mem_create(hosted_size size, void **base)
 		return (HOSTED_ENOMEM);
 	if (ftruncate(memfd, size) == -1)
 		goto fail;
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_SHARED,
-	    memfd, 0);
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
 	if (p == MAP_FAILED)
 		goto fail;
 	/* Core dumps and fork() have no use for it. */
@@ -66,8 +65,8 @@ hosted_mem_alias(void *va, hosted_u64 gpa, hosted_size len)
 {
 	void *p;
 
-	p = mmap(va, len, PROT_READ | PROT_WRITE | PROT_EXEC,
-	    MAP_SHARED | MAP_FIXED, memfd, gpa);
+	p = mmap(va, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, memfd,
+	    gpa);
 	return (p == MAP_FAILED ? HOSTED_ENOMEM : 0);
 }
 
@@ -77,6 +76,14 @@ hosted_mem_unalias(void *va, hosted_size len)
 	/* Going on with the old pages there would corrupt silently. */
 	if (mmap(va, len, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
 	    MAP_NORESERVE | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
+}
+
+void
+hosted_mem_exec(void *va, hosted_size len, int executable)
+{
+	if (mprotect(va, len, PROT_READ | PROT_WRITE |
+	    (executable ? PROT_EXEC : 0)) == -1)
 		abort();
 }
 

@@ -26,6 +26,8 @@
 
 #include <dev/hyperv/include/hyperv.h>
 
+struct mtx;
+
 struct vmbus_channel;
 
 /* Instance variables of a child of vmbus(4). */
@@ -195,13 +197,22 @@ void		vmbus_ch_release(struct vmbus_channel *ch);
 void		vmbus_ch_poll(struct vmbus_channel *ch);
 
 /*
- * Sub-channels of an open primary.  Waits at most timo ticks until cnt have
- * been offered and stores them in sub[]; each is held until vmbus_subch_put()
+ * Sleeps on chan as mtx_sleep(9) does, with mtx held, at most *leftp, of which
+ * it takes off the time that went by: up to 0 or less.  The caller looks at
+ * what it waits for again each time, for it may wake early.  Works in the
+ * attach methods of a kernel that boots as well, whose clocks do not run yet.
+ */
+void		vmbus_sleep(const void *chan, struct mtx *mtx,
+		    const char *wmesg, sbintime_t *leftp);
+
+/*
+ * Sub-channels of an open primary.  Waits at most timo until cnt have been
+ * offered and stores them in sub[]; each is held until vmbus_subch_put()
  * or the close of the primary.  Returns how many there are: fewer than cnt
  * when time ran out or the device was rescinded.  Sleeps.
  */
 int		vmbus_subch_get(struct vmbus_channel *pri,
-		    struct vmbus_channel **sub, int cnt, int timo);
+		    struct vmbus_channel **sub, int cnt, sbintime_t timo);
 void		vmbus_subch_put(struct vmbus_channel **sub, int cnt);
 
 /* Any context. */
@@ -209,7 +220,7 @@ void		vmbus_ch_set_cpu(struct vmbus_channel *ch, int cpu);
 int		vmbus_ch_cpu(const struct vmbus_channel *ch);
 uint32_t	vmbus_ch_id(const struct vmbus_channel *ch);
 uint16_t	vmbus_ch_subidx(const struct vmbus_channel *ch);
-bool		vmbus_ch_is_rescinded(const struct vmbus_channel *ch);
+bool		vmbus_ch_is_rescinded(struct vmbus_channel *ch);
 bool		vmbus_ch_is_primary(const struct vmbus_channel *ch);
 
 /* The offer's user-defined data (120 bytes, as the host sent it). */

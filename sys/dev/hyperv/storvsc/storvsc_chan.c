@@ -12,6 +12,7 @@
 #include <sys/param.h>
 #include <sys/systm.h>
 #include <sys/kernel.h>
+#include <sys/proc.h>
 #include <sys/smp.h>
 
 #include <dev/hyperv/include/vmbus_pkt_reg.h>
@@ -133,7 +134,7 @@ storvsc_subchannels_open(struct storvsc_softc *sc)
 		return;
 	}
 	got = vmbus_subch_get(sc->sc_chan[0]->c_ch, sub, (int)wanted,
-	    STORVSC_TIMEOUT_SUBCH * hz);
+	    STORVSC_TIMEOUT_SUBCH * SBT_1S);
 	for (i = 0; i < (u_int)got; i++) {
 		error = storvsc_chan_open(sc->sc_chan[i + 1], sub[i],
 		    (int)(i + 1) % mp_ncpus);
@@ -231,20 +232,19 @@ bool
 storvsc_drain(struct storvsc_softc *sc, int seconds, uint32_t unless)
 {
 	struct storvsc_chan *c;
-	int left, until;
+	sbintime_t left;
 	bool empty;
 	u_int i;
 
-	until = ticks + seconds * hz;
+	left = seconds * SBT_1S;
 	empty = true;
 	for (i = 0; i < sc->sc_nalloc; i++) {
 		c = sc->sc_chan[i];
 		mtx_lock(&c->c_mtx);
 		c->c_draining = true;
 		while (c->c_out > 0 && !storvsc_flagged(sc, unless) &&
-		    (left = until - ticks) > 0)
-			(void)mtx_sleep(&c->c_out, &c->c_mtx, 0, "hvsdrn",
-			    left);
+		    left > 0)
+			vmbus_sleep(&c->c_out, &c->c_mtx, "hvsdrn", &left);
 		c->c_draining = false;
 		if (c->c_out > 0)
 			empty = false;

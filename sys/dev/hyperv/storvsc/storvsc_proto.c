@@ -28,19 +28,17 @@ static const uint16_t storvsc_versions[] = {
 };
 
 /*
- * Sleeps on the exchange until it is woken or the time (ticks) has come.
+ * Sleeps on the exchange until it is woken or the time is up, which it returns.
  * Wakers: the channel callback with the answer or with room in the ring, and
  * storvsc_exchange_wake() on rescind and detach.
  */
-static int
-storvsc_exchange_sleep(struct storvsc_chan *c, int until)
+static bool
+storvsc_exchange_sleep(struct storvsc_chan *c, sbintime_t *leftp)
 {
-	int left;
 
-	left = until - ticks;
-	if (left <= 0)
-		return (EWOULDBLOCK);
-	return (mtx_sleep(&c->c_sc->sc_xchg, &c->c_mtx, 0, "hvsctl", left));
+	if (*leftp > 0)
+		vmbus_sleep(&c->c_sc->sc_xchg, &c->c_mtx, "hvsctl", leftp);
+	return (*leftp <= 0);
 }
 
 /*
@@ -62,10 +60,10 @@ storvsc_exchange(struct storvsc_softc *sc, struct storvsc_pkt *pkt,
 	struct storvsc_xchg *xc = &sc->sc_xchg;
 	uint64_t xid;
 	size_t len;
-	int error, until;
+	sbintime_t left = STORVSC_TIMEOUT_XCHG * SBT_1S;
+	int error;
 
 	pkt->sp_flags = STORVSC_FLAG_COMPLETION;
-	until = ticks + STORVSC_TIMEOUT_XCHG * hz;
 
 	mtx_lock(&c->c_mtx);
 	xc->xc_gen++;
@@ -78,7 +76,7 @@ storvsc_exchange(struct storvsc_softc *sc, struct storvsc_pkt *pkt,
 		    VMBUS_PKT_FLAG_RC, pkt, sc->sc_pktlen, xid);
 		if (error != EAGAIN)
 			break;
-		if (storvsc_exchange_sleep(c, until) == EWOULDBLOCK) {
+		if (storvsc_exchange_sleep(c, &left)) {
 			error = ETIMEDOUT;
 			break;
 		}
@@ -86,7 +84,7 @@ storvsc_exchange(struct storvsc_softc *sc, struct storvsc_pkt *pkt,
 	while (error == 0 && xc->xc_state == STORVSC_XC_WAIT) {
 		if (storvsc_gone(sc))
 			error = ENXIO;
-		else if (storvsc_exchange_sleep(c, until) == EWOULDBLOCK &&
+		else if (storvsc_exchange_sleep(c, &left) &&
 		    xc->xc_state == STORVSC_XC_WAIT)
 			error = ETIMEDOUT;
 	}

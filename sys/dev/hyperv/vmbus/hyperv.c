@@ -74,7 +74,7 @@ hyperv_hcall_enable(void)
 {
 	uint64_t osid, val;
 
-	hyperv.page = malloc(PAGE_SIZE, M_HYPERV, M_NOWAIT | M_ZERO | M_EXEC);
+	hyperv.page = malloc_exec(PAGE_SIZE, M_HYPERV, M_NOWAIT | M_ZERO);
 	if (hyperv.page == NULL)
 		return (ENOMEM);
 

@@ -351,20 +351,15 @@ vmbus_subch_count(struct vmbus_channel *pri, struct vmbus_channel **sub,
 /* Woken by an offer of a sub-channel, and by a rescind. */
 int
 vmbus_subch_get(struct vmbus_channel *pri, struct vmbus_channel **sub, int cnt,
-    int timo)
+    sbintime_t timo)
 {
 	struct vmbus_softc *sc = pri->ch_sc;
-	int end, left, n;
+	int n;
 
-	end = ticks + timo;
 	VMBUS_LOCK(sc);
 	while (vmbus_subch_count(pri, NULL, cnt) < cnt &&
-	    (pri->ch_flags & VMBUS_CHF_RESCINDED) == 0) {
-		left = end - ticks;
-		if (left <= 0)
-			break;
-		mtx_sleep(&pri->ch_subs, &sc->sc_lock, 0, "hvsub", left);
-	}
+	    (pri->ch_flags & VMBUS_CHF_RESCINDED) == 0 && timo > 0)
+		vmbus_sleep(&pri->ch_subs, &sc->sc_lock, "hvsub", &timo);
 	n = vmbus_subch_count(pri, sub, cnt);
 	VMBUS_UNLOCK(sc);
 	return (n);
@@ -430,7 +425,7 @@ vmbus_ch_subidx(const struct vmbus_channel *ch)
 }
 
 bool
-vmbus_ch_is_rescinded(const struct vmbus_channel *ch)
+vmbus_ch_is_rescinded(struct vmbus_channel *ch)
 {
 
 	return ((atomic_load_int(&ch->ch_flags) & VMBUS_CHF_RESCINDED) != 0);

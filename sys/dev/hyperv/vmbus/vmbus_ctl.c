@@ -142,7 +142,8 @@ int
 vmbus_ctl_request_offers(struct vmbus_softc *sc)
 {
 	struct vmbus_msg_hdr mh;
-	int end, error, left;
+	sbintime_t left = vmbus_timeout();
+	int error;
 
 	memset(&mh, 0, sizeof(mh));
 	mh.mh_type = VMBUS_MSG_REQUEST_OFFERS;
@@ -151,14 +152,9 @@ vmbus_ctl_request_offers(struct vmbus_softc *sc)
 	if (error != 0)
 		return (error);
 	VMBUS_LOCK(sc);
-	end = ticks + vmbus_timeout();
-	while (!sc->sc_offers_done) {
-		left = end - ticks;
-		if (left <= 0)
-			break;
-		mtx_sleep(&sc->sc_offers_done, &sc->sc_lock, 0, "hvoffer",
-		    left);
-	}
+	while (!sc->sc_offers_done && left > 0)
+		vmbus_sleep(&sc->sc_offers_done, &sc->sc_lock, "hvoffer",
+		    &left);
 	error = sc->sc_offers_done ? 0 : ETIMEDOUT;
 	VMBUS_UNLOCK(sc);
 	return (error);

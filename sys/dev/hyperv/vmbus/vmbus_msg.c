@@ -163,14 +163,12 @@ vmbus_req_begin(struct vmbus_softc *sc, struct vmbus_req *rq, uint32_t type,
 	VMBUS_UNLOCK(sc);
 }
 
-/* The time limit in ticks; whatever the administrator set, a day at most. */
-int
+/* The time limit; whatever the administrator set, a day at most. */
+sbintime_t
 vmbus_timeout(void)
 {
-	int ms;
 
-	ms = MIN(MAX(vmbus_timeout_ms, 1), 24 * 60 * 60 * 1000);
-	return ((int)howmany((int64_t)ms * hz, 1000) + 1);
+	return (MIN(MAX(vmbus_timeout_ms, 1), 24 * 60 * 60 * 1000) * SBT_1MS);
 }
 
 /*
@@ -180,16 +178,12 @@ vmbus_timeout(void)
 int
 vmbus_req_wait(struct vmbus_softc *sc, struct vmbus_req *rq)
 {
-	int end, error, left;
+	sbintime_t left = vmbus_timeout();
+	int error;
 
 	VMBUS_LOCK(sc);
-	end = ticks + vmbus_timeout();
-	while (rq->rq_error == EINPROGRESS) {
-		left = end - ticks;
-		if (left <= 0)
-			break;
-		mtx_sleep(rq, &sc->sc_lock, 0, "hvreq", left);
-	}
+	while (rq->rq_error == EINPROGRESS && left > 0)
+		vmbus_sleep(rq, &sc->sc_lock, "hvreq", &left);
 	TAILQ_REMOVE(&sc->sc_reqs, rq, rq_link);
 	error = rq->rq_error;
 	if (error == EINPROGRESS) {

@@ -213,7 +213,7 @@ void		vmbus_req_begin(struct vmbus_softc *sc, struct vmbus_req *rq,
 		    uint32_t type, uint32_t chan, uint32_t key,
 		    struct vmbus_channel *ch);
 int		vmbus_req_wait(struct vmbus_softc *sc, struct vmbus_req *rq);
-int		vmbus_timeout(void);
+sbintime_t	vmbus_timeout(void);
 void		vmbus_req_cancel(struct vmbus_softc *sc, struct vmbus_req *rq);
 /* All requests that hang on ch end with ENXIO. */
 void		vmbus_req_rescind(struct vmbus_softc *sc,

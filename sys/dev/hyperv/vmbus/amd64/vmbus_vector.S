@@ -9,8 +9,11 @@
  * is the kernel's, the rest is vmbus_handle_intr() (vmbus_machdep.c).
  */
 
-/* The macros of asmacros.h take their offsets from here when read. */
+/* The macros of asmacros.h take offsets and flags from here when read. */
 #include "assym.inc"
+
+#include <machine/psl.h>
+#include <machine/specialreg.h>
 
 #include <machine/asmacros.h>
 
