@@ -19,6 +19,10 @@ STT_NOTYPE, STT_FUNC = 0, 2
 # Bytes that a relocation of amd64 changes, by its type; the others: 4.
 WIDE = {1: 8}                   # R_X86_64_64
 
+PAGE = 4096
+# Shorter blocks are alike in many places.
+VOTE_BYTES = 12
+
 # x86's string instructions behind a repeat prefix: an emulator that runs such
 # a block for each round has not run that many instructions.
 PREFIXES = b"\xf2\xf3"
@@ -118,6 +122,23 @@ class Image:
     def function(self, vaddr):
         i = bisect.bisect_right(self.addresses, vaddr) - 1
         return self.names[i] if i >= 0 else hex(vaddr)
+
+
+def locate(path, section):
+    """Where a relocatable file was loaded: the page that most of the blocks
+    agree upon that have bytes of its own."""
+    image = Image("", path, 0)
+    votes = {}
+    for vaddr, _, _, data in section:
+        if len(data) < VOTE_BYTES:
+            continue
+        for first, body, _ in image.code:
+            at = body.find(data)
+            if at >= 0 and body.find(data, at + 1) < 0:
+                base = vaddr - first - at
+                if base % PAGE == 0:
+                    votes[base] = votes.get(base, 0) + 1
+    return max(votes, key=votes.get) if votes else None
 
 
 def sections(path):
