@@ -38,6 +38,7 @@ class Skip(Exception):
 class Boot:
     """One guest and the checks made on it."""
     name = ""
+    machine = guest.Hvhost
     cpus = 1
     memory = 256
     append = ""
@@ -64,7 +65,7 @@ class Boot:
         args.update(change)
         if "options" not in args:
             args["options"] = self.options()
-        return guest.Hvhost(self.work, name, self.log, **args)
+        return self.machine(self.work, name, self.log, **args)
 
     def start(self):
         self.vm = self.launch()
@@ -88,8 +89,8 @@ class Boot:
 
     @classmethod
     def checks(cls):
-        """The names of the checks; the power-off, and what is only known
-        after it (after_...), come last."""
+        """The names of the checks; the kernel's complaints, the power-off, and
+        what is only known after it (after_...), come last."""
         def of(prefix):
             seen = []
             for c in reversed(cls.__mro__):
@@ -97,9 +98,10 @@ class Boot:
                          if n.startswith(prefix) and n not in seen]
             return [n for n in seen if getattr(cls, n)]
         first = of("check_")
-        if "check_poweroff" in first:
-            first.remove("check_poweroff")
-            first.append("check_poweroff")
+        for last in ("check_quiet", "check_poweroff"):
+            if last in first:
+                first.remove(last)
+                first.append(last)
         return first + of("after_")
 
 

@@ -6,7 +6,8 @@
 
 /*
  * `dmesg [TEXT]': the lines of the kernel's message buffer, or those that have
- * a text in them; ENOENT if none has.
+ * a text in them; ENOENT if none has.  Without the priorities that some begin
+ * with (`<6>').
  */
 
 #include <sys/param.h>
@@ -16,6 +17,18 @@
 #include "lib.h"
 
 #define	MESSAGES_MAX	(512 << 10)
+
+static const char *
+after_priority(const char *line)
+{
+	const char *p = line;
+
+	if (*p++ != '<')
+		return (line);
+	while (*p >= '0' && *p <= '9')
+		p++;
+	return (*p == '>' ? p + 1 : line);
+}
 
 int
 cmd_dmesg(int argc, char **argv)
@@ -40,7 +53,7 @@ cmd_dmesg(int argc, char **argv)
 			end = line + strlen(line);
 		if (argc > 1 && strstr(line, argv[1]) == NULL)
 			continue;
-		print("%s\n", line);
+		print("%s\n", after_priority(line));
 		error = 0;
 	}
 	mem_put(text, MESSAGES_MAX);

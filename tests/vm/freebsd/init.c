@@ -237,16 +237,25 @@ read_line(char *line, size_t size)
 	}
 }
 
-/* Opens the console as files 0 to 2, raw both ways but for CR and NL. */
+/*
+ * Opens the console as files 0 to 2, raw both ways but for CR and NL.  By the
+ * serial port's own name, if it has one: what is written to /dev/console would
+ * be among the kernel's messages, too.
+ */
 static void
 open_console(void)
 {
 	struct termios t;
+	const char *path = "/dev/ttyu0";
 	int fd;
 
-	do
-		fd = sys_open("/dev/console", O_RDWR, 0);
-	while (fd >= 0 && fd < 2);
+	do {
+		fd = sys_open(path, O_RDWR | O_NONBLOCK, 0);
+		if (fd == -ENOENT)
+			path = "/dev/console";
+	} while (fd == -ENOENT || (fd >= 0 && fd < 2));
+	for (fd = 0; fd <= 2; fd++)
+		(void)sys(SYS_fcntl, fd, F_SETFL, 0, 0, 0, 0);
 	if (sys_ioctl(0, TIOCGETA, &t) != 0)
 		return;
 	t.c_lflag &= ~(tcflag_t)(ECHO | ICANON | ISIG);

@@ -38,6 +38,12 @@ enum {
 	VMBUS_IVAR_VERSION,	/* uint32_t, bus protocol, VMBUS_VERSION() */
 };
 
+/*
+ * Whether dev is a child of this bus.  A kernel may have another driver of its
+ * name, whose children have no such variables: a probe method asks this first.
+ */
+bool		vmbus_owns(device_t dev);
+
 __BUS_ACCESSOR(vmbus, channel, VMBUS, CHANNEL, struct vmbus_channel *)
 __BUS_ACCESSOR(vmbus, type, VMBUS, TYPE, const struct hyperv_guid *)
 __BUS_ACCESSOR(vmbus, instance, VMBUS, INSTANCE, const struct hyperv_guid *)

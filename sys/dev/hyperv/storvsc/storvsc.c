@@ -96,6 +96,8 @@ storvsc_probe(device_t dev)
 {
 	const struct storvsc_class *cl;
 
+	if (!vmbus_owns(dev))
+		return (ENXIO);
 	cl = storvsc_find_class(dev);
 	if (cl == NULL)
 		return (ENXIO);

@@ -258,14 +258,25 @@ vmbus_close_all(struct vmbus_softc *sc)
 	}
 }
 
+/*
+ * A driver that is compiled into the kernel has the bus when this module comes
+ * after it did; at boot this one is first, for ACPI asks before PCI is there.
+ */
 static void
 vmbus_identify(driver_t *driver, device_t parent)
 {
 	struct hyperv_info hi;
+	device_t other;
 
 	if (!hyperv_identify(&hi) ||
 	    device_find_child(parent, "vmbus", -1) != NULL)
 		return;
+	other = devclass_get_device(devclass_find("vmbus"), 0);
+	if (other != NULL && device_is_attached(other)) {
+		printf("hv_vmbus: %s has another driver; load this module at "
+		    "boot, by loader.conf(5)\n", device_get_nameunit(other));
+		return;
+	}
 	vmbus_identified = BUS_ADD_CHILD(parent, 0, "vmbus", -1);
 }
 
@@ -391,12 +402,54 @@ vmbus_resume(device_t dev)
 	return (error);
 }
 
+/*
+ * Children come from offers alone.  Drivers are not asked to identify any:
+ * those of another bus of this name would add theirs.
+ */
+static void
+vmbus_driver_added(device_t dev, driver_t *driver)
+{
+	device_t *children;
+	int i, n;
+
+	if (device_get_children(dev, &children, &n) != 0)
+		return;
+	for (i = 0; i < n; i++) {
+		if (device_get_state(children[i]) == DS_NOTPRESENT)
+			(void)device_probe_and_attach(children[i]);
+	}
+	free(children, M_TEMP);
+}
+
+/*
+ * A child's channel, NULL if it has none.  It is looked up, and not the child's
+ * ivars: drivers in the kernel that belong to another bus of this name are
+ * asked to probe our children as well, and would take ivars for a channel of
+ * theirs.
+ */
+static struct vmbus_channel *
+vmbus_child_channel(device_t dev, device_t child)
+{
+	struct vmbus_softc *sc = device_get_softc(dev);
+	struct vmbus_channel *ch;
+
+	VMBUS_LOCK(sc);
+	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link) {
+		if (ch->ch_dev == child)
+			break;
+	}
+	VMBUS_UNLOCK(sc);
+	return (ch);
+}
+
 static int
 vmbus_read_ivar(device_t dev, device_t child, int index, uintptr_t *result)
 {
 	struct vmbus_softc *sc = device_get_softc(dev);
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 
+	if (ch == NULL)
+		return (ENOENT);
 	switch (index) {
 	case VMBUS_IVAR_CHANNEL:
 		*result = (uintptr_t)ch;
@@ -419,7 +472,7 @@ vmbus_read_ivar(device_t dev, device_t child, int index, uintptr_t *result)
 static int
 vmbus_child_pnpinfo(device_t dev, device_t child, struct sbuf *sb)
 {
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 	char instance[HYPERV_GUID_STRLEN], type[HYPERV_GUID_STRLEN];
 
 	if (ch == NULL)
@@ -433,7 +486,7 @@ vmbus_child_pnpinfo(device_t dev, device_t child, struct sbuf *sb)
 static int
 vmbus_child_location(device_t dev, device_t child, struct sbuf *sb)
 {
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 
 	if (ch != NULL)
 		sbuf_printf(sb, "channel=%u", ch->ch_id);
@@ -444,10 +497,14 @@ vmbus_child_location(device_t dev, device_t child, struct sbuf *sb)
 static void
 vmbus_child_deleted(device_t dev, device_t child)
 {
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_softc *sc = device_get_softc(dev);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 
-	if (ch != NULL)
-		ch->ch_dev = NULL;
+	if (ch == NULL)
+		return;
+	VMBUS_LOCK(sc);
+	ch->ch_dev = NULL;
+	VMBUS_UNLOCK(sc);
 }
 
 static int
@@ -473,7 +530,7 @@ static device_method_t vmbus_methods[] = {
 
 	DEVMETHOD(bus_add_child,	bus_generic_add_child),
 	DEVMETHOD(bus_print_child,	bus_generic_print_child),
-	DEVMETHOD(bus_driver_added,	bus_generic_driver_added),
+	DEVMETHOD(bus_driver_added,	vmbus_driver_added),
 	DEVMETHOD(bus_read_ivar,	vmbus_read_ivar),
 	DEVMETHOD(bus_child_pnpinfo,	vmbus_child_pnpinfo),
 	DEVMETHOD(bus_child_location,	vmbus_child_location),
@@ -487,6 +544,13 @@ static driver_t vmbus_driver = {
 	vmbus_methods,
 	sizeof(struct vmbus_softc)
 };
+
+bool
+vmbus_owns(device_t dev)
+{
+
+	return (device_get_driver(device_get_parent(dev)) == &vmbus_driver);
+}
 
 /*
  * The module is not named "vmbus": a kernel that has a bus driver compiled in
