@@ -56,7 +56,7 @@ class Image:
             self._lay_out(base)
         self.code = []          # (first address, bytes, holes)
         for i, s in enumerate(self.sections):
-            if s[1] == PROGBITS and s[2] & SHF_EXECINSTR and s[3] != 0:
+            if s[1] == PROGBITS and s[2] & SHF_EXECINSTR:
                 body = self.data[s[4]:s[4] + s[5]]
                 self.code.append((s[3], body, self._holes(i, len(body))))
         self._read_symbols(kind)

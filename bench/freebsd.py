@@ -34,16 +34,16 @@ TESTS = os.path.join(TOP, "tests/vm")
 sys.path[:0] = [HERE, TESTS]
 
 import blocks
-import linux
 import rig
+import verb
 
 DEPTHS = (1, 32)
 BOOT_IMAGE = "96M"
 # Asked of starting from storvsc: so many times as fast as from IDE by PIO.
 BOOT_GOAL = 3.0
 MODULES = ("hv_vmbus.ko", "hv_storvsc.ko")
-PLUGIN = os.path.join(TOP, "build/release/bench/blocks.so")
-INIT = os.path.join(TOP, "build/release/tests/vm/freebsd_init")
+PLUGIN = os.path.join(verb.RELEASE, "bench/blocks.so")
+INIT = os.path.join(verb.RELEASE, "tests/vm/freebsd_init")
 RESULTS = os.path.join(rig.WORK, "bench-freebsd")
 # Seconds for a guest, far above what it takes.
 GUEST_LIMIT = 150
@@ -51,7 +51,8 @@ OUT = os.path.join(TOP, "build/bench-freebsd.json")
 MKE2FS = ("-q", "-F", "-t", "ext2", "-b", "4096", "-O",
           "^dir_index,^resize_inode")
 # PIO, as the talk of IDE's slowness means it: no use of the controller's DMA.
-PIO = ["hint.ata.%d.dev%d.mode=PIO4" % (c, d) for c in (0, 1) for d in (0, 1)]
+PIO = {"hint.ata.%d.dev%d.mode" % (c, d): "PIO4"
+       for c in (0, 1) for d in (0, 1)}
 
 # What the processor does while there is nothing to do.
 IDLE = frozenset(("sched_idletd", "cpu_idle", "cpu_idle_acpi", "cpu_idle_hlt",
@@ -76,7 +77,7 @@ def make_root(path, size):
     shutil.copy(INIT, os.path.join(tree, "sbin/init"))
     if os.path.exists(path):
         os.unlink(path)
-    p = subprocess.run([linux.which("mke2fs"), *MKE2FS, "-d", tree, path,
+    p = subprocess.run([verb.which("mke2fs"), *MKE2FS, "-d", tree, path,
                         size], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                        text=True, check=False)
     shutil.rmtree(tree)
@@ -94,15 +95,9 @@ def job(work, rows, files, time_limit, cpus, qemu):
         rows.extend(new)
         print("bench: round %d, %s: done" % (
             new[0]["round"] + 1, new[0]["name"]), flush=True)
-    paths = [HERE, TESTS]
-    return rig.Job(
-        [sys.executable, "-S", "-E", "-u", "-c", "import sys; sys.path[:0] = "
-         "%r; import freebsd_rounds; freebsd_rounds.measure()" % paths,
-         json.dumps(work)],
-        programs=[linux.HVHOST, linux.HVCTL], files=files,
-        python=["freebsd_rounds"], python_path=":".join(paths), out=out,
-        results=RESULTS, env={"HVHOST": linux.HVHOST, "HVCTL": linux.HVCTL},
-        time_limit=time_limit, cpus=cpus, qemu=qemu)
+    return verb.job("freebsd_rounds", "measure", RESULTS,
+                    args=[json.dumps(work)], paths=(HERE, TESTS), files=files,
+                    time_limit=time_limit, out=out, cpus=cpus, qemu=qemu)
 
 
 def in_rig(a, guests, files, cpus, qemu=(), after=lambda rows: None):
@@ -128,20 +123,17 @@ def in_rig(a, guests, files, cpus, qemu=(), after=lambda rows: None):
     return rows
 
 
-def kenv(settings):
-    return [w for s in settings for w in ("--kenv", s)]
-
-
 # --- I/O ---
 
 def io_guests(a, root):
-    options = ["--mdroot", root, "--disk", "scsi,file=IMAGE"] + \
-        kenv(["vfs.root.mountfrom=ext2fs:/dev/md0"])
-    guests = [{"kind": "io", "name": "ours", "kernel": a.kernel,
-               "modules": a.modules, "options": options + kenv(a.kenv)}]
+    common = {"kind": "io", "options": ["--mdroot", root, "--disk",
+                                        "scsi,file=IMAGE"]}
+    kenv = {"vfs.root.mountfrom": "ext2fs:/dev/md0"}
+    guests = [dict(common, name="ours", kernel=a.kernel, modules=a.modules,
+                   kenv={**kenv, **a.kenv})]
     if a.intree:
-        guests.append({"kind": "io", "name": "in-tree", "kernel": a.intree,
-                       "modules": [], "options": options})
+        guests.append(dict(common, name="in-tree", kernel=a.intree,
+                           modules=[], kenv=kenv))
     return guests
 
 
@@ -244,15 +236,16 @@ def bench_io(a):
 # --- Start ---
 
 def boot_guests(a, image):
-    def spec(name, disk, option, settings):
+    def guest(name, disk, option, kenv):
         return {"kind": "boot", "name": name, "kernel": a.kernel,
                 "modules": a.modules, "image": image, "disk": disk,
-                "options": ["--disk", option + ",file=IMAGE"] + kenv(
-                    ["vfs.root.mountfrom=ext2fs:/dev/" + disk] + settings +
-                    a.kenv)}
-    return [spec("storvsc", "da0", "scsi", []),
-            spec("IDE, PIO", "ada0", "ide", ["hw.ata.disk_enabled=1"] + PIO),
-            spec("IDE, DMA", "ada0", "ide", ["hw.ata.disk_enabled=1"])]
+                "options": ["--disk", option + ",file=IMAGE"],
+                "kenv": {"vfs.root.mountfrom": "ext2fs:/dev/" + disk,
+                         **kenv, **a.kenv}}
+    ata = {"hw.ata.disk_enabled": "1"}
+    return [guest("storvsc", "da0", "scsi", {}),
+            guest("IDE, PIO", "ada0", "ide", {**ata, **PIO}),
+            guest("IDE, DMA", "ada0", "ide", ata)]
 
 
 def bench_boot(a):
@@ -292,6 +285,7 @@ def main():
     p.add_argument("--only", choices=("io", "boot"))
     p.add_argument("--kenv", action="append", default=[])
     a = p.parse_args()
+    a.kenv = dict(k.split("=", 1) for k in a.kenv)
     a.kernel = os.path.abspath(a.kernel)
     a.intree = a.intree and os.path.abspath(a.intree)
     a.modules = [os.path.join(os.path.abspath(a.modules), m) for m in MODULES]

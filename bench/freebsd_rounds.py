@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 
+import freebsd_guest
 import guest
 
 IMAGE_MIB = 64
@@ -19,20 +20,20 @@ DEPTHS = (1, 32)
 BOOT_READ_MIB = 64
 
 
-class FreeBSD(guest.Hvhost):
-    """A FreeBSD guest; spec: its kernel, modules and options."""
+class Machine(freebsd_guest.Guest):
+    """A FreeBSD guest; spec: its kernel, modules, kenv and options."""
 
     def __init__(self, spec, image, work, log):
-        self.control = os.path.join(work, "vm.sock")
-        if os.path.exists(self.control):
-            os.unlink(self.control)
-        argv = [guest.HVHOST, "--kernel", spec["kernel"], "--memory", "256M",
-                "--cpu", "host,-xsave", "--no-reboot", "--control",
-                self.control]
-        for m in spec["modules"]:
-            argv += ["--module", m]
-        argv += [o.replace("IMAGE", image) for o in spec["options"]]
-        guest.Vm.__init__(self, argv, log)
+        self.spec = spec
+        options = [w for m in spec["modules"] for w in ("--module", m)]
+        options += [o.replace("IMAGE", image) for o in spec["options"]]
+        super().__init__(work, "vm", log, extra=spec["kenv"],
+                         options=options)
+
+    def booting(self, extra):
+        words = super().booting(extra)
+        words[words.index("--kernel") + 1] = self.spec["kernel"]
+        return words
 
 
 def counters(vm):
@@ -83,7 +84,7 @@ def one(vm, ios, ran):
                 "halts": per_io("kvm.halt_exits"),
                 "signals": per_io("host.signals_in"),
                 "interrupts": per_io("host.interrupts"),
-                "cpu_us": per_io("cpu")})
+                "cpu_us": per_io("cpu"), "raw": sums})
     finally:
         vm.kill()
     return rows
@@ -93,7 +94,7 @@ def boot(vm, disk):
     """Seconds from the VMM's start until root is mounted and init runs, and
     until it has read so much of the disk."""
     try:
-        up = vm.wait_up(120)
+        up = vm.wait_up()
         text = vm.sh("io /dev/%s read 65536 1 %d seq" % (
             disk, BOOT_READ_MIB * 16), 600)
         done = float(re.search(r"us=(\d+)", text).group(1)) / 1e6
@@ -118,7 +119,7 @@ def measure():
             else:
                 with open(image, "wb") as f:
                     f.write(b"\x5a" * (IMAGE_MIB << 20))
-            vm = FreeBSD(spec, image, tmp, log)
+            vm = Machine(spec, image, tmp, log)
             rows = [boot(vm, spec["disk"])] if spec["kind"] == "boot" else \
                 one(vm, work["ios"], ran)
             for r in rows:
