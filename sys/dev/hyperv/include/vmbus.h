@@ -229,6 +229,16 @@ uint16_t	vmbus_ch_subidx(const struct vmbus_channel *ch);
 bool		vmbus_ch_is_rescinded(struct vmbus_channel *ch);
 bool		vmbus_ch_is_primary(const struct vmbus_channel *ch);
 
+/* Who has the partition's bus; any context. */
+enum vmbus_bus_state {
+	VMBUS_BUS_NONE,		/* nobody: no such bus, or it failed */
+	VMBUS_BUS_OTHER,	/* another driver, the kernel's own for one */
+	VMBUS_BUS_STARTING,	/* this one, but not all devices that are there
+				 * from the start have been attached yet */
+	VMBUS_BUS_READY		/* this one */
+};
+enum vmbus_bus_state vmbus_bus_state(void);
+
 /* The offer's user-defined data (120 bytes, as the host sent it). */
 const uint8_t  *vmbus_ch_offer_data(const struct vmbus_channel *ch);
 

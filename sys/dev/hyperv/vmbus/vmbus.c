@@ -34,6 +34,12 @@ struct vmbus_softc * volatile vmbus_bus;
 /* The child that identify added; ours to take away at unload. */
 static device_t vmbus_identified;
 
+/* What vmbus_bus_state() says, as far as this driver's own device goes. */
+static volatile u_int vmbus_state = VMBUS_BUS_NONE;
+
+/* An enum vmbus_bus_state, as far as this driver's own device goes. */
+static volatile u_int vmbus_state;
+
 #define	VMBUS_STEP_INIT		0x0001
 #define	VMBUS_STEP_HYPERV	0x0002
 #define	VMBUS_STEP_VECTOR	0x0004
@@ -202,6 +208,7 @@ static void
 vmbus_undo(struct vmbus_softc *sc)
 {
 
+	atomic_store_int(&vmbus_state, VMBUS_BUS_NONE);
 	if ((sc->sc_steps & VMBUS_STEP_CONNECT) != 0)
 		(void)vmbus_disconnect(sc);
 	if (sc->sc_shared) {
@@ -312,6 +319,7 @@ vmbus_attach(device_t dev)
 		return (ENXIO);
 	device_printf(dev, "Hyper-V %u.%u build %u\n", sc->sc_info.hi_major,
 	    sc->sc_info.hi_minor, sc->sc_info.hi_build);
+	atomic_store_int(&vmbus_state, VMBUS_BUS_STARTING);
 	for (i = 0; i < nitems(steps); i++) {
 		error = steps[i](sc);
 		if (error != 0) {
@@ -322,6 +330,7 @@ vmbus_attach(device_t dev)
 	vmbus_sysctl_attach(sc);
 	/* What is there at boot is attached before boot goes on. */
 	vmbus_dev_run(sc);
+	atomic_store_int(&vmbus_state, VMBUS_BUS_READY);
 	vmbus_dev_hold(sc, false);
 	return (0);
 }
@@ -550,6 +559,27 @@ vmbus_owns(device_t dev)
 {
 
 	return (device_get_driver(device_get_parent(dev)) == &vmbus_driver);
+}
+
+/*
+ * Whoever asks cannot take the topology lock.  Devices of this class come and
+ * go with the loading of a bus driver only; there is never more than one that
+ * attaches.
+ */
+enum vmbus_bus_state
+vmbus_bus_state(void)
+{
+	device_t dev;
+	u_int state;
+
+	state = atomic_load_int(&vmbus_state);
+	if (state != VMBUS_BUS_NONE)
+		return (state);
+	dev = devclass_get_device(devclass_find(vmbus_driver.name), 0);
+	if (dev != NULL && device_is_attached(dev) &&
+	    device_get_driver(dev) != &vmbus_driver)
+		return (VMBUS_BUS_OTHER);
+	return (VMBUS_BUS_NONE);
 }
 
 /*
