@@ -49,6 +49,8 @@ static const struct command {
 	{ "echo", cmd_echo, "WORD..." },
 	{ "fs", cmd_fs, "mount TYPE FROM ON [OPTION...] | umount ON | ..." },
 	{ "help", cmd_help, "" },
+	{ "io", cmd_io, "DEVICE read|write|rw BYTES DEPTH AMOUNT [rand|seq] "
+	    "[SEED]" },
 	{ "job", cmd_job, "start COMMAND | wait N | poll N | kill N" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
