@@ -244,8 +244,7 @@ class Io(FreeBsd):
         start = "\n".join("job start raw %s %s %d %d %d %d" % (
             verb, self.dev, n * part, part, seed, 4096 if n % 2 else 16384)
             for n in range(depth))
-        wait = "\n".join("job wait %d" % n for n in range(depth))
-        self.vm.sh(start + "\n" + wait, 180)
+        self.vm.sh(start + "\njob wait", 180)
 
     def check_raw(self):
         """raw, written and read back by 1, 2, 4, 8, 16 and 32 at a time"""
