@@ -24,7 +24,8 @@ import rig
 import verb
 from initramfs import Trouble
 
-AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks")
+AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
+         "freebsd_crash")
 # Far above what it takes.
 TIME_LIMIT = 1800
 
