@@ -48,7 +48,7 @@ static const struct command {
 	{ "cam", cmd_cam, "list | rescan [BUS [TARGET LUN]] | reset BUS" },
 	{ "dev", cmd_dev, "tree [NAME] | children NAME | VERB NAME [force]" },
 	{ "dmesg", cmd_dmesg, "[TEXT]: lines of the kernel with it" },
-	{ "dump", cmd_dump, "on DEVICE | off" },
+	{ "dump", cmd_dump, "on DEVICE [gzip | zstd] | off" },
 	{ "echo", cmd_echo, "WORD..." },
 	{ "fs", cmd_fs, "mount TYPE FROM ON [OPTION...] | umount ON | ..." },
 	{ "help", cmd_help, "" },
@@ -59,7 +59,7 @@ static const struct command {
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
 	    "rounds TIMES DISK FILE..." },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
-	{ "power", cmd_power, "off | reboot | halt | dump | panic" },
+	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU]" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
 	{ "repeat", cmd_repeat, "TIMES COMMAND: until it fails" },
 	{ "sleep", cmd_sleep, "MILLISECONDS" },
