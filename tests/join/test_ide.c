@@ -17,6 +17,7 @@
 
 #include "join.h"
 #include "ide_kernel.h"
+#include "join_kernel.h"
 
 /* Channel messages and VSTOR operations (protocol: vmbus 2.1, storvsc 3). */
 enum { MSG_OFFER = 1, MSG_VERSION = 15, OP_COMPLETE_IO = 1 };
