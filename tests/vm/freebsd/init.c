@@ -52,7 +52,8 @@ static const struct command {
 	{ "echo", cmd_echo, "WORD..." },
 	{ "fs", cmd_fs, "mount TYPE FROM ON [OPTION...] | umount ON | ..." },
 	{ "help", cmd_help, "" },
-	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | show N" },
+	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | "
+	    "show N" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list" },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
