@@ -66,6 +66,7 @@ _Static_assert(offsetof(struct flat_params, gdt) == FLAT_GDT,
     "flat_params.gdt");
 _Static_assert(offsetof(struct flat_params, copy) == FLAT_COPIES,
     "flat_params.copy");
+_Static_assert(sizeof(struct flat_params) == 24, "flat_params");
 #endif
 
 #endif	/* !FLAT_REG_H */

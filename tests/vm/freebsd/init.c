@@ -54,7 +54,8 @@ static const struct command {
 	{ "help", cmd_help, "" },
 	{ "io", cmd_io, "DEVICE read|write|rw BYTES DEPTH AMOUNT [rand|seq] "
 	    "[SEED]" },
-	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | show N" },
+	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | "
+	    "show N" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
 	    "rounds TIMES DISK FILE..." },
