@@ -100,6 +100,13 @@ def job(work, rows, files, time_limit, cpus, qemu):
                     time_limit=time_limit, out=out, cpus=cpus, qemu=qemu)
 
 
+def copies(folder):
+    """Our modules, which may be built anew while this runs."""
+    to = os.path.join(rig.WORK, "bench-modules")
+    os.makedirs(to, exist_ok=True)
+    return [shutil.copy(os.path.join(folder, m), to) for m in MODULES]
+
+
 def in_rig(a, guests, files, cpus, qemu=(), after=lambda rows: None):
     """The rows that all guests came to in all rounds; after() is called with
     what one run of the rig added."""
@@ -285,12 +292,12 @@ def main():
     p.add_argument("--only", choices=("io", "boot"))
     p.add_argument("--kenv", action="append", default=[])
     a = p.parse_args()
+    result, met = {}, True
     a.kenv = dict(k.split("=", 1) for k in a.kenv)
     a.kernel = os.path.abspath(a.kernel)
     a.intree = a.intree and os.path.abspath(a.intree)
-    a.modules = [os.path.join(os.path.abspath(a.modules), m) for m in MODULES]
-    result, met = {}, True
     try:
+        a.modules = copies(a.modules)
         for name, call in (("io", bench_io), ("boot", bench_boot)):
             if a.only in (None, name):
                 result[name], ok = call(a)

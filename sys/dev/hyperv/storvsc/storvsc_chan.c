@@ -363,13 +363,15 @@ storvsc_chan_service(struct storvsc_chan *c)
 			c->c_dead = true;
 			broken = true;
 		}
-		if (!STAILQ_EMPTY(&c->c_wait))
+		if (!STAILQ_EMPTY(&c->c_wait)) {
+			c->c_hold = true;
 			storvsc_io_resume(c);
+		}
 		/* Someone may wait for room to send a control packet. */
 		if (c == c->c_sc->sc_chan[0] &&
 		    c->c_sc->sc_xchg.xc_state == STORVSC_XC_WAIT)
 			wakeup(&c->c_sc->sc_xchg);
-		mtx_unlock(&c->c_mtx);
+		storvsc_chan_flush(c);
 		if (!STAILQ_EMPTY(&done))
 			storvsc_io_finish(c, &done);
 		if (broken)

@@ -135,7 +135,7 @@ storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
 	xid = storvsc_id(req->sr_index + 1, ++req->sr_gen);
 	if (pl != NULL)
 		error = vmbus_ch_send_prplist(c->c_ch, pl, &req->sr_pkt,
-		    sc->sc_pktlen, xid);
+		    sc->sc_pktlen, xid, c->c_hold ? &c->c_signal : NULL);
 	else
 		error = vmbus_ch_send(c->c_ch, VMBUS_PKT_TYPE_INBAND,
 		    VMBUS_PKT_FLAG_RC, &req->sr_pkt, sc->sc_pktlen, xid);
@@ -381,6 +381,7 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 		if (req->sr_pkt.sp_srb.sb_data_in != STORVSC_DATA_NONE)
 			storvsc_io_count(c, ccb);
 		if (STAILQ_EMPTY(&c->c_wait)) {
+			c->c_hold = true;
 			storvsc_io_load(c, req);
 		} else {
 			storvsc_io_hold(c, ccb);
@@ -389,7 +390,7 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 			req->sr_flags |= STORVSC_RF_AGAIN;
 		}
 	}
-	mtx_unlock(&c->c_mtx);
+	storvsc_chan_flush(c);
 	storvsc_tick_arm(sc);
 }
 
@@ -403,8 +404,13 @@ storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
 {
 
 	mtx_assert(&c->c_mtx, MA_OWNED);
-	req->sr_rxlen = (uint8_t)MIN(len, sizeof(req->sr_pkt));
-	memcpy(&req->sr_pkt, data, req->sr_rxlen);
+	if (__predict_true(len >= sizeof(req->sr_pkt))) {
+		req->sr_rxlen = sizeof(req->sr_pkt);
+		memcpy(&req->sr_pkt, data, sizeof(req->sr_pkt));
+	} else {
+		req->sr_rxlen = (uint8_t)len;
+		memcpy(&req->sr_pkt, data, len);
+	}
 	req->sr_state = STORVSC_RS_DONE;
 	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0 && --c->c_expired == 0)
 		wakeup(&c->c_expired);
@@ -456,7 +462,8 @@ storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
 	csio->scsi_status = rs.rs_scsi_status;
 	storvsc_ccb_sense(csio, &req->sr_pkt, &rs);
 
-	if (storvsc_sg_end(req, csio->dxfer_len - rs.rs_resid))
+	if (__predict_false(req->sr_buf != NULL) &&
+	    storvsc_sg_end(req, csio->dxfer_len - rs.rs_resid))
 		*copied = true;
 	code = rs.rs_status & CAM_STATUS_MASK;
 	if (code == CAM_REQ_CMP) {

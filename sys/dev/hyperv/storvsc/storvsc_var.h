@@ -119,6 +119,8 @@ struct storvsc_chan {
 						 * 0: it may be sent */
 	struct storvsc_reqs	 c_free;	/* (c) */
 	struct storvsc_reqs	 c_wait;	/* (c) in order */
+	struct vmbus_signal	 c_signal;	/* (c) see storvsc_chan_flush() */
+	bool			 c_hold;	/* (c) it is filled in for us */
 	struct storvsc_req	*c_reqs;	/* (a) all of them */
 	uint32_t		 c_base;	/* (a) sr_index of the first */
 	uint32_t		 c_nreqs;	/* (a) reserve included */
@@ -241,7 +243,19 @@ int	storvsc_prplist(const bus_dma_segment_t *segs, int nseg,
 	    uint64_t *pfn, u_int maxpfn, struct vmbus_gpa_prplist *pl);
 int	storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
 	    const union ccb *ccb, uint32_t unit);
-uint32_t storvsc_timeout_ms(uint32_t ccb_timeout);
+
+/* CAM's milliseconds with its two special values put in; 0 for no limit. */
+static __inline uint32_t
+storvsc_timeout_ms(uint32_t ccb_timeout)
+{
+
+	if (ccb_timeout == CAM_TIME_INFINITY)
+		return (0);
+	if (ccb_timeout == CAM_TIME_DEFAULT)
+		return (STORVSC_TIMEOUT_IO * 1000);
+	return (ccb_timeout);
+}
+
 int	storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs,
 	    uint32_t reserve, uint32_t base);
 void	storvsc_pool_free(struct storvsc_chan *c);
@@ -297,6 +311,26 @@ int	storvsc_handshake(struct storvsc_softc *sc);
 int	storvsc_create_subchannels(struct storvsc_softc *sc, u_int cnt);
 int	storvsc_reset_lun(struct storvsc_softc *sc, uint32_t lun);
 int	storvsc_reset_bus(struct storvsc_softc *sc);
+
+/*
+ * Drops c_mtx after c_hold was set for sending, and only then signals: the
+ * callback on this very CPU would only wait for the lock.
+ */
+static __inline void
+storvsc_chan_flush(struct storvsc_chan *c)
+{
+	struct vmbus_signal sg;
+
+	c->c_hold = false;
+	if (!c->c_signal.sg_due) {
+		mtx_unlock(&c->c_mtx);
+		return;
+	}
+	sg = c->c_signal;
+	c->c_signal.sg_due = false;
+	mtx_unlock(&c->c_mtx);
+	vmbus_ch_signal(&sg);
+}
 
 /* storvsc_chan.c: channels. */
 void	storvsc_chan_alloc(struct storvsc_softc *sc);
