@@ -15,12 +15,16 @@
 #include <vm/vm.h>
 #include <vm/pmap.h>
 
+#include <machine/cpu.h>
 #include <machine/frame.h>
 #include <machine/md_var.h>
 #include <x86/x86_var.h>
 
 /* Page-table isolation: on, as that asks more of the driver. */
 int	pti = 1;
+
+/* Where a kernel's own text ends: drivers here are modules, outside of it. */
+char	etext[1];
 
 void	vmbus_handle_intr(struct trapframe *frame) __weak_symbol;
 void	Xvmbus_isr(void);

@@ -25,7 +25,7 @@ import verb
 from initramfs import Trouble
 
 AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
-         "freebsd_qemu")
+         "freebsd_modules", "freebsd_qemu", "freebsd_crash")
 # Far above what it takes.
 TIME_LIMIT = 1800
 

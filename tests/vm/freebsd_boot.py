@@ -131,6 +131,7 @@ class NoReboot(FreeBsd):
 
     def check_ext2(self):
         """an ext2 root on da0 does as well"""
+        self.quiet()
         return self.vm.sh("fs mounts").split("\n")[0]
 
     def check_halt(self):
@@ -139,4 +140,4 @@ class NoReboot(FreeBsd):
         self.vm.type("power reboot\n. 0\n")
         self.ends_well(self.vm.wait())
 
-    check_poweroff = None
+    check_quiet = check_poweroff = None

@@ -26,6 +26,7 @@ int	 cmd_dev(int, char **);
 int	 cmd_dmesg(int, char **);
 int	 cmd_dump(int, char **);
 int	 cmd_fs(int, char **);
+int	 cmd_io(int, char **);
 int	 cmd_job(int, char **);
 int	 cmd_kenv(int, char **);
 int	 cmd_kld(int, char **);

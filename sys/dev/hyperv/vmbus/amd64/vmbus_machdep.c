@@ -18,9 +18,11 @@
 #include <sys/proc.h>
 
 #include <vm/vm.h>
+#include <vm/vm_param.h>
 #include <vm/pmap.h>
 
 #include <machine/atomic.h>
+#include <machine/cpu.h>
 #include <machine/cpufunc.h>
 #include <machine/intr_machdep.h>
 #include <machine/md_var.h>
@@ -34,15 +36,16 @@ extern inthand_t IDTVEC(vmbus_isr), IDTVEC(vmbus_isr_pti);
 
 /*
  * With page-table isolation an interrupt enters on the user's page tables.
- * They have the kernel's own text, but not that of a module: without the page
- * of its entry the first interrupt in user mode would be a triple fault.
+ * They have the kernel's own text, where the driver may be, but not that of a
+ * module: without the page of its entry the first interrupt in user mode would
+ * be a triple fault, as it would be if a page of the kernel were taken away.
  */
 static void
 vmbus_md_pti_map(bool map)
 {
 	vm_offset_t va = trunc_page((uintptr_t)IDTVEC(vmbus_isr_pti));
 
-	if (!pti)
+	if (!pti || (va >= KERNSTART && va < (uintptr_t)etext))
 		return;
 	if (map)
 		pmap_pti_add_kva(va, va + PAGE_SIZE, true);
