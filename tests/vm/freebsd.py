@@ -25,11 +25,7 @@ import verb
 from initramfs import Trouble
 
 AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
-<<<<<<< HEAD
-         "freebsd_modules")
-=======
-         "freebsd_qemu")
->>>>>>> fbqemu
+         "freebsd_modules", "freebsd_qemu", "freebsd_hotplug")
 # Far above what it takes.
 TIME_LIMIT = 1800
 
