@@ -82,7 +82,8 @@ def in_nested_rig():
 def make_ufs(path, tree, size):
     """A UFS1 file system, which every kernel has; makefs puts the superblock
     of UFS2 where FreeBSD does not look for it."""
-    run("makefs", "-t", "ffs", "-o", "version=1", "-s", str(size), path, tree)
+    run("makefs", "-t", "ffs", "-o", "version=1", "-f", "500", "-s", str(size),
+        path, tree)
 
 
 def make_ext2(path, tree, size):
