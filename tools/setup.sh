@@ -36,6 +36,7 @@ libnbd-bin		nbdcopy
 fuse3			fusermount3
 fio			fio
 e2fsprogs		mke2fs
+makefs			makefs
 valgrind		valgrind
 qemu-system-x86		qemu-system-x86_64
 busybox-static		/usr/share/doc/busybox-static

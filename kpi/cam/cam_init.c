@@ -76,7 +76,7 @@ xpt_bus_scan(void *arg)
 	kcam_bus_release(bus);
 }
 
-/* Those that a kernel knows how to scan for SCSI devices. */
+/* Those of which a kernel has a transport. */
 static bool
 xpt_transport_known(cam_xport transport)
 {
@@ -86,6 +86,8 @@ xpt_transport_known(cam_xport transport)
 	case XPORT_FC:
 	case XPORT_USB:
 	case XPORT_PPB:
+	case XPORT_ATA:
+	case XPORT_SATA:
 	case XPORT_SAS:
 	case XPORT_ISCSI:
 	case XPORT_SRP:

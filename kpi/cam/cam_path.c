@@ -198,6 +198,20 @@ xpt_path_mtx(struct cam_path *path)
 	return (&path->device->device_mtx);
 }
 
+/* The driver of that name, or any if NULL, at what the path names. */
+struct cam_periph *
+cam_periph_find(struct cam_path *path, char *name)
+{
+	struct cam_periph *periph;
+
+	xpt_path_assert(path, MA_OWNED);
+	SLIST_FOREACH(periph, &path->device->periphs, periph_links) {
+		if (name == NULL || strcmp(periph->periph_name, name) == 0)
+			break;
+	}
+	return (periph);
+}
+
 void
 xpt_path_counts(struct cam_path *path, uint32_t *bus_ref, uint32_t *periph_ref,
     uint32_t *target_ref, uint32_t *device_ref)

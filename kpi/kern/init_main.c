@@ -18,6 +18,9 @@
 #include <vm/vm.h>
 #include <vm/vm_param.h>
 
+#include <machine/cpufunc.h>
+#include <machine/specialreg.h>
+
 #define	MEMSIZE_DEFAULT	(512UL * 1024 * 1024)
 
 #define	SHUTDOWN_NS	(500 * 1000 * 1000ULL)
@@ -80,6 +83,23 @@ static const struct hosted_trap traps = {
 	.intr_get = kpi_intr_get,
 	.hlt = trap_hlt,
 };
+
+/* Whose guest this is, by the names in CPUID that drivers care for. */
+static void
+identify_hypervisor(void *arg)
+{
+	u_int regs[4];
+
+	do_cpuid(1, regs);
+	if ((regs[2] & CPUID2_HV) == 0)
+		return;
+	vm_guest = VM_GUEST_VM;
+	do_cpuid(0x40000000, regs);
+	if (memcmp(&regs[1], "Microsoft Hv", 12) == 0)
+		vm_guest = VM_GUEST_HV;
+}
+SYSINIT(identify_hypervisor, SI_SUB_CPU, SI_ORDER_FIRST, identify_hypervisor,
+    NULL);
 
 /* --- Start and stop --- */
 

@@ -38,6 +38,7 @@ def cpu_seconds(pid):
 
 class Vm:
     """A VMM process with the guest's console on its stdin and stdout."""
+    power_off = "poweroff -f"   # what the guest's shell is told then
 
     def __init__(self, argv, log):
         self.log = open(log, "ab")
@@ -141,7 +142,7 @@ class Vm:
 
     def wait_up(self, limit=PATIENCE):
         """Waits for the guest's shell; seconds since the VMM's start."""
-        self.expect(r"^@up ", limit, "sign of the guest's shell")
+        self.expect(r"^@up .*\n", limit, "sign of the guest's shell")
         return time.monotonic() - self.started
 
     def begin(self, command):
@@ -165,7 +166,7 @@ class Vm:
         status, text = self.run(command, limit)
         if status != 0:
             raise Fail("in the guest: %s: exit status %d: %s" % (
-                command, status, text[-300:]))
+                command.strip()[:80], status, text[-300:]))
         return text
 
     def load(self, *modules):
@@ -200,7 +201,7 @@ class Vm:
 
     def poweroff(self, limit=PATIENCE):
         self.exits()
-        self.type("poweroff -f\n. 0\n")
+        self.type(self.power_off + "\n. 0\n")
         return self.wait(limit)
 
     def kill(self):
@@ -228,11 +229,17 @@ class Hvhost(Vm):
         for f in (self.control, self.stats_file):
             if os.path.exists(f):
                 os.unlink(f)
-        argv = [HVHOST, "--kernel", KERNEL, "--initrd", INITRD, "--append",
-                append(extra), "--cpus", str(cpus), "--memory", "%dM" % memory,
-                "--console", "stdio", "--control", self.control,
-                "--stats", self.stats_file]
+        argv = [HVHOST] + self.booting(extra) + [
+            "--cpus", str(cpus), "--memory", "%dM" % memory,
+            "--console", "stdio", "--control", self.control,
+            "--stats", self.stats_file]
         super().__init__(argv + list(options), log)
+
+    def booting(self, extra):
+        """hvhost's options for what to boot; extra: what a guest wants said
+        to its kernel."""
+        return ["--kernel", KERNEL, "--initrd", INITRD, "--append",
+                append(extra)]
 
     def ctl(self, *args, limit=PATIENCE):
         """Runs hvctl; what it prints."""

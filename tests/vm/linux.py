@@ -12,22 +12,18 @@ with `N passed, N failed'.  The guests' consoles stay in build/vm/results.
 """
 
 import os
-import shutil
 import sys
 
 import initramfs
 import rig
-from initramfs import Trouble
+import verb
+from verb import which
 
 AREAS = ("linux_basic", "linux_storage", "machine")
 # Far above what it takes, three minutes at the most on an idle machine.
 TIME_LIMIT = 420
 
-RELEASE = os.path.join(rig.TOP, "build/release")
-HVHOST = os.path.join(RELEASE, "host/vmm/hvhost")
-HVCTL = os.path.join(RELEASE, "host/control/hvctl")
-ECHO_GUEST = os.path.join(RELEASE, "tests/vm/echo_guest")
-AIOBENCH = os.path.join(RELEASE, "tests/vm/aiobench")
+AIOBENCH = os.path.join(verb.RELEASE, "tests/vm/aiobench")
 
 GUEST_MODULES = ("hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "sd_mod",
                  "sr_mod", "sg", "isofs", "ata_piix", "virtio_pci",
@@ -38,16 +34,6 @@ MKE2FS_CONF = b"""[fs_types]
 		features = has_journal,extent,huge_file,flex_bg,metadata_csum
 	}
 """
-# What QEMU wants of its own to boot a kernel directly.
-FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "kvmvapic.bin")
-FIRMWARE_IN = ("/usr/share/seabios", "/usr/share/qemu")
-
-
-def which(name):
-    path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
-    if path is None:
-        raise Trouble("there is no %s: run make setup" % name)
-    return path
 
 
 def guest_initramfs(kernel, path):
@@ -64,67 +50,27 @@ def guest_initramfs(kernel, path):
     a.write(path)
 
 
-def qemu_files():
-    found = []
-    for name in FIRMWARE:
-        for d in FIRMWARE_IN:
-            if os.path.exists(os.path.join(d, name)):
-                found.append(os.path.join(d, name))
-                break
-    return found
-
-
-def job(module, call, results, python=(), args=(), paths=(rig.HERE,),
-        **more):
+def job(module, call, results, programs=(), files=(), env=None, **more):
     """A job that calls a function of a module in the rig, with all it takes
-    to run guests.  paths: where modules are."""
+    to run Linux guests."""
     kernel = initramfs.fetch_kernel(rig.WORK, rig.say)
     initrd = os.path.join(rig.WORK, "guest.initrd")
     guest_initramfs(kernel, initrd)
-    programs = [which(rig.QEMU), which("mke2fs"), which("e2fsck")]
-    programs += [p for p in (HVHOST, HVCTL) if os.path.exists(p)]
-    shutil.rmtree(results, ignore_errors=True)
-    return rig.Job(
-        [sys.executable, "-S", "-E", "-u", "-c", "import sys; sys.path[:0] = %r; "
-         "import %s; %s.%s()" % (list(paths), module, module, call)] +
-        list(args), programs=programs,
-        files=[f for f in [kernel.image, initrd, ECHO_GUEST] + qemu_files()
-               if os.path.exists(f)],
-        python=[module] + list(python), python_path=":".join(paths),
-        results=results,
-        env={"HVHOST": HVHOST, "HVCTL": HVCTL, "GUEST_KERNEL": kernel.image,
-             "GUEST_INITRD": initrd, "ECHO_GUEST": ECHO_GUEST}, **more)
+    return verb.job(
+        module, call, results,
+        programs=[which(p) for p in (rig.QEMU, "mke2fs", "e2fsck")] +
+        list(programs),
+        files=[kernel.image, initrd] + verb.qemu_files() + list(files),
+        env={"GUEST_KERNEL": kernel.image, "GUEST_INITRD": initrd,
+             **(env or {})}, **more)
 
 
-def suite(known):
-    """One run of the suite; adds to known what each check came to."""
-    def out(line):
-        word, _, rest = line.partition(" ")
-        if word in ("ok", "FAIL", "skip"):
-            known[rest.split()[0].rstrip(":")] = word
-        print(line, flush=True)
+def suite(out):
     # Two emulated processors at once break nested paging now and then.
-    j = job("suite", "main", os.path.join(rig.WORK, "results"), python=AREAS,
-            args=[",".join(AREAS)] + sys.argv[1:], time_limit=TIME_LIMIT,
-            out=out, cpus=1)
-    j.env["KNOWN"] = " ".join("%s=%s" % k for k in known.items())
-    return rig.run(j)
-
-
-def main():
-    known = {}
-    try:
-        status = suite(known)
-        # Emulated processors with SVM break down now and then, and the outer
-        # kernel with them: what was not reported by then is done anew.
-        if status in (rig.BROKEN, rig.TIMEOUT) and rig.choose()[0] == "nested":
-            rig.say("again, for what is left: the emulated machine broke")
-            status = suite(known)
-        return status
-    except Trouble as e:
-        rig.say(str(e))
-        return rig.BROKEN
+    return job("suite", "main", os.path.join(rig.WORK, "results"),
+               python=AREAS, args=[",".join(AREAS)] + sys.argv[1:],
+               time_limit=TIME_LIMIT, out=out, cpus=1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(verb.run(suite))

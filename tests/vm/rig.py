@@ -81,7 +81,7 @@ class Job:
 
     def __init__(self, command, programs=(), files=(), trees=(), env=None,
                  results=None, python=(), python_path="", time_limit=300,
-                 memory=3072, out=None, tcg="multi", cpus=2):
+                 memory=3072, out=None, tcg="multi", cpus=2, qemu=()):
         self.command = list(command)
         self.programs = list(programs)
         self.files = list(files)
@@ -96,6 +96,7 @@ class Job:
         # machine is half as fast, but loses no guest that exits all the time.
         self.tcg = tcg
         self.cpus = cpus                # of the outer machine
+        self.qemu = list(qemu)          # more of its options
         self.out = out or (lambda line: print(line, flush=True))
 
 
@@ -211,7 +212,7 @@ def outer(job, kernel, tmp):
            "-chardev", "file,id=out,path=/dev/fd/1",
            "-device", "virtserialport,chardev=out,name=out",
            "-chardev", "file,id=result,path=" + result,
-           "-device", "virtserialport,chardev=result,name=result"]
+           "-device", "virtserialport,chardev=result,name=result"] + job.qemu
     start = time.monotonic()
     p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

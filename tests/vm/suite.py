@@ -38,11 +38,13 @@ class Skip(Exception):
 class Boot:
     """One guest and the checks made on it."""
     name = ""
+    machine = guest.Hvhost
     cpus = 1
     memory = 256
     append = ""
     modules = ()                # loaded before the first check
     alone = False               # it measures time: nothing else may run
+    only_asked = False          # takes long: made if a pattern names it
     order = 50                  # long ones first
 
     def __init__(self, work):
@@ -64,7 +66,7 @@ class Boot:
         args.update(change)
         if "options" not in args:
             args["options"] = self.options()
-        return guest.Hvhost(self.work, name, self.log, **args)
+        return self.machine(self.work, name, self.log, **args)
 
     def start(self):
         self.vm = self.launch()
@@ -88,8 +90,8 @@ class Boot:
 
     @classmethod
     def checks(cls):
-        """The names of the checks; the power-off, and what is only known
-        after it (after_...), come last."""
+        """The names of the checks; the kernel's complaints, the power-off, and
+        what is only known after it (after_...), come last."""
         def of(prefix):
             seen = []
             for c in reversed(cls.__mro__):
@@ -97,9 +99,10 @@ class Boot:
                          if n.startswith(prefix) and n not in seen]
             return [n for n in seen if getattr(cls, n)]
         first = of("check_")
-        if "check_poweroff" in first:
-            first.remove("check_poweroff")
-            first.append("check_poweroff")
+        for last in ("check_quiet", "check_poweroff"):
+            if last in first:
+                first.remove(last)
+                first.append(last)
         return first + of("after_")
 
 
@@ -254,7 +257,7 @@ def run(areas, patterns=(), parallel=2):
     def left(name):
         return wanted(name) and name not in report.known
     boots = [c for c in boots_of(areas)
-             if any(left("%s.%s" % (c.name, m.split("_", 1)[1]))
+             if (patterns or not c.only_asked) and any(left("%s.%s" % (c.name, m.split("_", 1)[1]))
                     for m in c.checks())]
     waiting = queue.Queue()
     for c in sorted((c for c in boots if not c.alone), key=lambda c: c.order):

@@ -38,6 +38,12 @@ enum {
 	VMBUS_IVAR_VERSION,	/* uint32_t, bus protocol, VMBUS_VERSION() */
 };
 
+/*
+ * Whether dev is a child of this bus.  A kernel may have another driver of its
+ * name, whose children have no such variables: a probe method asks this first.
+ */
+bool		vmbus_owns(device_t dev);
+
 __BUS_ACCESSOR(vmbus, channel, VMBUS, CHANNEL, struct vmbus_channel *)
 __BUS_ACCESSOR(vmbus, type, VMBUS, TYPE, const struct hyperv_guid *)
 __BUS_ACCESSOR(vmbus, instance, VMBUS, INSTANCE, const struct hyperv_guid *)
@@ -222,6 +228,16 @@ uint32_t	vmbus_ch_id(const struct vmbus_channel *ch);
 uint16_t	vmbus_ch_subidx(const struct vmbus_channel *ch);
 bool		vmbus_ch_is_rescinded(struct vmbus_channel *ch);
 bool		vmbus_ch_is_primary(const struct vmbus_channel *ch);
+
+/* Who has the partition's bus; any context. */
+enum vmbus_bus_state {
+	VMBUS_BUS_NONE,		/* nobody: no such bus, or it failed */
+	VMBUS_BUS_OTHER,	/* another driver, the kernel's own for one */
+	VMBUS_BUS_STARTING,	/* this one, but not all devices that are there
+				 * from the start have been attached yet */
+	VMBUS_BUS_READY		/* this one */
+};
+enum vmbus_bus_state vmbus_bus_state(void);
 
 /* The offer's user-defined data (120 bytes, as the host sent it). */
 const uint8_t  *vmbus_ch_offer_data(const struct vmbus_channel *ch);

@@ -96,8 +96,10 @@ storvsc_probe(device_t dev)
 {
 	const struct storvsc_class *cl;
 
+	if (!vmbus_owns(dev))
+		return (ENXIO);
 	cl = storvsc_find_class(dev);
-	if (cl == NULL)
+	if (cl == NULL || (cl->cl_ide && storvsc_ide_probe(dev) != 0))
 		return (ENXIO);
 	device_set_desc(dev, cl->cl_descr);
 	return (BUS_PROBE_DEFAULT);
@@ -123,18 +125,16 @@ storvsc_rescinded(void *arg)
 static int
 storvsc_step_class(struct storvsc_softc *sc)
 {
-	const struct hyperv_guid *inst;
 
 	sc->sc_class = storvsc_find_class(sc->sc_dev);
-	if (sc->sc_class == NULL)
-		return (ENXIO);
-	if (sc->sc_class->cl_ide) {
-		/* The second field is the drive (protocol: storvsc, 1). */
-		inst = vmbus_get_instance(sc->sc_dev);
-		sc->sc_target = inst->hv_guid[4] != 0 ||
-		    inst->hv_guid[5] != 0 ? 1 : 0;
-	}
-	return (0);
+	return (sc->sc_class == NULL ? ENXIO : 0);
+}
+
+static int
+storvsc_step_claim(struct storvsc_softc *sc)
+{
+
+	return (sc->sc_class->cl_ide ? storvsc_ide_claim(sc) : 0);
 }
 
 static int
@@ -215,6 +215,7 @@ static const struct {
 	int		(*fn)(struct storvsc_softc *);
 } storvsc_steps[] = {
 	{ "tell its kind", storvsc_step_class },
+	{ "have the disk", storvsc_step_claim },
 	{ "start a thread", storvsc_step_thread },
 	{ "connect", storvsc_step_connect },
 	{ "allocate requests", storvsc_step_requests },
@@ -299,6 +300,7 @@ storvsc_free(struct storvsc_softc *sc)
 	if (sc->sc_tq != NULL)
 		taskqueue_free(sc->sc_tq);
 	storvsc_chan_free(sc);
+	storvsc_ide_release(sc);
 	mtx_destroy(&sc->sc_mtx);
 }
 
@@ -404,10 +406,16 @@ static int
 storvsc_modevent(module_t mod __unused, int what, void *arg __unused)
 {
 
-	if (what == MOD_LOAD) {
+	switch (what) {
+	case MOD_LOAD:
 		storvsc_ringbuffer_size = round_page(MIN(MAX(
 		    storvsc_ringbuffer_size, STORVSC_RING_MIN),
 		    STORVSC_RING_MAX));
+		storvsc_ide_load();
+		break;
+	case MOD_UNLOAD:
+		storvsc_ide_unload();
+		break;
 	}
 	return (0);
 }

@@ -55,6 +55,7 @@
 
 struct storvsc_softc;
 struct storvsc_chan;
+struct storvsc_ide_drive;
 
 #define	STORVSC_MAX_CHANS	64	/* primary included */
 #define	STORVSC_MAX_XFER	(1024 * 1024)
@@ -165,6 +166,7 @@ struct storvsc_softc {
 	device_t		 sc_dev;	/* (a) */
 	const struct storvsc_class *sc_class;	/* (a) */
 	uint32_t		 sc_target;	/* (a) the only target */
+	struct storvsc_ide_drive *sc_drive;	/* (a) NULL: none is claimed */
 	u_int			 sc_nchan;	/* (A) channels in use */
 	u_int			 sc_nalloc;	/* (a) of sc_chan, set up */
 	u_int			 sc_npool;	/* (a) of them, with requests */
@@ -333,6 +335,13 @@ int	storvsc_cam_attach(struct storvsc_softc *sc);
 void	storvsc_cam_detach(struct storvsc_softc *sc);
 void	storvsc_rescan_task(void *arg, int pending);
 void	storvsc_rescan(struct storvsc_softc *sc);
+
+/* storvsc_ide.c: disks that are on emulated IDE as well. */
+int	storvsc_ide_probe(device_t dev);
+int	storvsc_ide_claim(struct storvsc_softc *sc);
+void	storvsc_ide_release(struct storvsc_softc *sc);
+void	storvsc_ide_load(void);
+void	storvsc_ide_unload(void);
 
 /* storvsc_sysctl.c */
 void	storvsc_sysctl_attach(struct storvsc_softc *sc);

@@ -34,6 +34,12 @@ struct vmbus_softc * volatile vmbus_bus;
 /* The child that identify added; ours to take away at unload. */
 static device_t vmbus_identified;
 
+/* What vmbus_bus_state() says, as far as this driver's own device goes. */
+static volatile u_int vmbus_state = VMBUS_BUS_NONE;
+
+/* An enum vmbus_bus_state, as far as this driver's own device goes. */
+static volatile u_int vmbus_state;
+
 #define	VMBUS_STEP_INIT		0x0001
 #define	VMBUS_STEP_HYPERV	0x0002
 #define	VMBUS_STEP_VECTOR	0x0004
@@ -202,6 +208,7 @@ static void
 vmbus_undo(struct vmbus_softc *sc)
 {
 
+	atomic_store_int(&vmbus_state, VMBUS_BUS_NONE);
 	if ((sc->sc_steps & VMBUS_STEP_CONNECT) != 0)
 		(void)vmbus_disconnect(sc);
 	if (sc->sc_shared) {
@@ -258,14 +265,25 @@ vmbus_close_all(struct vmbus_softc *sc)
 	}
 }
 
+/*
+ * A driver that is compiled into the kernel has the bus when this module comes
+ * after it did; at boot this one is first, for ACPI asks before PCI is there.
+ */
 static void
 vmbus_identify(driver_t *driver, device_t parent)
 {
 	struct hyperv_info hi;
+	device_t other;
 
 	if (!hyperv_identify(&hi) ||
 	    device_find_child(parent, "vmbus", -1) != NULL)
 		return;
+	other = devclass_get_device(devclass_find("vmbus"), 0);
+	if (other != NULL && device_is_attached(other)) {
+		printf("hv_vmbus: %s has another driver; load this module at "
+		    "boot, by loader.conf(5)\n", device_get_nameunit(other));
+		return;
+	}
 	vmbus_identified = BUS_ADD_CHILD(parent, 0, "vmbus", -1);
 }
 
@@ -301,6 +319,7 @@ vmbus_attach(device_t dev)
 		return (ENXIO);
 	device_printf(dev, "Hyper-V %u.%u build %u\n", sc->sc_info.hi_major,
 	    sc->sc_info.hi_minor, sc->sc_info.hi_build);
+	atomic_store_int(&vmbus_state, VMBUS_BUS_STARTING);
 	for (i = 0; i < nitems(steps); i++) {
 		error = steps[i](sc);
 		if (error != 0) {
@@ -311,6 +330,7 @@ vmbus_attach(device_t dev)
 	vmbus_sysctl_attach(sc);
 	/* What is there at boot is attached before boot goes on. */
 	vmbus_dev_run(sc);
+	atomic_store_int(&vmbus_state, VMBUS_BUS_READY);
 	vmbus_dev_hold(sc, false);
 	return (0);
 }
@@ -391,12 +411,54 @@ vmbus_resume(device_t dev)
 	return (error);
 }
 
+/*
+ * Children come from offers alone.  Drivers are not asked to identify any:
+ * those of another bus of this name would add theirs.
+ */
+static void
+vmbus_driver_added(device_t dev, driver_t *driver)
+{
+	device_t *children;
+	int i, n;
+
+	if (device_get_children(dev, &children, &n) != 0)
+		return;
+	for (i = 0; i < n; i++) {
+		if (device_get_state(children[i]) == DS_NOTPRESENT)
+			(void)device_probe_and_attach(children[i]);
+	}
+	free(children, M_TEMP);
+}
+
+/*
+ * A child's channel, NULL if it has none.  It is looked up, and not the child's
+ * ivars: drivers in the kernel that belong to another bus of this name are
+ * asked to probe our children as well, and would take ivars for a channel of
+ * theirs.
+ */
+static struct vmbus_channel *
+vmbus_child_channel(device_t dev, device_t child)
+{
+	struct vmbus_softc *sc = device_get_softc(dev);
+	struct vmbus_channel *ch;
+
+	VMBUS_LOCK(sc);
+	TAILQ_FOREACH(ch, &sc->sc_primaries, ch_link) {
+		if (ch->ch_dev == child)
+			break;
+	}
+	VMBUS_UNLOCK(sc);
+	return (ch);
+}
+
 static int
 vmbus_read_ivar(device_t dev, device_t child, int index, uintptr_t *result)
 {
 	struct vmbus_softc *sc = device_get_softc(dev);
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 
+	if (ch == NULL)
+		return (ENOENT);
 	switch (index) {
 	case VMBUS_IVAR_CHANNEL:
 		*result = (uintptr_t)ch;
@@ -419,7 +481,7 @@ vmbus_read_ivar(device_t dev, device_t child, int index, uintptr_t *result)
 static int
 vmbus_child_pnpinfo(device_t dev, device_t child, struct sbuf *sb)
 {
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 	char instance[HYPERV_GUID_STRLEN], type[HYPERV_GUID_STRLEN];
 
 	if (ch == NULL)
@@ -433,7 +495,7 @@ vmbus_child_pnpinfo(device_t dev, device_t child, struct sbuf *sb)
 static int
 vmbus_child_location(device_t dev, device_t child, struct sbuf *sb)
 {
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 
 	if (ch != NULL)
 		sbuf_printf(sb, "channel=%u", ch->ch_id);
@@ -444,10 +506,14 @@ vmbus_child_location(device_t dev, device_t child, struct sbuf *sb)
 static void
 vmbus_child_deleted(device_t dev, device_t child)
 {
-	struct vmbus_channel *ch = device_get_ivars(child);
+	struct vmbus_softc *sc = device_get_softc(dev);
+	struct vmbus_channel *ch = vmbus_child_channel(dev, child);
 
-	if (ch != NULL)
-		ch->ch_dev = NULL;
+	if (ch == NULL)
+		return;
+	VMBUS_LOCK(sc);
+	ch->ch_dev = NULL;
+	VMBUS_UNLOCK(sc);
 }
 
 static int
@@ -473,7 +539,7 @@ static device_method_t vmbus_methods[] = {
 
 	DEVMETHOD(bus_add_child,	bus_generic_add_child),
 	DEVMETHOD(bus_print_child,	bus_generic_print_child),
-	DEVMETHOD(bus_driver_added,	bus_generic_driver_added),
+	DEVMETHOD(bus_driver_added,	vmbus_driver_added),
 	DEVMETHOD(bus_read_ivar,	vmbus_read_ivar),
 	DEVMETHOD(bus_child_pnpinfo,	vmbus_child_pnpinfo),
 	DEVMETHOD(bus_child_location,	vmbus_child_location),
@@ -487,6 +553,34 @@ static driver_t vmbus_driver = {
 	vmbus_methods,
 	sizeof(struct vmbus_softc)
 };
+
+bool
+vmbus_owns(device_t dev)
+{
+
+	return (device_get_driver(device_get_parent(dev)) == &vmbus_driver);
+}
+
+/*
+ * Whoever asks cannot take the topology lock.  Devices of this class come and
+ * go with the loading of a bus driver only; there is never more than one that
+ * attaches.
+ */
+enum vmbus_bus_state
+vmbus_bus_state(void)
+{
+	device_t dev;
+	u_int state;
+
+	state = atomic_load_int(&vmbus_state);
+	if (state != VMBUS_BUS_NONE)
+		return (state);
+	dev = devclass_get_device(devclass_find(vmbus_driver.name), 0);
+	if (dev != NULL && device_is_attached(dev) &&
+	    device_get_driver(dev) != &vmbus_driver)
+		return (VMBUS_BUS_OTHER);
+	return (VMBUS_BUS_NONE);
+}
 
 /*
  * The module is not named "vmbus": a kernel that has a bus driver compiled in

@@ -313,8 +313,9 @@ vmbus_dev_attach(struct vmbus_softc *sc, struct vmbus_channel *ch)
 		    ch->ch_id);
 		return;
 	}
-	device_set_ivars(child, ch);
+	VMBUS_LOCK(sc);
 	ch->ch_dev = child;
+	VMBUS_UNLOCK(sc);
 	/* Without a driver it stays as it is until one is loaded. */
 	device_probe_and_attach(child);
 }
@@ -329,7 +330,6 @@ vmbus_dev_detach(struct vmbus_softc *sc, struct vmbus_channel *ch)
 		error = device_delete_child(sc->sc_dev, ch->ch_dev);
 		if (error != 0)
 			return (error);
-		ch->ch_dev = NULL;
 	}
 	(void)vmbus_ch_close(ch);
 	return (0);

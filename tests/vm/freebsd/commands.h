@@ -1,0 +1,45 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * The commands of the test guest.  Each takes its words as main() does, its
+ * own name first, prints to the console and returns 0 or an errno.
+ *
+ * A new one: a function here, a file of its own, a row in init.c, and the file
+ * in tests/vm/meson.build.
+ */
+
+#ifndef _TESTS_VM_FREEBSD_COMMANDS_H_
+#define	_TESTS_VM_FREEBSD_COMMANDS_H_
+
+#include <stddef.h>
+
+#define	ARGS_MAX	32
+
+int	 run_command(int, char **);
+
+int	 cmd_cam(int, char **);
+int	 cmd_dev(int, char **);
+int	 cmd_dmesg(int, char **);
+int	 cmd_dump(int, char **);
+int	 cmd_fs(int, char **);
+int	 cmd_io(int, char **);
+int	 cmd_job(int, char **);
+int	 cmd_kenv(int, char **);
+int	 cmd_kld(int, char **);
+int	 cmd_power(int, char **);
+int	 cmd_raw(int, char **);
+int	 cmd_sysctl(int, char **);
+int	 cmd_vmstat(int, char **);
+
+/*
+ * For other commands: a sysctl by name.  0 or an errno.  The value's size is
+ * given and returned.
+ */
+int	 sysctl_get(const char *, void *, size_t *);
+int	 sysctl_set(const char *, const void *, size_t);
+
+#endif /* !_TESTS_VM_FREEBSD_COMMANDS_H_ */
