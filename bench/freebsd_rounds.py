@@ -84,7 +84,7 @@ def one(vm, ios, ran):
                 "halts": per_io("kvm.halt_exits"),
                 "signals": per_io("host.signals_in"),
                 "interrupts": per_io("host.interrupts"),
-                "cpu_us": per_io("cpu"), "raw": sums})
+                "cpu_us": per_io("cpu"), "counts": sums})
     finally:
         vm.kill()
     return rows
