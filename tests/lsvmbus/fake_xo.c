@@ -23,7 +23,7 @@
 
 #include "fake.h"
 
-#define	XO_ROOM		(1024 * 1024)
+#define	XO_ROOM		(256 * 1024)
 #define	XO_DEPTH	16
 #define	XO_FIELD	1024
 

@@ -4,6 +4,7 @@
 
 """What a FreeBSD kernel finds at boot, and how it ends."""
 
+import json
 import re
 
 from freebsd_guest import (FreeBsd, IDE_CLASS, MIB, MODULES, SCSI_CLASS,
@@ -71,6 +72,36 @@ class Found(FreeBsd):
                    re.search("%s|%s" % (SCSI_CLASS, IDE_CLASS), d.pnpinfo)]
         if strange:
             raise Fail(" ".join(map(str, strange)))
+
+    def check_lsvmbus(self):
+        """lsvmbus lists what is on the bus, each device with its channels"""
+        bus = json.loads(self.vm.sh("lsvmbus --libxo=json"))["vmbus"]
+        there = self.vm.devices("children", "vmbus0")
+        want = sorted((d.name, d.pnpinfo) for d in there
+                      if "classid=" in d.pnpinfo)
+        found = sorted((d.get("name", ""), "classid=%s deviceid=%s" %
+                        (d["class-id"], d["instance-id"]))
+                       for d in bus["device"])
+        if found != want:
+            raise Fail("%s, there are %s" % (found, want))
+        channels = [c for d in bus["device"] for c in d.get("channel", [])]
+        if len({c["id"] for c in channels}) != len(channels) or \
+                len(channels) < len([d for d in there
+                                     if d.driver == "storvsc"]):
+            raise Fail("channels: %s" % channels)
+        for c in channels:
+            if c["cpu"] >= self.cpus or c["tx-free"] < 4096 or \
+                    MODULES and not c["tx-packets"]:
+                raise Fail("a channel: %s" % c)
+        # The kernel's own driver tells of those that channels interrupt.
+        if MODULES and \
+                [p["id"] for p in bus["cpu"]] != list(range(self.cpus)):
+            raise Fail("processors: %s" % bus["cpu"])
+        text = self.vm.sh("lsvmbus -vvc").split("\n")
+        if not re.match(r"vmbus0: version \S+, \d+ devices, \d+ open channels",
+                        text[0]):
+            raise Fail(text[0])
+        return text[0]
 
     def check_root(self):
         """the root is mounted from da0, which is storvsc's"""

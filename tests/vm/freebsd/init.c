@@ -54,10 +54,12 @@ static const struct command {
 	{ "help", cmd_help, "" },
 	{ "io", cmd_io, "DEVICE read|write|rw BYTES DEPTH AMOUNT [rand|seq] "
 	    "[SEED]" },
-	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | show N" },
+	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | "
+	    "show N" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
 	    "rounds TIMES DISK FILE..." },
+	{ "lsvmbus", cmd_lsvmbus, "[--libxo=json] [-cv] [DEVICE...]" },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
 	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU]" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },

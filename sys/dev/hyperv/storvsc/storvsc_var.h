@@ -119,7 +119,7 @@ struct storvsc_chan {
 						 * 0: it may be sent */
 	struct storvsc_reqs	 c_free;	/* (c) */
 	struct storvsc_reqs	 c_wait;	/* (c) in order */
-	struct vmbus_signal	 c_signal;	/* (c) see storvsc_chan_flush() */
+	struct vmbus_signal	 c_signal;	/* (c) storvsc_chan_flush() */
 	bool			 c_hold;	/* (c) it is filled in for us */
 	struct storvsc_req	*c_reqs;	/* (a) all of them */
 	uint32_t		 c_base;	/* (a) sr_index of the first */
