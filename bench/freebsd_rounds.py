@@ -27,7 +27,9 @@ class Machine(freebsd_guest.Guest):
         self.spec = spec
         options = [w for m in spec["modules"] for w in ("--module", m)]
         options += [o.replace("IMAGE", image) for o in spec["options"]]
-        super().__init__(work, "vm", log, extra=spec["kenv"],
+        # A kernel with everything in it takes more.
+        memory = 256 if os.path.getsize(spec["kernel"]) < 16 << 20 else 384
+        super().__init__(work, "vm", log, memory=memory, extra=spec["kenv"],
                          options=options)
 
     def booting(self, extra):
