@@ -124,7 +124,7 @@ storvsc_io_stopped(const struct storvsc_chan *c,
  * Puts a request into the ring, pl telling where its data are.  The id is of
  * this sending: an answer to an earlier one does not match.
  */
-static void
+static __always_inline void
 storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
     const struct vmbus_gpa_prplist *pl)
 {
@@ -275,7 +275,7 @@ storvsc_io_resume(struct storvsc_chan *c)
  * whether the host answered them or not, as only one dump write is under way
  * at a time.
  */
-static struct storvsc_req *
+static __always_inline struct storvsc_req *
 storvsc_req_get(struct storvsc_chan *c)
 {
 	struct storvsc_req *req;
