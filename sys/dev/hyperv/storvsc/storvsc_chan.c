@@ -357,7 +357,8 @@ storvsc_chan_service(struct storvsc_chan *c)
 				break;
 			storvsc_chan_packet(c, &rp, &done);
 		}
-		if (n > 0)
+		/* The last batch's room goes back when this returns. */
+		if (error == 0)
 			vmbus_ch_release(c->c_ch);
 		if (error == EBADMSG && !c->c_dead) {
 			c->c_dead = true;

@@ -124,7 +124,7 @@ storvsc_io_stopped(const struct storvsc_chan *c,
  * Puts a request into the ring, pl telling where its data are.  The id is of
  * this sending: an answer to an earlier one does not match.
  */
-static void
+static __always_inline void
 storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
     const struct vmbus_gpa_prplist *pl)
 {
@@ -236,7 +236,8 @@ storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
 	flags = SCHEDULER_STOPPED() ? BUS_DMA_NOWAIT : BUS_DMA_WAITOK;
 	req->sr_state = STORVSC_RS_LOADING;
 	/* The callback sees errors too; only a deferral is news here. */
-	if (__predict_false(storvsc_sg_needed(req->sr_ccb))) {
+	if (__predict_false((req->sr_ccb->ccb_h.flags & CAM_DATA_MASK) ==
+	    CAM_DATA_SG) && storvsc_sg_needed(req->sr_ccb)) {
 		error = storvsc_sg_begin(c, req);
 		if (error != 0) {
 			storvsc_io_fail(c, req, storvsc_load_status(error));
@@ -274,7 +275,7 @@ storvsc_io_resume(struct storvsc_chan *c)
  * whether the host answered them or not, as only one dump write is under way
  * at a time.
  */
-static struct storvsc_req *
+static __always_inline struct storvsc_req *
 storvsc_req_get(struct storvsc_chan *c)
 {
 	struct storvsc_req *req;
@@ -372,7 +373,8 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 	ccb->ccb_h.spriv_ptr0 = req;
 	ccb->ccb_h.status |= CAM_SIM_QUEUED;
 	ms = storvsc_timeout_ms(ccb->ccb_h.timeout);
-	req->sr_deadline = ms == 0 ? 0 : getsbinuptime() + mstosbt(ms);
+	/* Exact to some microseconds a minute, and one multiplication. */
+	req->sr_deadline = ms == 0 ? 0 : getsbinuptime() + ms * SBT_1MS;
 
 	if (storvsc_srb_fill(&req->sr_pkt, sc->sc_version, ccb,
 	    cam_sim_unit(sc->sc_sim)) != 0) {

@@ -70,7 +70,7 @@ vmbus_chan_corrupt(struct vmbus_channel *ch, const char *ring, uint32_t in,
  * Room for a packet, with the lock held.  ENXIO when the channel takes no
  * packets; the reason was told when it happened.
  */
-static int
+static __always_inline int
 vmbus_chan_reserve(struct vmbus_channel *ch, uint32_t size, uint8_t **pp)
 {
 	int error;
@@ -96,7 +96,7 @@ vmbus_chan_reserve(struct vmbus_channel *ch, uint32_t size, uint8_t **pp)
 }
 
 /* Shows the packet, drops the lock and signals, or notes that, if need be. */
-static void
+static __always_inline void
 vmbus_chan_commit(struct vmbus_channel *ch, uint32_t size, size_t bytes,
     struct vmbus_signal *sg)
 {
