@@ -27,7 +27,7 @@ from initramfs import Trouble
 AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
          "freebsd_crash")
 # Far above what it takes.
-TIME_LIMIT = 1800
+TIME_LIMIT = 3600
 
 INIT = os.path.join(verb.RELEASE, "tests/vm/freebsd_init")
 MODULES = os.path.join(rig.TOP, "build/modules/freebsd%s")
@@ -72,7 +72,8 @@ def job(kernel, modules, patterns, out):
         args=[",".join(AREAS)] + patterns, files=files,
         programs=[verb.which(p) for p in PROGRAMS],
         env={"FBSD_KERNEL": kernel, "FBSD_MODULES": modules,
-             "FBSD_INIT": INIT, "FBSD_MEMORY": str(memory)},
+             "FBSD_INIT": INIT, "FBSD_MEMORY": str(memory),
+             "FBSD_ROUNDS": os.environ.get("FBSD_ROUNDS", "20")},
         time_limit=TIME_LIMIT, out=out, cpus=1)
 
 

@@ -139,32 +139,26 @@ class Crash(FreeBsd):
     def after_farewell(self):
         """each kernel's last word was UNLOAD, and it heard the answer"""
         self.ours()
-        ends, last, open_writes = 0, None, set()
-        for way, _, name, rest in self.lines():
+        ends, last, writes, under_way = 0, None, 0, set()
+        for way, chan, name, rest in self.lines():
             # What the host offers anew has nobody it could be told to yet.
             if last == "UNLOAD" and name != "UNLOAD_RESPONSE" or \
                     last == "UNLOAD_RESPONSE" and name != "CONTACT":
                 raise Fail("after %s: %s %s %s" % (last, way, name, rest))
-            if name == "UNLOAD" and open_writes:
-                raise Fail("before the dump was written: %s" %
-                           ", ".join(open_writes))
-            if name in ("EXECUTE_SRB", "COMPLETE_IO") and \
-                    ", LUN %d, WRITE" % self.dump_lun in rest:
-                self.note(open_writes, name, rest)
+            if ", LUN %d, WRITE" % self.dump_lun in rest:
+                request = chan, rest.split(",")[0]
+                if name == "EXECUTE_SRB":
+                    writes += 1
+                    under_way.add(request)
+                else:
+                    under_way.discard(request)
+            if name == "UNLOAD" and under_way:
+                raise Fail("before the dump was written: %s" % under_way)
             ends += name == "UNLOAD_RESPONSE"
             last = name
-        if last != "UNLOAD_RESPONSE":
-            raise Fail("the last was " + str(last))
-        return "%d times" % ends
-
-    @staticmethod
-    def note(writes, name, rest):
-        """Keeps account of commands that are under way."""
-        key = rest.split(",")[0]
-        if name == "EXECUTE_SRB":
-            writes.add(key)
-        else:
-            writes.discard(key)
+        if last != "UNLOAD_RESPONSE" or not writes:
+            raise Fail("the last was %s, after %d writes" % (last, writes))
+        return "%d times, %d writes" % (ends, writes)
 
     def after_connected(self):
         """no reset found the guest still connected with VMBus"""
@@ -278,11 +272,14 @@ class DumpGzip(Crash):
     order = 15
     kenv = dict(Crash.kenv, **{"kern.kerneldump_gzlevel": "1"})
 
-    def check_gzip(self):
-        """a compressed dump unfolds into what it should be"""
+    def start(self):
+        super().start()
         status, text = self.vm.run("dump on /dev/%s gzip" % self.dump_unit)
         if status != 0:
             raise Skip("this kernel cannot: " + text)
+
+    def check_gzip(self):
+        """a compressed dump unfolds into what it should be"""
         marker = self.mark()
         self.panic(1)
         return self.verify_dump(marker)
@@ -302,6 +299,16 @@ class Panics(Crash):
         """right after the start, and amid I/O"""
         self.begin_load(4)
         self.panic(0, dump=False)
+
+    def check_lost(self):
+        """amid requests whose answers are lost: dumped all the same"""
+        self.vm.sh("dump on /dev/" + self.dump_unit)
+        marker = self.mark()
+        self.vm.ctl("fault", "add", "pkt_out", "drop", "--key", "1",
+                    "--times", "8")
+        self.begin_load(8)
+        self.panic(1)
+        return self.verify_dump(marker)
 
     def check_no_answer(self):
         """a host that does not answer UNLOAD: rebooted within the limit"""
