@@ -58,8 +58,8 @@ class Elf:
 
     def __init__(self, data):
         self.data = data
-        (ident, self.type, self.machine, _, self.entry, phoff, _, _, _, size, n, _, _,
-         _) = ELF.unpack_from(data)
+        (ident, self.type, self.machine, _, self.entry, phoff, _, _, _, size,
+         n, _, _, _) = ELF.unpack_from(data)
         if ident[:4] != b"\x7fELF" or size != PHDR.size:
             raise Fail("no ELF header: %r" % ident)
         # type, flags, offset, virtual and physical address, file's size
