@@ -44,6 +44,15 @@ class Crash(FreeBsd):
                 "--disk", "scsi,file=%s,lun=%d" % (self.data_image,
                                                    self.data_lun)]
 
+    def wait_disks(self):
+        """A memory disk is the root before there are others."""
+        for unit in (self.dump_unit, self.data_unit):
+            self.vm.within("raw size /dev/" + unit, unit, 60)
+
+    def start(self):
+        super().start()
+        self.wait_disks()
+
     def mark(self):
         """Puts something into the kernel's memory that was never there
         before; only there the two stand side by side."""
@@ -59,6 +68,7 @@ class Crash(FreeBsd):
         if dump:
             self.vm.expect("^Dump complete", AGAIN_LIMIT, "complete dump")
         self.vm.wait_up(AGAIN_LIMIT)
+        self.wait_disks()
 
     def begin_load(self, jobs=8):
         """All processors write to a disk, each a part of its own, over and
@@ -96,17 +106,17 @@ class Crash(FreeBsd):
         if panic and d.messages is not None and \
                 b"panic: " + panic.encode() not in d.messages:
             raise Fail("its message buffer does not have the panic")
-        same, pages = freebsd_dump.check_kernel(d, KERNEL)
-        if pages < 100 or same != pages:
-            raise Fail("%d of the kernel's %d pages are in it" % (same,
-                                                                  pages))
+        pages, other = freebsd_dump.check_kernel(d, KERNEL)
+        if pages < 100 or other:
+            raise Fail("%d of %d pages of the kernel's file are others: %s" % (
+                len(other), pages, " ".join("%#x" % va for va in other[:9])))
         if not freebsd_dump.find(data, marker):
             raise Fail("the kernel environment's last word is not in it")
         if panic and not freebsd_dump.find(data, b"panic: " + panic.encode()):
             raise Fail("it does not have the panic's message")
-        said = "%.1f MiB%s, %d of %d pages of the kernel's file" % (
+        said = "%.1f MiB%s, all %d pages of the kernel's file" % (
             len(data) / MIB, " in %.1f" % (dump.header.length / MIB)
-            if dump.header.compression else "", same, pages)
+            if dump.header.compression else "", pages)
         del d
         data.release()
         dump.close()
@@ -129,32 +139,26 @@ class Crash(FreeBsd):
     def after_farewell(self):
         """each kernel's last word was UNLOAD, and it heard the answer"""
         self.ours()
-        ends, last, open_writes = 0, None, set()
-        for way, _, name, rest in self.lines():
+        ends, last, writes, under_way = 0, None, 0, set()
+        for way, chan, name, rest in self.lines():
             # What the host offers anew has nobody it could be told to yet.
             if last == "UNLOAD" and name != "UNLOAD_RESPONSE" or \
                     last == "UNLOAD_RESPONSE" and name != "CONTACT":
                 raise Fail("after %s: %s %s %s" % (last, way, name, rest))
-            if name == "UNLOAD" and open_writes:
-                raise Fail("before the dump was written: %s" %
-                           ", ".join(open_writes))
-            if name in ("EXECUTE_SRB", "COMPLETE_IO") and \
-                    ", LUN %d, WRITE" % self.dump_lun in rest:
-                self.note(open_writes, name, rest)
+            if ", LUN %d, WRITE" % self.dump_lun in rest:
+                request = chan, rest.split(",")[0]
+                if name == "EXECUTE_SRB":
+                    writes += 1
+                    under_way.add(request)
+                else:
+                    under_way.discard(request)
+            if name == "UNLOAD" and under_way:
+                raise Fail("before the dump was written: %s" % under_way)
             ends += name == "UNLOAD_RESPONSE"
             last = name
-        if last != "UNLOAD_RESPONSE":
-            raise Fail("the last was " + str(last))
-        return "%d times" % ends
-
-    @staticmethod
-    def note(writes, name, rest):
-        """Keeps account of commands that are under way."""
-        key = rest.split(",")[0]
-        if name == "EXECUTE_SRB":
-            writes.add(key)
-        else:
-            writes.discard(key)
+        if last != "UNLOAD_RESPONSE" or not writes:
+            raise Fail("the last was %s, after %d writes" % (last, writes))
+        return "%d times, %d writes" % (ends, writes)
 
     def after_connected(self):
         """no reset found the guest still connected with VMBus"""
@@ -268,11 +272,14 @@ class DumpGzip(Crash):
     order = 15
     kenv = dict(Crash.kenv, **{"kern.kerneldump_gzlevel": "1"})
 
-    def check_gzip(self):
-        """a compressed dump unfolds into what it should be"""
+    def start(self):
+        super().start()
         status, text = self.vm.run("dump on /dev/%s gzip" % self.dump_unit)
         if status != 0:
             raise Skip("this kernel cannot: " + text)
+
+    def check_gzip(self):
+        """a compressed dump unfolds into what it should be"""
         marker = self.mark()
         self.panic(1)
         return self.verify_dump(marker)
@@ -292,6 +299,16 @@ class Panics(Crash):
         """right after the start, and amid I/O"""
         self.begin_load(4)
         self.panic(0, dump=False)
+
+    def check_lost(self):
+        """amid requests whose answers are lost: dumped all the same"""
+        self.vm.sh("dump on /dev/" + self.dump_unit)
+        marker = self.mark()
+        self.vm.ctl("fault", "add", "pkt_out", "drop", "--key", "1",
+                    "--times", "8")
+        self.begin_load(8)
+        self.panic(1)
+        return self.verify_dump(marker)
 
     def check_no_answer(self):
         """a host that does not answer UNLOAD: rebooted within the limit"""

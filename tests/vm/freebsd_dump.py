@@ -58,8 +58,8 @@ class Elf:
 
     def __init__(self, data):
         self.data = data
-        (ident, self.type, self.machine, _, _, phoff, _, _, _, size, n, _, _,
-         _) = ELF.unpack_from(data)
+        (ident, self.type, self.machine, _, self.entry, phoff, _, _, _, size,
+         n, _, _, _) = ELF.unpack_from(data)
         if ident[:4] != b"\x7fELF" or size != PHDR.size:
             raise Fail("no ELF header: %r" % ident)
         # type, flags, offset, virtual and physical address, file's size
@@ -94,7 +94,8 @@ class Elf:
 def constant_pages(kernel):
     """{virtual address: (bytes, places that differ)} of all pages of a
     kernel's file that nothing writes to while it runs: text and read-only
-    data, but for zeros."""
+    data, but for zeros and the page it starts in, where the code for starting
+    other processors has its variables."""
     with open(kernel, "rb") as f:
         elf = Elf(f.read())
     places, found = elf.relocated(), {}
@@ -103,7 +104,8 @@ def constant_pages(kernel):
             continue
         for at in range(-vaddr % PAGE, size - PAGE + 1, PAGE):
             page = elf.data[offset + at:offset + at + PAGE]
-            if page.count(0) != PAGE:
+            if page.count(0) != PAGE and \
+                    vaddr + at != elf.entry // PAGE * PAGE:
                 found[vaddr + at] = page, places.get(vaddr + at, ())
     return found
 
@@ -117,13 +119,15 @@ def without(page, places):
 
 
 def check_kernel(dump, kernel):
-    """(pages as in the kernel's file, all) at their addresses."""
-    pages, same = constant_pages(kernel), 0
+    """(number of pages, addresses of those that are not as in the kernel's
+    file)"""
+    pages, other = constant_pages(kernel), []
     for va, (wanted, places) in pages.items():
         page = dump.read(va)
-        same += page is not None and \
-            without(page, places) == without(wanted, places)
-    return same, len(pages)
+        if page is None or \
+                without(page, places) != without(wanted, places):
+            other.append(va)
+    return len(pages), other
 
 
 class Header:

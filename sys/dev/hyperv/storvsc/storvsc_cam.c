@@ -16,6 +16,7 @@
 
 #include <cam/cam.h>
 #include <cam/cam_ccb.h>
+#include <cam/cam_queue.h>
 #include <cam/cam_sim.h>
 #include <cam/cam_xpt_sim.h>
 #include <cam/scsi/scsi_all.h>
@@ -198,6 +199,36 @@ storvsc_action(struct cam_sim *sim, union ccb *ccb)
 }
 
 /*
+ * CAM holds the SIM's queue frozen while a processor sends from it.  One that
+ * was stopped there, in storvsc_action() for instance, never thaws it, and a
+ * dump's requests would wait until they are given up.  Nothing that froze it
+ * matters any more; what requests would thaw when they end, they need not.
+ */
+static void
+storvsc_thaw(struct storvsc_softc *sc)
+{
+	struct camq *queue = &sc->sc_sim->devq->send_queue;
+	struct storvsc_chan *c;
+	struct storvsc_req *req;
+	uint32_t i, j, n;
+
+	n = queue->qfrozen_cnt;
+	if (n == 0)
+		return;
+	for (i = 0; i < sc->sc_nalloc; i++) {
+		c = sc->sc_chan[i];
+		for (j = 0; j < c->c_nreqs; j++) {
+			req = &c->c_reqs[j];
+			if (req->sr_state != STORVSC_RS_FREE &&
+			    (req->sr_flags & STORVSC_RF_RESERVE) == 0)
+				req->sr_ccb->ccb_h.status &= ~CAM_RELEASE_SIMQ;
+		}
+	}
+	while (n-- > 0)
+		xpt_release_simq(sc->sc_sim, TRUE);
+}
+
+/*
  * Completions without interrupts, for dumps.  Where the scheduler still runs
  * (a dump of a live system) so do interrupts and the channels' callbacks, which
  * nothing but they may stand in for.
@@ -211,13 +242,14 @@ storvsc_poll(struct cam_sim *sim)
 
 	if (!SCHEDULER_STOPPED())
 		return;
+	storvsc_recover_release(sc);
+	storvsc_thaw(sc);
 	n = atomic_load_int(&sc->sc_nchan);
 	for (i = 0; i < n; i++) {
 		c = sc->sc_chan[i];
 		if (c->c_ch != NULL)
 			vmbus_ch_poll(c->c_ch);
 	}
-	storvsc_recover_release(sc);
 }
 
 int

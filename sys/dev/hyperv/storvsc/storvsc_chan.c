@@ -268,7 +268,11 @@ storvsc_chan_select(struct storvsc_softc *sc)
 	return (sc->sc_chan[(u_int)curcpu % n]);
 }
 
-/* Counts what the host should not have sent, and says so once. */
+/*
+ * Counts what the host should not have sent, and says so once.  Not while
+ * dumping: a processor stopped between sending a request and noting that it
+ * did makes the host's answer look unasked.
+ */
 void
 storvsc_chan_bad(struct storvsc_chan *c, const char *what, uint64_t value)
 {
@@ -277,6 +281,8 @@ storvsc_chan_bad(struct storvsc_chan *c, const char *what, uint64_t value)
 
 	mtx_assert(&c->c_mtx, MA_OWNED);
 	c->c_bad++;
+	if (SCHEDULER_STOPPED())
+		return;
 	mtx_lock(&sc->sc_mtx);
 	said = (sc->sc_flags & STORVSC_F_BAD_SAID) != 0;
 	sc->sc_flags |= STORVSC_F_BAD_SAID;

@@ -49,7 +49,9 @@ static void
 storvsc_io_hold(struct storvsc_chan *c, union ccb *ccb)
 {
 
-	if ((ccb->ccb_h.status & CAM_RELEASE_SIMQ) != 0)
+	/* While dumping there is no other to be overtaken. */
+	if ((ccb->ccb_h.status & CAM_RELEASE_SIMQ) != 0 ||
+	    SCHEDULER_STOPPED())
 		return;
 	xpt_freeze_simq(c->c_sc->sc_sim, 1);
 	ccb->ccb_h.status |= CAM_RELEASE_SIMQ;
