@@ -398,28 +398,6 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 	storvsc_tick_arm(sc);
 }
 
-/*
- * The host answered a request: the one copy of its packet; c_mtx held.  From
- * here on nothing the host does can reach the request.
- */
-void
-storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
-    const void *data, size_t len)
-{
-
-	mtx_assert(&c->c_mtx, MA_OWNED);
-	if (__predict_true(len >= sizeof(req->sr_pkt))) {
-		req->sr_rxlen = sizeof(req->sr_pkt);
-		memcpy(&req->sr_pkt, data, sizeof(req->sr_pkt));
-	} else {
-		req->sr_rxlen = (uint8_t)len;
-		memcpy(&req->sr_pkt, data, len);
-	}
-	req->sr_state = STORVSC_RS_DONE;
-	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0 && --c->c_expired == 0)
-		wakeup(&c->c_expired);
-}
-
 /* Sense data into the CCB. */
 static void
 storvsc_ccb_sense(struct ccb_scsiio *csio, const struct storvsc_pkt *pkt,
@@ -497,56 +475,64 @@ storvsc_io_sync(struct storvsc_req *req)
 }
 
 /*
- * Completes requests that are no longer the host's: all off the channel's
- * lists, c_mtx not held.  They are free before CAM hears of it, so that as
- * many as CAM may send are there.
+ * Ends a request that is no longer the host's and puts it back: the CCB waits
+ * in *done for storvsc_io_deliver(), so that as many requests are there as CAM
+ * may send when it hears of them.  c_mtx held.
  */
 void
-storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
+storvsc_io_end(struct storvsc_chan *c, struct storvsc_req *req,
+    struct storvsc_done *done)
 {
-	struct storvsc_softc *sc = c->c_sc;
-	struct storvsc_req *req;
-	union ccb *ccb[STORVSC_BATCH];
-	uint32_t status[STORVSC_BATCH];
-	u_int i, n, nbad, ncopies;
-	bool bad, copied;
+	bool bad = false, copied = false;
 
-	while (!STAILQ_EMPTY(done)) {
-		n = 0;
-		nbad = ncopies = 0;
-		STAILQ_FOREACH(req, done, sr_link) {
-			bad = copied = false;
-			storvsc_io_sync(req);
-			storvsc_io_unload(req);
-			ccb[n] = req->sr_ccb;
-			status[n] = storvsc_ccb_result(sc, req, &bad,
-			    &copied);
-			nbad += bad;
-			ncopies += copied;
-			if (++n == STORVSC_BATCH)
-				break;
-		}
-		mtx_lock(&c->c_mtx);
-		for (i = 0; i < n; i++) {
-			req = STAILQ_FIRST(done);
-			STAILQ_REMOVE_HEAD(done, sr_link);
-			storvsc_req_free(c, req);
-		}
-		c->c_copies += ncopies;
-		if (nbad > 0) {
-			storvsc_chan_bad(c, "contradictory completion", nbad);
-			c->c_bad += nbad - 1;
-		}
-		mtx_unlock(&c->c_mtx);
-		for (i = 0; i < n; i++) {
-			storvsc_ccb_status(ccb[i], status[i]);
-			/* No lock is held: no need of another thread. */
-			if (SCHEDULER_STOPPED())
-				xpt_done(ccb[i]);
-			else
-				xpt_done_direct(ccb[i]);
-		}
+	storvsc_io_sync(req);
+	storvsc_io_unload(req);
+	done->d_ccb[done->d_n] = req->sr_ccb;
+	done->d_status[done->d_n++] = storvsc_ccb_result(c->c_sc, req, &bad,
+	    &copied);
+	if (__predict_false(bad))
+		storvsc_chan_bad(c, "contradictory completion", 1);
+	c->c_copies += copied;
+	storvsc_req_free(c, req);
+}
+
+/*
+ * The host answered a request: the one copy of its packet; c_mtx held.  From
+ * here on nothing the host does can reach the request.
+ */
+void
+storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
+    const void *data, size_t len, struct storvsc_done *done)
+{
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	if (__predict_true(len >= sizeof(req->sr_pkt))) {
+		req->sr_rxlen = sizeof(req->sr_pkt);
+		memcpy(&req->sr_pkt, data, sizeof(req->sr_pkt));
+	} else {
+		req->sr_rxlen = (uint8_t)len;
+		memcpy(&req->sr_pkt, data, len);
 	}
+	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0 && --c->c_expired == 0)
+		wakeup(&c->c_expired);
+	storvsc_io_end(c, req, done);
+}
+
+/* Tells CAM of what has ended; c_mtx not held. */
+void
+storvsc_io_deliver(struct storvsc_done *done)
+{
+	u_int i;
+
+	for (i = 0; i < done->d_n; i++) {
+		storvsc_ccb_status(done->d_ccb[i], done->d_status[i]);
+		/* No lock is held: no need of another thread. */
+		if (SCHEDULER_STOPPED())
+			xpt_done(done->d_ccb[i]);
+		else
+			xpt_done_direct(done->d_ccb[i]);
+	}
+	done->d_n = 0;
 }
 
 /*
@@ -558,21 +544,19 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 void
 storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status, bool sent)
 {
-	struct storvsc_reqs done;
+	struct storvsc_done done = { .d_n = 0 };
 	struct storvsc_chan *c;
 	struct storvsc_req *req;
 	uint32_t i, j;
 
 	for (i = 0; i < sc->sc_nalloc; i++) {
 		c = sc->sc_chan[i];
-		STAILQ_INIT(&done);
 		mtx_lock(&c->c_mtx);
 		MPASS(c->c_ch == NULL);
 		STAILQ_INIT(&c->c_wait);
 		for (j = 0; j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
 			if (req->sr_state == STORVSC_RS_FREE ||
-			    req->sr_state == STORVSC_RS_DONE ||
 			    (req->sr_state == STORVSC_RS_SENT && !sent))
 				continue;
 			req->sr_status =
@@ -580,12 +564,16 @@ storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status, bool sent)
 			    storvsc_expired_status(req) : status;
 			if (req->sr_state == STORVSC_RS_LOADING)
 				continue;
-			req->sr_state = STORVSC_RS_DONE;
-			STAILQ_INSERT_TAIL(&done, req, sr_link);
+			storvsc_io_end(c, req, &done);
+			if (done.d_n == STORVSC_BATCH) {
+				mtx_unlock(&c->c_mtx);
+				storvsc_io_deliver(&done);
+				mtx_lock(&c->c_mtx);
+			}
 		}
 		if (sent)
 			c->c_expired = 0;
 		mtx_unlock(&c->c_mtx);
-		storvsc_io_finish(c, &done);
+		storvsc_io_deliver(&done);
 	}
 }

@@ -75,12 +75,11 @@ enum storvsc_rstate {
 	STORVSC_RS_FREE,	/* on c_free, or reserved for dumps */
 	STORVSC_RS_LOADING,	/* busdma has it */
 	STORVSC_RS_WAIT,	/* on c_wait: the ring was full */
-	STORVSC_RS_SENT,	/* the host has it, and its memory */
-	STORVSC_RS_DONE		/* answered, on its way to CAM */
+	STORVSC_RS_SENT		/* the host has it, and its memory */
 };
 
 struct storvsc_req {
-	STAILQ_ENTRY(storvsc_req) sr_link;	/* (c) c_free, c_wait, or (i) */
+	STAILQ_ENTRY(storvsc_req) sr_link;	/* (c) c_free, c_wait */
 	struct storvsc_chan	*sr_chan;	/* (a) */
 	struct storvsc_dma	*sr_dma;	/* (a) of the channel */
 	union ccb		*sr_ccb;	/* (c) NULL: nobody waits */
@@ -104,6 +103,13 @@ struct storvsc_req {
 };
 
 STAILQ_HEAD(storvsc_reqs, storvsc_req);
+
+/* CCBs that have ended and that CAM is to hear of, once no lock is held. */
+struct storvsc_done {
+	u_int			 d_n;
+	union ccb		*d_ccb[STORVSC_BATCH];
+	uint32_t		 d_status[STORVSC_BATCH];
+};
 
 /* What it takes to load one request at a time. */
 struct storvsc_dma {
@@ -350,8 +356,10 @@ uint32_t storvsc_expired_status(const struct storvsc_req *req);
 void	storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb);
 void	storvsc_io_resume(struct storvsc_chan *c);
 void	storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
-	    const void *data, size_t len);
-void	storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done);
+	    const void *data, size_t len, struct storvsc_done *done);
+void	storvsc_io_end(struct storvsc_chan *c, struct storvsc_req *req,
+	    struct storvsc_done *done);
+void	storvsc_io_deliver(struct storvsc_done *done);
 void	storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status,
 	    bool sent);
 
