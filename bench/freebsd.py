@@ -276,8 +276,8 @@ def bench_boot(a):
     guests = boot_guests(a, image)
     # One processor: what takes time here is exits.
     rows = in_rig(a, guests, {image, a.kernel} | set(a.modules), 1)
-    print("start, root file system on the disk: seconds, medians of %d rounds"
-          % a.rounds)
+    print("from kernel start, root file system on the disk: seconds, medians "
+          "of %d rounds" % a.rounds)
     print("  %-10s %14s %14s %14s" % ("", "root mounted", "64 MiB read",
                                       "together"))
     all_of = {}

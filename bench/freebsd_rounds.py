@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 
 import freebsd_guest
 import guest
@@ -93,10 +94,13 @@ def one(vm, ios, ran):
 
 
 def boot(vm, disk):
-    """Seconds from the VMM's start until root is mounted and init runs, and
-    until it has read so much of the disk."""
+    """Seconds from the kernel's first line until root is mounted and init
+    runs, and until it has read so much of the disk."""
     try:
-        up = vm.wait_up()
+        vm.expect("<<BOOT>>", what="the kernel's first line")
+        start = time.monotonic()
+        vm.wait_up()
+        up = time.monotonic() - start
         text = vm.sh("io /dev/%s read 65536 1 %d seq" % (
             disk, BOOT_READ_MIB * 16), 600)
         done = float(re.search(r"us=(\d+)", text).group(1)) / 1e6

@@ -60,6 +60,8 @@ cmd_power(int argc, char **argv)
 		return (complain(EINVAL, "power"));
 	out_flush();
 	(void)sysctl_set("kern.consmute", &zero, sizeof(zero));
+	/* Five seconds in which disks would write their caches. */
+	(void)sysctl_set("kern.shutdown.poweroff_delay", &zero, sizeof(zero));
 	if (strcmp(argv[1], "panic") == 0)
 		return (power_panic(argc, argv));
 	for (i = 0; i < nitems(ends); i++)

@@ -361,7 +361,6 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 {
 	struct storvsc_chan *c;
 	struct storvsc_req *req;
-	uint32_t ms;
 
 	req = storvsc_io_get(sc);
 	if (req == NULL) {
@@ -374,9 +373,8 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 	req->sr_ccb = ccb;
 	ccb->ccb_h.spriv_ptr0 = req;
 	ccb->ccb_h.status |= CAM_SIM_QUEUED;
-	ms = storvsc_timeout_ms(ccb->ccb_h.timeout);
-	/* Exact to some microseconds a minute, and one multiplication. */
-	req->sr_deadline = ms == 0 ? 0 : getsbinuptime() + ms * SBT_1MS;
+	req->sr_limit = storvsc_timeout_ms(ccb->ccb_h.timeout);
+	req->sr_start = ticks;
 
 	if (storvsc_srb_fill(&req->sr_pkt, sc->sc_version, ccb,
 	    cam_sim_unit(sc->sc_sim)) != 0) {

@@ -61,6 +61,15 @@ storvsc_expire(struct storvsc_chan *c, struct storvsc_req *req, uint8_t how)
 	return (news);
 }
 
+/* Past its time limit?  Whatever the rate of ticks, 64 bits are enough. */
+static bool
+storvsc_late(const struct storvsc_req *req, int now)
+{
+
+	return (req->sr_limit != 0 && (uint64_t)(u_int)(now - req->sr_start) *
+	    1000 >= (uint64_t)req->sr_limit * hz);
+}
+
 /* Once a second while requests are out. */
 void
 storvsc_tick(void *arg)
@@ -68,12 +77,12 @@ storvsc_tick(void *arg)
 	struct storvsc_softc *sc = arg;
 	struct storvsc_chan *c;
 	struct storvsc_req *req;
-	sbintime_t now;
 	uint32_t i, j, late, out;
+	int now;
 
 	atomic_store_int(&sc->sc_ticking, 0);
 	atomic_thread_fence_seq_cst();
-	now = getsbinuptime();
+	now = ticks;
 	late = 0;
 	out = 0;
 	for (i = 0; i < sc->sc_nalloc; i++) {
@@ -83,7 +92,7 @@ storvsc_tick(void *arg)
 		for (j = 0; c->c_out > 0 && j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
 			if (req->sr_state == STORVSC_RS_FREE ||
-			    req->sr_deadline == 0 || now < req->sr_deadline)
+			    !storvsc_late(req, now))
 				continue;
 			if (storvsc_expire(c, req, 0))
 				late++;

@@ -85,7 +85,8 @@ struct storvsc_req {
 	union ccb		*sr_ccb;	/* (c) NULL: nobody waits */
 	bus_dmamap_t		 sr_map;	/* (a) */
 	uint8_t			*sr_buf;	/* (i) NULL, or storvsc_sg.c */
-	sbintime_t		 sr_deadline;	/* (c) 0: none */
+	uint32_t		 sr_limit;	/* (c) ms, 0: none */
+	int			 sr_start;	/* (c) of it, in ticks */
 	uint32_t		 sr_index;	/* (a) in the controller */
 	uint32_t		 sr_gen;	/* (c) which use of it */
 	uint8_t			 sr_state;	/* (c) STORVSC_RS_ */
