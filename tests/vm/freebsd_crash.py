@@ -51,6 +51,8 @@ class Crash(FreeBsd):
             self.dump_unit = found.get(("storvsc0", self.dump_lun))
             self.data_unit = found.get(("storvsc0", self.data_lun))
             if self.dump_unit and self.data_unit:
+                for unit in (self.dump_unit, self.data_unit):
+                    self.vm.within("raw size /dev/" + unit, unit)
                 return
             self.vm.sh("sleep 1000")
         raise Fail("units: %s" % found)
