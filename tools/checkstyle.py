@@ -8,8 +8,8 @@ c	style(9) where clang-format cannot say it
 size	length of files and functions
 wire	wire layouts: only in *_reg.h, each with its size asserted
 layers	includes point downwards; sys/ and host/ share nothing
-modules	FreeBSD's makefiles and config(8) and the hosted kernel build the
-	same sources; a module exports what its headers declare
+modules	FreeBSD's makefiles and config(8) and Meson build the same sources;
+	a module exports what its headers declare
 leftovers	what was meant to be temporary, and paths of one machine
 """
 
@@ -158,6 +158,7 @@ def check_wire():
 LAYERS = (
     ("sys/", ("host/", "kpi/", "run/", "tests/", "bench/")),
     ("host/", ("sys/", "kpi/", "run/", "tests/", "bench/")),
+    ("usr.sbin/", ("sys/dev/", "host/", "kpi/", "run/", "tests/", "bench/")),
     ("kpi/", ("host/", "run/", "bench/", "sys/dev/hyperv/")),
     ("run/", ("sys/", "tests/", "bench/", "host/vmbus/", "host/storage/",
               "host/hypervisor/")),
@@ -212,30 +213,38 @@ def check_layers():
                 complain(path, 1, "is the same file as %s" % other)
 
 
+def check_sources(makefile, folder):
+    """Those that makefile names, those that are there and those of Meson."""
+    text = "\n".join(lines(makefile))
+    if len(text.split("\n")) > 40:
+        complain(makefile, 1, "too long for a makefile of one thing")
+    listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
+    there = {os.path.basename(p) for p in files(".c", ".S")
+             if p.startswith(folder)}
+    built = {os.path.basename(p) for p in re.findall(
+        r"'([\w/]+\.[cS])'", "\n".join(lines(folder + "meson.build")))}
+    # The hosted kernel has no interrupt vectors: assembly is not for it.
+    hosted = {f for f in there if f.endswith(".c")}
+    for f in sorted((listed ^ there) | (built ^ hosted)):
+        complain(makefile, 1, "%s: not in all of makefile, meson.build "
+                 "and %s" % (f, folder))
+
+
 def check_modules():
     conf = "sys/conf/files.hyperv"
     static = re.findall(r"^\$\{HYPERV_SYS\}/(\S+)\s+optional hv_(\w+)",
                         "\n".join(lines(conf)), flags=re.M)
     for makefile in files("Makefile"):
+        if re.match(r"usr\.sbin/hyperv/\w+/", makefile):
+            check_sources(makefile, os.path.dirname(makefile) + "/")
         if not re.match(r"sys/modules/hyperv/\w+/", makefile):
             continue
         name = makefile.split("/")[3]
         folder = "sys/dev/hyperv/%s/" % name
-        text = "\n".join(lines(makefile))
-        if len(text.split("\n")) > 40:
-            complain(makefile, 1, "too long for a module's makefile")
-        listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
-        paths = [p for p in files(".c", ".S") if p.startswith(folder)]
-        there = {os.path.basename(p) for p in paths}
-        built = {os.path.basename(p) for p in re.findall(
-            r"'([\w/]+\.[cS])'", "\n".join(lines(folder + "meson.build")))}
-        # The hosted kernel has no interrupt vectors: assembly is not for it.
-        hosted = {f for f in there if f.endswith(".c")}
-        for f in sorted((listed ^ there) | (built ^ hosted)):
-            complain(makefile, 1, "%s: not in all of makefile, meson.build "
-                     "and %s" % (f, folder))
+        check_sources(makefile, folder)
+        paths = {p for p in files(".c", ".S") if p.startswith(folder)}
         kernel = {"sys/" + p for p, device in static if device == name}
-        for p in sorted(kernel ^ set(paths)):
+        for p in sorted(kernel ^ paths):
             complain(conf, 1, "%s: not both listed and there" % p)
     check_exports()
 

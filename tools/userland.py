@@ -3,11 +3,12 @@
 """userland.py --release 15 --out DIR : the programs below usr.sbin/ for FreeBSD
 on amd64, linked on Linux, into DIR.
 
-The C library and its headers are those of the ziglang wheel.  What it lacks is
-declared in tools/userland/, as far as it is used: the linker sees a library of
-the right name with just these functions in it, and the program finds FreeBSD's
-own when it runs.  What comes out is looked at: it may want nothing but those
-libraries, and no warning of FreeBSD's at WARNS=6 is let through.
+The C library is that of the ziglang wheel, headers are those of
+tools/headers.sh.  What the wheel lacks is declared in tools/userland/, as far
+as it is used: the linker sees a library of the right name with just these
+functions in it, and the program finds FreeBSD's own when it runs.  What comes
+out is looked at: it may want nothing but those libraries, and no warning that
+FreeBSD's makefiles turn on at WARNS=6 is let through.
 """
 
 import argparse
@@ -56,7 +57,12 @@ def compiler(release):
     python = os.path.join(TOP, ".venv", "bin", "python")
     if not os.path.exists(python):
         fail("there is no .venv: run make setup")
-    return [python, "-m", "ziglang", "cc", "-target", RELEASES[release]]
+    cc = [python, "-m", "ziglang", "cc", "-target", RELEASES[release]]
+    headers = os.environ.get("FREEBSD_HEADERS") or run(
+        [os.path.join(TOP, "tools", "headers.sh"), release]).split("\n")[-2]
+    for folder in ("x86_64-freebsd-none", "generic-freebsd"):
+        cc += ["-isystem", os.path.join(headers, folder)]
+    return cc
 
 
 def makefile(folder):

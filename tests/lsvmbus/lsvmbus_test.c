@@ -369,8 +369,8 @@ ATF_TC_BODY(in_tree, tc)
 ATF_TC(nothing);
 ATF_TC_HEAD(nothing, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "a bus without devices is listed; no bus "
-	    "is an error that says what may be wrong");
+	atf_tc_set_md_var(tc, "descr", "a bus without devices is listed; no "
+	    "bus is an error that says what may be wrong");
 }
 ATF_TC_BODY(nothing, tc)
 {
@@ -401,8 +401,8 @@ ATF_TC_BODY(nothing, tc)
 ATF_TC(usage);
 ATF_TC_HEAD(usage, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "wrong options, and devices that are not "
-	    "there");
+	atf_tc_set_md_var(tc, "descr", "wrong options, and devices that are "
+	    "not there");
 }
 ATF_TC_BODY(usage, tc)
 {
@@ -508,8 +508,8 @@ ATF_TC_BODY(changing, tc)
 ATF_TC(odd);
 ATF_TC_HEAD(odd, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "names and values that make no sense are "
-	    "left out, and nothing is read beyond its end");
+	atf_tc_set_md_var(tc, "descr", "names and values that make no sense "
+	    "are left out, and nothing is read beyond its end");
 }
 ATF_TC_BODY(odd, tc)
 {

@@ -25,11 +25,13 @@ import verb
 from initramfs import Trouble
 
 AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
-         "freebsd_crash")
+         "freebsd_modules", "freebsd_qemu", "freebsd_crash",
+         "freebsd_hotplug")
 # Far above what it takes.
 TIME_LIMIT = 3600
 
 INIT = os.path.join(verb.RELEASE, "tests/vm/freebsd_init")
+FLAT = os.path.join(verb.RELEASE, "tests/vm/freebsd_flat")
 MODULES = os.path.join(rig.TOP, "build/modules/freebsd%s")
 # Programs that make file systems where the guests run.
 PROGRAMS = ("makefs", "mke2fs", "e2fsck")
@@ -60,7 +62,7 @@ def modules_for(kernel, chosen):
 
 
 def job(kernel, modules, patterns, out):
-    files = [kernel, INIT]
+    files = [kernel, INIT] + verb.qemu_files()
     if modules:
         files += [os.path.join(modules, n) for n in sorted(
             os.listdir(modules)) if n.endswith(".ko")]
@@ -70,9 +72,10 @@ def job(kernel, modules, patterns, out):
     return verb.job(
         "suite", "main", os.path.join(rig.WORK, "freebsd"), python=AREAS,
         args=[",".join(AREAS)] + patterns, files=files,
-        programs=[verb.which(p) for p in PROGRAMS],
+        programs=[verb.which(p) for p in PROGRAMS + (rig.QEMU,)] + [FLAT],
         env={"FBSD_KERNEL": kernel, "FBSD_MODULES": modules,
-             "FBSD_INIT": INIT, "FBSD_MEMORY": str(memory),
+             "FBSD_INIT": INIT, "FBSD_FLAT": FLAT,
+             "FBSD_MEMORY": str(memory),
              "FBSD_ROUNDS": os.environ.get("FBSD_ROUNDS", "20")},
         time_limit=TIME_LIMIT, out=out, cpus=1)
 

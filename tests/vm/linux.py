@@ -34,9 +34,6 @@ MKE2FS_CONF = b"""[fs_types]
 		features = has_journal,extent,huge_file,flex_bg,metadata_csum
 	}
 """
-# What QEMU wants of its own to boot a kernel directly.
-FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "kvmvapic.bin")
-FIRMWARE_IN = ("/usr/share/seabios", "/usr/share/qemu")
 
 
 def guest_initramfs(kernel, path):
@@ -53,16 +50,6 @@ def guest_initramfs(kernel, path):
     a.write(path)
 
 
-def qemu_files():
-    found = []
-    for name in FIRMWARE:
-        for d in FIRMWARE_IN:
-            if os.path.exists(os.path.join(d, name)):
-                found.append(os.path.join(d, name))
-                break
-    return found
-
-
 def job(module, call, results, programs=(), files=(), env=None, **more):
     """A job that calls a function of a module in the rig, with all it takes
     to run Linux guests."""
@@ -73,7 +60,7 @@ def job(module, call, results, programs=(), files=(), env=None, **more):
         module, call, results,
         programs=[which(p) for p in (rig.QEMU, "mke2fs", "e2fsck")] +
         list(programs),
-        files=[kernel.image, initrd] + qemu_files() + list(files),
+        files=[kernel.image, initrd] + verb.qemu_files() + list(files),
         env={"GUEST_KERNEL": kernel.image, "GUEST_INITRD": initrd,
              **(env or {})}, **more)
 

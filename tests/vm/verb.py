@@ -17,12 +17,27 @@ HVHOST = os.path.join(RELEASE, "host/vmm/hvhost")
 HVCTL = os.path.join(RELEASE, "host/control/hvctl")
 ECHO_GUEST = os.path.join(RELEASE, "tests/vm/echo_guest")
 
+# What QEMU wants of its own to boot a kernel directly.
+FIRMWARE = ("bios-256k.bin", "linuxboot_dma.bin", "multiboot_dma.bin",
+            "kvmvapic.bin")
+FIRMWARE_IN = ("/usr/share/seabios", "/usr/share/qemu")
+
 
 def which(name):
     path = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
     if path is None:
         raise Trouble("there is no %s: run make setup" % name)
     return path
+
+
+def qemu_files():
+    found = []
+    for name in FIRMWARE:
+        for d in FIRMWARE_IN:
+            if os.path.exists(os.path.join(d, name)):
+                found.append(os.path.join(d, name))
+                break
+    return found
 
 
 def job(module, call, results, python=(), args=(), paths=(rig.HERE,),

@@ -11,15 +11,20 @@
  *	kld unload NAME [force]	by file name ("hv_vmbus.ko")
  *	kld find NAME		prints its id
  *	kld list		files, and indented the modules within
+ *	kld rounds TIMES DISK FILE...	loads them, reads the disk, unloads them
  */
 
 #include <sys/param.h>
 #include <sys/errno.h>
+#include <sys/fcntl.h>
 #include <sys/linker.h>
 #include <sys/module.h>
 
 #include "commands.h"
 #include "lib.h"
+
+/* How long a disk may take to appear after its driver was loaded. */
+#define	KLD_DISK_NS	60000000000ULL
 
 static int
 kld_find(const char *name)
@@ -73,6 +78,72 @@ kld_list(void)
 	return (-id);
 }
 
+/* The name under which the kernel knows a file. */
+static const char *
+kld_name(const char *path)
+{
+	const char *name = path;
+
+	for (; *path != '\0'; path++) {
+		if (*path == '/')
+			name = path + 1;
+	}
+	return (name);
+}
+
+/* Waits for a disk and reads its first sectors: 0 or what is in the way. */
+static int
+kld_disk(const char *path)
+{
+	static char buf[4096];
+	uint64_t until = uptime_ns() + KLD_DISK_NS;
+	int error, fd;
+
+	for (;;) {
+		fd = sys_open(path, O_RDONLY, 0);
+		if (fd >= 0)
+			break;
+		if (uptime_ns() >= until)
+			return (complain(fd, "%s", path));
+		sleep_ms(2);
+	}
+	error = read_all(fd, buf, sizeof(buf), 0);
+	(void)sys_close(fd);
+	return (error == 0 ? 0 : complain(error, "read %s", path));
+}
+
+static int
+kld_round(const char *disk, int n, char **files)
+{
+	int error, i;
+
+	for (i = 0; i < n; i++) {
+		error = (int)sys(SYS_kldload, P(files[i]), 0, 0, 0, 0, 0);
+		if (error < 0)
+			return (complain(error, "load %s", files[i]));
+	}
+	error = kld_disk(disk);
+	while (error == 0 && i-- > 0)
+		error = kld_unload(kld_name(files[i]), false);
+	return (error);
+}
+
+static int
+kld_rounds(int argc, char **argv)
+{
+	uint64_t i, rounds;
+	int error = 0;
+
+	if (argc < 5 || !number(argv[2], &rounds))
+		return (complain(EINVAL, "kld rounds"));
+	for (i = 0; i < rounds && error == 0; i++) {
+		error = kld_round(argv[3], argc - 4, argv + 4);
+		if (error != 0)
+			print("in round %ju\n", (uintmax_t)i);
+	}
+	return (error);
+}
+
 int
 cmd_kld(int argc, char **argv)
 {
@@ -80,6 +151,8 @@ cmd_kld(int argc, char **argv)
 
 	if (argc >= 2 && strcmp(argv[1], "list") == 0)
 		return (kld_list());
+	if (argc >= 2 && strcmp(argv[1], "rounds") == 0)
+		return (kld_rounds(argc, argv));
 	if (argc < 3)
 		return (complain(EINVAL, "kld"));
 	if (strcmp(argv[1], "unload") == 0)

@@ -9,7 +9,7 @@
  *
  *	power off | reboot | halt [nosync]
  *	power dump		a kernel dump, then reboot
- *	power panic [CPU]	the kernel panics, there, and reboots
+ *	power panic [CPU]	panics, on that processor, and reboots
  *
  * The kernel's messages come back to the console first.
  */

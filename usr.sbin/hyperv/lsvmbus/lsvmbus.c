@@ -92,7 +92,8 @@ main(int argc, char *argv[])
 		if (error == ENXIO)
 			no_bus();
 		else
-			xo_warnx("the kernel's device tree: %s", strerror(error));
+			xo_warnx("the kernel's device tree: %s",
+			    strerror(error));
 	}
 	lsv_free(&bus);
 	if (xo_finish() < 0) {

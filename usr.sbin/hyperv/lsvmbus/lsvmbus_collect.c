@@ -269,7 +269,7 @@ collect_dev(struct collect *c, const struct lsv_node *node)
 	c->dev = dev += bus->ndev++;
 	dev->id = LSV_UNKNOWN;
 	dev->state = node->state;
-	/* What is probed only, or was, has a name that may be another's soon. */
+	/* What is only probed has a name that may be another's soon. */
 	dev->name = collect_dup(c, node->attached ? node->name : "");
 	dev->driver = collect_dup(c, node->attached ? node->driver : "");
 	dev->desc = collect_dup(c, node->attached ? node->desc : "");

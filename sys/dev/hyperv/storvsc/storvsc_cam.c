@@ -70,29 +70,23 @@ storvsc_get_tran_settings(struct ccb_trans_settings *cts)
 
 /*
  * Behind an IDE channel REPORT LUNS may tell nothing (protocol: storvsc,
- * section 10), which CAM would believe.  So the drive does not know it.
+ * section 10), which CAM would believe; an error instead would be reported at
+ * each boot.  So it is answered here: there is unit 0.
  */
 static void
-storvsc_no_report_luns(struct ccb_scsiio *csio)
+storvsc_report_luns(struct ccb_scsiio *csio)
 {
-	struct scsi_sense_data_fixed sense;
-	size_t len;
+	static const uint8_t list[16] = { [3] = 8 };	/* bytes of the units */
+	uint32_t len = MIN(csio->dxfer_len, sizeof(list));
 
-	memset(&sense, 0, sizeof(sense));
-	sense.error_code = SSD_CURRENT_ERROR | SSD_ERRCODE_VALID;
-	sense.flags = SSD_KEY_ILLEGAL_REQUEST;
-	sense.extra_len = 10;
-	sense.add_sense_code = 0x20;	/* invalid operation code */
-	len = MIN(csio->sense_len, __offsetof(struct scsi_sense_data_fixed,
-	    extra_len) + 1 + sense.extra_len);
-	memset(&csio->sense_data, 0, sizeof(csio->sense_data));
-	memcpy(&csio->sense_data, &sense, len);
-	csio->sense_resid = csio->sense_len - (uint8_t)len;
-	csio->scsi_status = SCSI_STATUS_CHECK_COND;
-	csio->resid = csio->dxfer_len;
-	xpt_freeze_devq(csio->ccb_h.path, 1);
-	csio->ccb_h.status = CAM_SCSI_STATUS_ERROR | CAM_AUTOSNS_VALID |
-	    CAM_DEV_QFRZN;
+	if ((csio->ccb_h.flags & CAM_DATA_MASK) != CAM_DATA_VADDR) {
+		csio->ccb_h.status = CAM_REQ_INVALID;
+		return;
+	}
+	memcpy(csio->data_ptr, list, len);
+	csio->resid = csio->dxfer_len - len;
+	csio->scsi_status = SCSI_STATUS_OK;
+	csio->ccb_h.status = CAM_REQ_CMP;
 }
 
 /* Whether there can be such a unit; if not, what to tell. */
@@ -121,7 +115,7 @@ storvsc_action_scsi(struct storvsc_softc *sc, union ccb *ccb)
 	if (sc->sc_class->cl_ide &&
 	    (ccb->ccb_h.flags & CAM_CDB_PHYS) == 0 &&
 	    scsiio_cdb_ptr(&ccb->csio)[0] == REPORT_LUNS) {
-		storvsc_no_report_luns(&ccb->csio);
+		storvsc_report_luns(&ccb->csio);
 		xpt_done(ccb);
 		return;
 	}

@@ -151,7 +151,7 @@ storvsc_ide_not_ours(device_t dev, u_int *channel, u_int *drive)
 	bool granted;
 
 	if (storvsc_ide_to_ata)
-		return ("hw.ata.disk_enabled is set");
+		return ("a loader tunable says so");
 	if (!storvsc_ide_place(dev, channel, drive))
 		return ("the host does not tell which drive it is");
 	if (storvsc_ide_is_ada(*channel, *drive))

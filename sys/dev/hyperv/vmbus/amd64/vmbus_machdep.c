@@ -18,9 +18,11 @@
 #include <sys/proc.h>
 
 #include <vm/vm.h>
+#include <vm/vm_param.h>
 #include <vm/pmap.h>
 
 #include <machine/atomic.h>
+#include <machine/cpu.h>
 #include <machine/cpufunc.h>
 #include <machine/intr_machdep.h>
 #include <machine/md_var.h>
@@ -34,15 +36,16 @@ extern inthand_t IDTVEC(vmbus_isr), IDTVEC(vmbus_isr_pti);
 
 /*
  * With page-table isolation an interrupt enters on the user's page tables.
- * They have the kernel's own text, but not that of a module: without the page
- * of its entry the first interrupt in user mode would be a triple fault.
+ * They have the kernel's own text, where the driver may be, but not that of a
+ * module: without the page of its entry the first interrupt in user mode would
+ * be a triple fault, as it would be if a page of the kernel were taken away.
  */
 static void
 vmbus_md_pti_map(bool map)
 {
 	vm_offset_t va = trunc_page((uintptr_t)IDTVEC(vmbus_isr_pti));
 
-	if (!pti)
+	if (!pti || (va >= KERNSTART && va < (uintptr_t)etext))
 		return;
 	if (map)
 		pmap_pti_add_kva(va, va + PAGE_SIZE, true);
@@ -74,8 +77,10 @@ vmbus_md_intr_free(int vector)
 }
 
 /*
- * The end of interrupt comes before preemption is possible again: a thread
- * that ran in between would run with this priority class blocked.
+ * Returns in a critical section, which the entry ends (vmbus_vector.S): who is
+ * preempted there must not have this module's text on its stack.  So the end of
+ * interrupt comes before preemption, too: a thread that ran in between would
+ * run with this priority class blocked.
  */
 void
 vmbus_handle_intr(struct trapframe *frame)
@@ -93,6 +98,5 @@ vmbus_handle_intr(struct trapframe *frame)
 	td->td_intr_frame = oldframe;
 	if (sc == NULL || !sc->sc_autoeoi)
 		lapic_eoi();
-	critical_exit();
 	td->td_intr_nesting_level--;
 }
