@@ -305,16 +305,6 @@ class Panics(Crash):
         self.begin_load(4)
         self.panic(0, dump=False)
 
-    def check_lost(self):
-        """amid requests whose answers are lost: dumped all the same"""
-        self.vm.sh("dump on /dev/" + self.dump_unit)
-        marker = self.mark()
-        self.vm.ctl("fault", "add", "pkt_out", "drop", "--key", "1",
-                    "--times", "8")
-        self.begin_load(8)
-        self.panic(1)
-        return self.verify_dump(marker)
-
     def check_no_answer(self):
         """a host that does not answer UNLOAD: rebooted within the limit"""
         self.ours()
