@@ -539,6 +539,8 @@ ATF_TC_BODY(dump_frozen, tc)
 	join_start(&j, &cf);
 	buf = kpi_mem_alloc(1 << 20);
 	join_pattern(buf, 1 << 20, 32 << 20, 78);
+	/* Comes back once CAM has told everybody of da0, and thawed it. */
+	join_verify("da0", 0, 65536, 1);
 	ktest_freeze_controller();
 	ATF_REQUIRE_EQ(0, kpi_disk_dump("da0", 32 << 20, buf, 1 << 20));
 	kpi_mem_free(buf);
