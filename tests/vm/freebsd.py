@@ -25,7 +25,8 @@ import verb
 from initramfs import Trouble
 
 AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
-         "freebsd_modules", "freebsd_qemu", "freebsd_hotplug")
+         "freebsd_modules", "freebsd_qemu", "freebsd_hotplug",
+         "freebsd_faults", "freebsd_ide")
 # Far above what it takes.
 TIME_LIMIT = 1800
 
