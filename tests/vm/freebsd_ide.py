@@ -96,11 +96,13 @@ class Both(Ide):
     def both(self, disks):
         """The disks that are expected, and both CD-ROMs with their bytes."""
         units = {at: u for u, at in self.places().items()}
-        ata, scsi = units.get(("ata1", 0)), units.get(("storvsc0", 0))
+        # Controllers of both kinds are counted together.
+        last = "storvsc%d" % len([at for at, _ in disks.values()
+                                  if at.startswith("blkvsc")])
+        ata, scsi = units.get(("ata1", 0)), units.get((last, 0))
         if ata is None or scsi is None:
             raise Fail("units: %s" % units)
-        text = self.are(dict(disks, **{ata: ("ata1", 0),
-                                       scsi: ("storvsc0", 0)}))
+        text = self.are(dict(disks, **{ata: ("ata1", 0), scsi: (last, 0)}))
         self.cdrom(ata)
         if self.vm.sh("raw sum /dev/" + scsi, 120) != sha256(self.scsi_iso):
             raise Fail("%s reads other bytes than its image" % scsi)
@@ -184,7 +186,7 @@ class Words(Ide):
     def check_disabled(self):
         """a disk whose driver was disabled on VMBus is ada"""
         self.ours()
-        return self.found(self.ATA, **{"hint.blkvsc.0.disabled": 1})
+        return self.found(self.ATA, **{"hint.storvsc.0.disabled": 1})
 
 
 class Places(Ide):
