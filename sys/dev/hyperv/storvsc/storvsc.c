@@ -251,7 +251,10 @@ storvsc_attach(device_t dev)
 	sc->sc_flags = STORVSC_F_ATTACHING;
 	mtx_init(&sc->sc_mtx, "storvsc", NULL, MTX_DEF);
 	callout_init(&sc->sc_tick, 1);
+	callout_init(&sc->sc_lost_tick, 1);
 	STAILQ_INIT(&sc->sc_resets);
+	STAILQ_INIT(&sc->sc_lost[0]);
+	STAILQ_INIT(&sc->sc_lost[1]);
 	storvsc_chan_alloc(sc);
 	for (i = 0; i < nitems(storvsc_steps); i++) {
 		error = storvsc_steps[i].fn(sc);
@@ -297,6 +300,7 @@ storvsc_free(struct storvsc_softc *sc)
 	storvsc_cam_detach(sc);
 	/* Until now a CCB could have started it. */
 	callout_drain(&sc->sc_tick);
+	callout_drain(&sc->sc_lost_tick);
 	if (sc->sc_tq != NULL)
 		taskqueue_free(sc->sc_tq);
 	storvsc_chan_free(sc);

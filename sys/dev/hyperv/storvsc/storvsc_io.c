@@ -45,6 +45,82 @@ storvsc_ccb_status(union ccb *ccb, uint32_t status)
 	ccb->ccb_h.status = status;
 }
 
+/* Whether CAM takes it for the end of the device, or soon will. */
+static bool
+storvsc_ccb_lost(const union ccb *ccb)
+{
+
+	switch (ccb->ccb_h.status & CAM_STATUS_MASK) {
+	case CAM_DEV_NOT_THERE:
+	case CAM_SEL_TIMEOUT:
+	case CAM_NO_HBA:
+		return (true);
+	default:
+		return (false);
+	}
+}
+
+static void
+storvsc_lost_arm(struct storvsc_softc *sc)
+{
+
+	mtx_assert(&sc->sc_mtx, MA_OWNED);
+	callout_reset(&sc->sc_lost_tick, MAX(hz / 5, 1), storvsc_lost_done,
+	    sc);
+}
+
+/* Ends the CCBs that have waited for a whole period. */
+void
+storvsc_lost_done(void *arg)
+{
+	struct storvsc_softc *sc = arg;
+	struct storvsc_ccbs lost = STAILQ_HEAD_INITIALIZER(lost);
+	struct ccb_hdr *ccbh;
+
+	mtx_lock(&sc->sc_mtx);
+	STAILQ_CONCAT(&lost, &sc->sc_lost[0]);
+	STAILQ_CONCAT(&sc->sc_lost[0], &sc->sc_lost[1]);
+	if (!STAILQ_EMPTY(&sc->sc_lost[0]))
+		storvsc_lost_arm(sc);
+	mtx_unlock(&sc->sc_mtx);
+	while ((ccbh = STAILQ_FIRST(&lost)) != NULL) {
+		STAILQ_REMOVE_HEAD(&lost, sim_links.stqe);
+		xpt_done((union ccb *)ccbh);
+	}
+}
+
+/*
+ * Ends a CCB; direct: from here, as no lock is held.
+ *
+ * da(4) sends with its lock given up, takes it again afterwards and looks at
+ * its periph, which nothing but the request it has just sent keeps in place:
+ * where a file system is mounted, the news that the device is gone end the
+ * file system's last I/O, and with it all that refers to the periph.  A thread
+ * that was preempted meanwhile finds freed memory.  So such news wait until
+ * every sender has come back: the device is gone anyway.
+ */
+static void
+storvsc_ccb_done(struct storvsc_softc *sc, union ccb *ccb, bool direct)
+{
+	bool armed;
+
+	if (__predict_true(!storvsc_ccb_lost(ccb)) || SCHEDULER_STOPPED() ||
+	    (ccb->ccb_h.flags & CAM_UNLOCKED) == 0) {
+		if (direct)
+			xpt_done_direct(ccb);
+		else
+			xpt_done(ccb);
+		return;
+	}
+	mtx_lock(&sc->sc_mtx);
+	armed = !STAILQ_EMPTY(&sc->sc_lost[0]) ||
+	    !STAILQ_EMPTY(&sc->sc_lost[1]);
+	STAILQ_INSERT_TAIL(&sc->sc_lost[1], &ccb->ccb_h, sim_links.stqe);
+	if (!armed)
+		storvsc_lost_arm(sc);
+	mtx_unlock(&sc->sc_mtx);
+}
+
 static void
 storvsc_io_hold(struct storvsc_chan *c, union ccb *ccb)
 {
@@ -91,7 +167,7 @@ storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
 	(void)storvsc_sg_end(req, 0);
 	storvsc_req_free(c, req);
 	storvsc_ccb_status(ccb, status);
-	xpt_done(ccb);
+	storvsc_ccb_done(c->c_sc, ccb, false);
 }
 
 /* What a request ends with that must end, and was not answered. */
@@ -530,10 +606,7 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 		for (i = 0; i < n; i++) {
 			storvsc_ccb_status(ccb[i], status[i]);
 			/* No lock is held: no need of another thread. */
-			if (SCHEDULER_STOPPED())
-				xpt_done(ccb[i]);
-			else
-				xpt_done_direct(ccb[i]);
+			storvsc_ccb_done(sc, ccb[i], !SCHEDULER_STOPPED());
 		}
 	}
 }
