@@ -58,6 +58,12 @@ class Faulty(FreeBsd):
         for n in range(3):
             self.vm.sh("raw write /dev/da%d 0 1m %d" % (n, SEED))
 
+    def hold(self, *disks):
+        """Keeps disks open, so that a fault strikes what is read, not what
+        da(4) asks at the first open: without a capacity it lets a disk go."""
+        for n in disks:
+            self.vm.start_job("raw hold /dev/da%d 10000000" % n)
+
     def fault(self, *words):
         self.vm.ctl("fault", "add", *words)
 
@@ -126,6 +132,10 @@ class Faulty(FreeBsd):
 class Silent(Faulty):
     name = "faults"
     order = 4
+
+    def start(self):
+        super().start()
+        self.hold(0, 1)
 
     def check_command(self):
         """the host loses a read: the unit is reset, the read repeated"""
@@ -214,6 +224,10 @@ class Nonsense(Faulty):
     name = "nonsense"
     order = 6
 
+    def start(self):
+        super().start()
+        self.hold(0, 1)
+
     def check_twice(self):
         """each answer comes twice: the right bytes, nothing else"""
         self.fault("pkt_out", "dup", "--key", COMPLETE)
@@ -280,23 +294,21 @@ class Nonsense(Faulty):
         return self.vm.dmesg("MEDIUM ERROR")[-1]
 
     def check_retried(self):
-        """a read that the host aborts, or is too busy for, is repeated"""
-        for srb_status in ("2", "5"):
-            self.fault("pkt_out", "corrupt", "--key", COMPLETE, "--offset",
-                       "14", "--len", "1", "--arg", srb_status, "--times",
-                       "2")
-            self.vm.sh("raw check /dev/da0 0 4k %d" % SEED, 180)
-            self.clear()
+        """a read that the host aborts is repeated"""
+        self.fault("blk", "status", "--key", READ, "--arg", "ECANCELED",
+                   "--times", "3")
+        self.vm.sh("raw check /dev/da0 0 4k %d" % SEED, RECOVERY)
+        self.clear()
         return self.vm.dmesg("Retrying command")[-1]
 
     def check_no_more(self):
-        """and fails if that goes on"""
-        self.fault("pkt_out", "corrupt", "--key", COMPLETE, "--offset", "14",
-                   "--len", "1", "--arg", "2")
+        """and fails if that goes on; the disk stays"""
+        self.fault("blk", "status", "--key", READ, "--arg", "ECANCELED")
         self.vm.sh("not raw check /dev/da0 0 4k %d" % SEED, RECOVERY)
         self.clear()
         self.vm.sh("raw check /dev/da0 0 4k %d\nraw check /dev/da1 0 4k %d\n"
                    "raw check /dev/da2 0 4k %d" % (SEED, SEED, SEED))
+        return self.vm.dmesg("Retries exhausted")[-1]
 
     check_quiet = None
 
@@ -415,10 +427,10 @@ class GivenUp(Faulty):
         """the other controllers go on"""
         self.vm.sh("raw check /dev/da2 0 1m %d" % SEED)
 
-    def check_attached_again(self):
-        """detached and attached, the controller is what it was"""
-        self.vm.sh("dev detach storvsc0", RECOVERY)
-        self.vm.sh("dev attach storvsc0", RECOVERY)
+    def check_loaded_again(self):
+        """unloaded and loaded again, hv_storvsc has all of the controller"""
+        self.vm.sh("kld unload hv_storvsc.ko", RECOVERY)
+        self.vm.load("hv_storvsc")
         for lun, seed in ((0, SEED), (1, SEED)):
             self.until(lambda: self.vm.luns().get(("storvsc0", lun)),
                        "LUN %d" % lun)

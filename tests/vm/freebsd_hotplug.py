@@ -7,6 +7,7 @@ load."""
 
 import json
 import os
+import shutil
 
 import iso9660
 from freebsd_guest import (FreeBsd, MIB, SCSI_CLASS, SCSI_INSTANCE, make_ext2,
@@ -209,7 +210,9 @@ class Vanish(Pluggable):
         empty = self.path("empty")
         os.makedirs(empty)
         self.fs = [self.path("fs%d.img" % n) for n in range(2)]
-        make_ufs(self.fs[0], empty, 16 * MIB)
+        self.empty = self.path("master.img")
+        make_ufs(self.empty, empty, 16 * MIB)
+        shutil.copy(self.empty, self.fs[0])
         make_ext2(self.fs[1], empty, 16 * MIB)
         words = drive(1, self.stays) + drive(2, self.raw) + \
             drive(3, self.fs[0])
@@ -266,11 +269,29 @@ class Vanish(Pluggable):
 
     def check_mounted(self):
         """removed while its file system is written: errors, then umount -f"""
+        # da(4) uses freed memory then, now and then, if not kept from it.
+        self.ours()
         return self.vanish_mounted(
             0, 3, "ufs", lambda: self.vm.ctl("disk", "remove", "3"))
 
-    def check_controller_raw(self):
+    def check_often(self):
+        """the same ten times more, at other moments"""
+        self.ours()
+        for n in range(10):
+            image = self.path("often%d.img" % n)
+            shutil.copy(self.empty, image)
+            unit = self.plug(image, 3)
+            self.vm.sh("fs mount ufs %s /mnt" % unit)
+            job = self.vm.start_job("repeat 100000 fs fill /mnt 24 200k 1")
+            self.vm.sh("sleep %d" % (300 + 130 * n))
+            self.vm.ctl("disk", "remove", "3")
+            self.ended(job, "writing on a removed disk")
+            self.vm.run("fs umount /mnt force", 120)
+            self.vm.within("not raw size " + unit, "end of " + unit)
+
+    def check_controller(self):
         """its controller rescinded amid requests and a written file system"""
+        self.ours()
         unit = self.unit(1, 0)
         job = self.vm.start_job("io %s rw 4096 32 1000000 rand" % unit)
         text = self.vanish_mounted(1, 1, "ext2fs", lambda: self.rescind(1))
