@@ -297,6 +297,9 @@ storvsc_free(struct storvsc_softc *sc)
 		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_rescan);
 	}
 	storvsc_sysctl_detach(sc);
+	/* Its disks are in use, perhaps: storvsc_ccb_done(). */
+	if (storvsc_flagged(sc, STORVSC_F_RESCINDED) && sc->sc_sim != NULL)
+		pause("hvsgone", hz);
 	storvsc_cam_detach(sc);
 	/* Until now a CCB could have started it. */
 	callout_drain(&sc->sc_tick);

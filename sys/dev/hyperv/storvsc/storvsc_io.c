@@ -65,8 +65,7 @@ storvsc_lost_arm(struct storvsc_softc *sc)
 {
 
 	mtx_assert(&sc->sc_mtx, MA_OWNED);
-	callout_reset(&sc->sc_lost_tick, MAX(hz / 5, 1), storvsc_lost_done,
-	    sc);
+	callout_reset(&sc->sc_lost_tick, hz, storvsc_lost_done, sc);
 }
 
 /* Ends the CCBs that have waited for a whole period. */
@@ -94,10 +93,12 @@ storvsc_lost_done(void *arg)
  *
  * da(4) sends with its lock given up, takes it again afterwards and looks at
  * its periph, which nothing but the request it has just sent keeps in place:
- * where a file system is mounted, the news that the device is gone end the
- * file system's last I/O, and with it all that refers to the periph.  A thread
- * that was preempted meanwhile finds freed memory.  So such news wait until
- * every sender has come back: the device is gone anyway.
+ * where a file system is mounted, the end of its last request and the news that
+ * the device is gone end all that refers to the periph.  A thread that was
+ * preempted meanwhile finds freed memory.  So such news, which make CAM let go
+ * of the device, come a second late: every sender is back by then, and those
+ * that send in this second are told as late.  The same holds for a scan and
+ * for a controller that was taken away.
  */
 static void
 storvsc_ccb_done(struct storvsc_softc *sc, union ccb *ccb, bool direct)
