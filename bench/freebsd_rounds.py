@@ -11,6 +11,7 @@ import re
 import shutil
 import sys
 import tempfile
+import time
 
 import freebsd_guest
 import guest
@@ -27,7 +28,9 @@ class Machine(freebsd_guest.Guest):
         self.spec = spec
         options = [w for m in spec["modules"] for w in ("--module", m)]
         options += [o.replace("IMAGE", image) for o in spec["options"]]
-        super().__init__(work, "vm", log, extra=spec["kenv"],
+        # A kernel with everything in it takes more.
+        memory = 256 if os.path.getsize(spec["kernel"]) < 16 << 20 else 384
+        super().__init__(work, "vm", log, memory=memory, extra=spec["kenv"],
                          options=options)
 
     def booting(self, extra):
@@ -84,17 +87,20 @@ def one(vm, ios, ran):
                 "halts": per_io("kvm.halt_exits"),
                 "signals": per_io("host.signals_in"),
                 "interrupts": per_io("host.interrupts"),
-                "cpu_us": per_io("cpu"), "raw": sums})
+                "cpu_us": per_io("cpu"), "counts": sums})
     finally:
         vm.kill()
     return rows
 
 
 def boot(vm, disk):
-    """Seconds from the VMM's start until root is mounted and init runs, and
-    until it has read so much of the disk."""
+    """Seconds from the kernel's first line until root is mounted and init
+    runs, and until it has read so much of the disk."""
     try:
-        up = vm.wait_up()
+        vm.expect("<<BOOT>>", what="the kernel's first line")
+        start = time.monotonic()
+        vm.wait_up()
+        up = time.monotonic() - start
         text = vm.sh("io /dev/%s read 65536 1 %d seq" % (
             disk, BOOT_READ_MIB * 16), 600)
         done = float(re.search(r"us=(\d+)", text).group(1)) / 1e6

@@ -41,6 +41,12 @@ struct kpi_config {
 					 * physically contiguous */
 	int		 quiet;		/* no console output */
 	const char	*const *kenv;	/* "name=value", ends with NULL */
+	/*
+	 * Modules as of kpi_kldload() that the loader brought with the kernel;
+	 * ends with NULL, or NULL.  Their devices attach while it boots, before
+	 * the clocks run.
+	 */
+	const char	*const *preload;
 	const struct kpi_machine *machine; /* NULL: no hypervisor */
 	void		*machine_arg;
 	/* Console output, one whole line at a time; NULL: standard output. */
@@ -51,10 +57,13 @@ struct kpi_config {
 /*
  * Maps guest memory.  Apart from kpi_boot() so that a host model can be given
  * the memory first.  *base: host address of guest-physical address 0.  It is
- * readable, writable and executable for the host side.
+ * readable and writable; what it executes is malloc_exec(9)'s.
  */
 int	kpi_init(const struct kpi_config *cf, void **base, kpi_size *size);
-/* [k] Runs the SYSINITs and attaches the root bus (nexus0, acpi0). */
+/*
+ * Runs the SYSINITs and attaches the root bus (nexus0, acpi0).  The caller is
+ * thread0 for the time of the call.
+ */
 int	kpi_boot(void);
 /* [k] Orderly: modules unloaded in reverse, threads ended. */
 void	kpi_shutdown(void);
@@ -89,7 +98,10 @@ void	kpi_interrupt(unsigned cpu, unsigned vector);
 /* The virtual processor this thread runs on; 0 for foreign threads. */
 unsigned kpi_curcpu(void);
 
-/* Nanoseconds since boot; advancing runs what falls due, in order. */
+/*
+ * Nanoseconds since the machine was started; advancing runs what falls due, in
+ * order.
+ */
 kpi_u64	kpi_clock_now(void);
 void	kpi_clock_advance(kpi_u64 ns);
 

@@ -108,6 +108,8 @@ void	hosted_backtrace(void);
  */
 void	hosted_panic(const char *msg) __attribute__((__noreturn__));
 void	hosted_panic_hook(void (*fn)(const char *msg));
+/* What is fatal without being a panic here: tells the hook. */
+void	hosted_panic_tell(const char *msg);
 void	hosted_random(void *buf, hosted_size len);
 
 /* --- Privileged instructions and CPUID of FreeBSD-side code --- */

@@ -252,6 +252,8 @@ vm_pump_thread(void *arg)
 	return (NULL);
 }
 
+static const char *const vm_modules[] = { "hv_vmbus", "hv_storvsc", NULL };
+
 void
 vm_create(const struct vm_config *cf)
 {
@@ -277,6 +279,7 @@ vm_create(const struct vm_config *cf)
 	kc.scatter = vm.cf.scatter;
 	kc.quiet = vm.cf.quiet;
 	kc.kenv = vm.cf.kenv;
+	kc.preload = vm.cf.preload ? vm_modules : NULL;
 	kc.machine = &vm_machine;
 	kc.console = vm.cf.console;
 	kc.console_arg = vm.cf.console_arg;

@@ -31,6 +31,8 @@ struct vm_config {
 	bool		 quiet;			/* no dmesg */
 	bool		 no_pump;		/* the caller runs vm_pump() */
 	bool		 no_autoeoi;
+	bool		 preload;		/* vm_boot() does vm_load()'s
+						 * work, while it boots */
 	bool		 monitor_pages;
 	uint32_t	 max_version;		/* VMBus, 0: newest */
 	const char	*const *kenv;		/* "name=value", then NULL */
@@ -46,7 +48,7 @@ struct vm_config {
 void	vm_create(const struct vm_config *cf);
 struct hvh *vm_host(void);
 
-/* Boots the kernel; no module is loaded yet. */
+/* Boots the kernel; no module is loaded yet unless it was preloaded. */
 void	vm_boot(void);
 /*
  * Loads hv_vmbus and hv_storvsc; unloads those that are loaded, waiting for

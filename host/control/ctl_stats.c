@@ -160,6 +160,7 @@ host_stats(const struct hvh_stats *st)
 	PUT(packets_in);
 	PUT(packets_out);
 	PUT(rings_corrupt);
+	PUT(resets_connected);
 	PUT(msr_reads);
 	PUT(msr_writes);
 	PUT(io_requests);

@@ -314,6 +314,7 @@ struct hvh_stats {
 	uint64_t	messages_in, messages_out, messages_bad;
 	uint64_t	packets_in, packets_out;
 	uint64_t	rings_corrupt;	/* channels shut: the guest's fault */
+	uint64_t	resets_connected; /* a guest ended without UNLOAD */
 	uint64_t	msr_reads, msr_writes;
 	uint64_t	io_requests, io_read_bytes, io_write_bytes, io_errors;
 	uint64_t	io_flushes, io_unmaps;

@@ -614,6 +614,8 @@ hvh_bus_reset(struct hvh *h)
 {
 	struct hvh_bus *b = h->h_bus;
 
+	if (b->b_server.s_state == VMS_CONNECTED)
+		h->h_stats.resets_connected++;
 	bus_reset(b);
 	bus_wait_idle(b);
 	bus_flush(b);

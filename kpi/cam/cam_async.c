@@ -75,6 +75,11 @@ kcam_async_post(uint32_t code, struct cam_path *path, void *arg, int how)
 			goto fail;
 		bcopy(arg, kv->kv_arg, size);
 	}
+	/* No new requests while the event is on its way. */
+	if (path->device->lun_id != CAM_LUN_WILDCARD)
+		(void)xpt_freeze_devq(path, 1);
+	else
+		(void)xpt_freeze_simq(path->bus->sim, 1);
 	mtx_lock(&kcam.xpt_mtx);
 	STAILQ_INSERT_TAIL(&kcam.events, kv, kv_link);
 	wakeup(&kcam.events);
@@ -342,6 +347,10 @@ kcam_async_step(void)
 		mtx_unlock(&kcam.xpt_mtx);
 		kcam_async_deliver(kv->kv_path->bus, kv->kv_code, kv->kv_path,
 		    kv->kv_arg);
+		if (kv->kv_path->device->lun_id != CAM_LUN_WILDCARD)
+			xpt_release_devq(kv->kv_path, 1, TRUE);
+		else
+			xpt_release_simq(kv->kv_path->bus->sim, TRUE);
 		kcam_event_free(kv);
 	} else if ((kb = STAILQ_FIRST(&kcam.lost_buses)) != NULL) {
 		STAILQ_REMOVE_HEAD(&kcam.lost_buses, kb_lost_link);

@@ -76,21 +76,47 @@ xpt_bus_scan(void *arg)
 	kcam_bus_release(bus);
 }
 
+/* Those of which a kernel has a transport. */
+static bool
+xpt_transport_known(cam_xport transport)
+{
+
+	switch (transport) {
+	case XPORT_SPI:
+	case XPORT_FC:
+	case XPORT_USB:
+	case XPORT_PPB:
+	case XPORT_ATA:
+	case XPORT_SATA:
+	case XPORT_SAS:
+	case XPORT_ISCSI:
+	case XPORT_SRP:
+		return (true);
+	default:
+		return (false);
+	}
+}
+
 /* Tells listeners of the bus, and scans it unless the SIM does that. */
-static void
+static int
 xpt_bus_announce(struct cam_path *path)
 {
 	struct ccb_pathinq cpi;
 
 	xpt_path_inq(&cpi, path);
 	if ((cpi.ccb_h.status & CAM_STATUS_MASK) != CAM_REQ_CMP)
-		return;
+		return (CAM_SUCCESS);
+	if (!xpt_transport_known(cpi.transport)) {
+		xpt_print(path, "No transport found for %d\n", cpi.transport);
+		return (EINVAL);
+	}
 	xpt_async(AC_PATH_REGISTERED, path, &cpi);
 	if ((cpi.hba_misc & PIM_NOSCAN) != 0)
-		return;
+		return (CAM_SUCCESS);
 	kcam_bus_ref(path->bus);
 	kcam_work_enqueue(&KCAM_EB(path->bus)->kb_scan, xpt_bus_scan,
 	    path->bus);
+	return (CAM_SUCCESS);
 }
 
 int
@@ -98,6 +124,7 @@ xpt_bus_register(struct cam_sim *sim, device_t parent, uint32_t bus)
 {
 	struct kcam_eb *kb;
 	struct cam_path path;
+	int error;
 
 	KASSERT(sim->devq != NULL, ("%s: SIM without a queue", __func__));
 	kb = malloc(sizeof(*kb), M_CAMXPT, M_NOWAIT | M_ZERO);
@@ -122,9 +149,14 @@ xpt_bus_register(struct cam_sim *sim, device_t parent, uint32_t bus)
 		sim->path_id = CAM_PATH_ANY;
 		return (ENOMEM);
 	}
-	xpt_bus_announce(&path);
+	error = xpt_bus_announce(&path);
+	if (error != 0) {
+		kb->kb_dead = 1;
+		kcam_bus_release(&kb->kb_eb);
+		sim->path_id = CAM_PATH_ANY;
+	}
 	xpt_release_path(&path);
-	return (CAM_SUCCESS);
+	return (error);
 }
 
 int
@@ -181,10 +213,22 @@ kcam_init(void *arg)
 	SLIST_INIT(&kcam.asyncs);
 	kcam_done_start();
 	kcam_thread(kcam_async_loop, NULL, "xpt_thrd");
-	kcam_thread(kcam_scan_loop, NULL, "cam scan");
 }
 /* Before the drivers attach, which happens at SI_SUB_CONFIGURE. */
 SYSINIT(kcam, SI_SUB_DRIVERS, SI_ORDER_FIRST, kcam_init, NULL);
+
+/*
+ * Buses that were registered while devices attached are scanned once interrupts
+ * and clocks work.
+ */
+static void
+kcam_scan_start(void *arg)
+{
+
+	kcam_thread(kcam_scan_loop, NULL, "cam scan");
+}
+SYSINIT(kcam_scan, SI_SUB_INT_CONFIG_HOOKS, SI_ORDER_FIRST, kcam_scan_start,
+    NULL);
 
 static void
 kcam_fini(void *arg)

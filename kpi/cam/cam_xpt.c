@@ -33,8 +33,9 @@ void
 xpt_free_ccb(union ccb *free_ccb)
 {
 
+	KASSERT(free_ccb != NULL, ("%s: no CCB", __func__));
 	/* A CCB that was never set up is all zero. */
-	if (free_ccb != NULL && free_ccb->ccb_h.pinfo.index != 0 &&
+	if (free_ccb->ccb_h.pinfo.index != 0 &&
 	    free_ccb->ccb_h.pinfo.index != CAM_UNQUEUED_INDEX)
 		panic("%s: CCB %p (%s) is not done", __func__, free_ccb,
 		    xpt_action_name(free_ccb->ccb_h.func_code));

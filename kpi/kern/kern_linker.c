@@ -151,15 +151,60 @@ data_restore(struct kfile *kl)
 
 /* --- Boot and shutdown --- */
 
-/* The kernel's own files as one, in one order. */
+static struct kfile *find_module(const char *name);
+static int	load_dependencies(struct kfile *kl, int depth,
+		    int (*load)(struct kfile *kl, int depth));
+
+/* What is there when the kernel starts, in the order of preloading. */
+static int
+file_boot(struct kfile *kl, int depth)
+{
+	int error;
+
+	if (depth > KFILES_MAX)
+		return (ELOOP);
+	error = load_dependencies(kl, depth, file_boot);
+	if (error != 0)
+		return (error);
+	kl->kl_loaded = true;
+	kl->kl_order = ++load_count;
+	return (0);
+}
+
+static void
+preload(void)
+{
+	const char *const *name;
+	struct kfile *kl;
+
+	for (name = kpi_conf.preload; name != NULL && *name != NULL; name++) {
+		kl = find_module(*name);
+		if (kl == NULL)
+			panic("preloaded module %s is not there", *name);
+		if (!kl->kl_loaded && file_boot(kl, 0) != 0)
+			panic("preloaded module %s lacks another", *name);
+	}
+}
+
+static struct kfile *
+file_of_order(u_int order)
+{
+	u_int i;
+
+	for (i = 0; i < nkfiles; i++)
+		if (kfiles[i].kl_order == order)
+			return (&kfiles[i]);
+	panic("no linker file was the %uth", order);
+}
+
+/* The SYSINITs of the kernel and of what was preloaded, in one order. */
 void
 kpi_linker_boot(void)
 {
 	struct kpi_file **kfp;
 	struct kfile *kl;
-	u_int n;
+	u_int i, n;
 
-	n = 0;
 	SET_FOREACH(kfp, kpi_file_set) {
 		KASSERT(nkfiles < KFILES_MAX, ("too many linker files"));
 		kl = &kfiles[nkfiles++];
@@ -167,15 +212,22 @@ kpi_linker_boot(void)
 		kl->kl.filename = __DECONST(char *, (*kfp)->kf_name);
 		kl->kl.id = nkfiles;
 		TAILQ_INIT(&kl->kl.modules);
-		if ((*kfp)->kf_module) {
+		if ((*kfp)->kf_module)
 			data_save(kl);
-			continue;
+		else {
+			kl->kl_loaded = true;
+			kl->kl_order = ++load_count;
 		}
-		kl->kl_loaded = true;
-		KASSERT(n + ((*kfp)->kf_sysinit_end - (*kfp)->kf_sysinit) <
-		    nitems(all), ("too many SYSINITs"));
-		for (struct sysinit **sip = (*kfp)->kf_sysinit;
-		    sip < (*kfp)->kf_sysinit_end; sip++)
+	}
+	preload();
+	n = 0;
+	for (i = 1; i <= load_count; i++) {
+		kl = file_of_order(i);
+		KASSERT(n + (kl->kl_file->kf_sysinit_end -
+		    kl->kl_file->kf_sysinit) < nitems(all),
+		    ("too many SYSINITs"));
+		for (struct sysinit **sip = kl->kl_file->kf_sysinit;
+		    sip < kl->kl_file->kf_sysinit_end; sip++)
 			all[n++] = *sip;
 	}
 	sysinit_run(all, n, false);
@@ -184,14 +236,14 @@ kpi_linker_boot(void)
 static void
 linker_register_kernel(void *arg)
 {
+	struct kfile *kl;
 	u_int i;
 
-	for (i = 0; i < nkfiles; i++)
-		if (kfiles[i].kl_loaded) {
-			file_sysctl(&kfiles[i], true);
-			(void)kpi_module_register_file(&kfiles[i].kl,
-			    kfiles[i].kl_file);
-		}
+	for (i = 1; i <= load_count; i++) {
+		kl = file_of_order(i);
+		file_sysctl(kl, true);
+		(void)kpi_module_register_file(&kl->kl, kl->kl_file);
+	}
 }
 SYSINIT(kpi_linker, SI_SUB_KLD, SI_ORDER_ANY, linker_register_kernel, NULL);
 
@@ -312,10 +364,9 @@ depends_on(const struct kfile *kl, const struct kfile *on)
 	return (false);
 }
 
-static int	file_load(struct kfile *kl, int depth);
-
 static int
-load_dependencies(struct kfile *kl, int depth)
+load_dependencies(struct kfile *kl, int depth,
+    int (*load)(struct kfile *kl, int depth))
 {
 	const struct mod_depend *dep;
 	struct mod_metadata **mdp;
@@ -341,7 +392,7 @@ load_dependencies(struct kfile *kl, int depth)
 			return (ENOEXEC);
 		}
 		if (on != kl && !on->kl_loaded) {
-			error = file_load(on, depth + 1);
+			error = load(on, depth + 1);
 			if (error != 0)
 				return (error);
 		}
@@ -359,7 +410,7 @@ file_load(struct kfile *kl, int depth)
 
 	if (depth > KFILES_MAX)
 		return (ELOOP);
-	error = load_dependencies(kl, depth);
+	error = load_dependencies(kl, depth, file_load);
 	if (error != 0)
 		return (error);
 	data_restore(kl);
@@ -397,8 +448,8 @@ file_unload(struct kfile *kl)
 		error = kpi_module_unload_file(&kl->kl);
 	if (error != 0)
 		return (error);
-	file_sysuninit(kl);
 	file_sysctl(kl, false);
+	file_sysuninit(kl);
 	kl->kl_loaded = false;
 	return (0);
 }

@@ -108,7 +108,7 @@ module_destroy(module_t mod)
 	free(mod, M_MODULE);
 }
 
-/* The SYSINIT of every module. */
+/* The SYSINIT of every module.  Events come with Giant held, here as well. */
 void
 module_register_init(const void *arg)
 {
@@ -116,6 +116,7 @@ module_register_init(const void *arg)
 	module_t mod;
 	int error;
 
+	mtx_lock(&Giant);
 	MOD_SLOCK;
 	mod = module_lookupbyname(data->name);
 	MOD_SUNLOCK;
@@ -128,6 +129,7 @@ module_register_init(const void *arg)
 		printf("module_register_init: MOD_LOAD (%s, %p, %p) error "
 		    "%d\n", data->name, data->evhand, data->priv, error);
 		module_destroy(mod);
+		mtx_unlock(&Giant);
 		return;
 	}
 	mod->loaded = true;
@@ -136,6 +138,7 @@ module_register_init(const void *arg)
 	TAILQ_REMOVE(&modules, mod, link);
 	TAILQ_INSERT_HEAD(&modules, mod, link);
 	MOD_XUNLOCK;
+	mtx_unlock(&Giant);
 }
 
 int
@@ -192,14 +195,21 @@ module_quiesce(module_t mod)
 {
 	int error;
 
+	mtx_lock(&Giant);
 	error = module_event(mod, MOD_QUIESCE);
+	mtx_unlock(&Giant);
 	return (error == EOPNOTSUPP || error == EINVAL ? 0 : error);
 }
 
 int
 module_unload(module_t mod)
 {
-	return (module_event(mod, MOD_UNLOAD));
+	int error;
+
+	mtx_lock(&Giant);
+	error = module_event(mod, MOD_UNLOAD);
+	mtx_unlock(&Giant);
+	return (error);
 }
 
 int
@@ -237,7 +247,9 @@ kpi_module_shutdown(void)
 {
 	module_t mod;
 
+	mtx_lock(&Giant);
 	TAILQ_FOREACH(mod, &modules, link)
 		if (mod->loaded)
 			(void)module_event(mod, MOD_SHUTDOWN);
+	mtx_unlock(&Giant);
 }

@@ -8,7 +8,7 @@
  * Panic, and the state of a stopped kernel that writes its dump.
  */
 
-#include <kern/kpi_internal.h>
+#include "subr_bus_var.h"
 
 #include <sys/eventhandler.h>
 #include <sys/reboot.h>
@@ -145,8 +145,13 @@ kpi_halt(int panicked)
 static void
 module_shutdown_event(void *arg, int howto)
 {
-	if ((howto & RB_NOSYNC) == 0)
-		kpi_module_shutdown();
+	if ((howto & RB_NOSYNC) != 0)
+		return;
+	kpi_module_shutdown();
+	/* The oldest module of all is the root bus. */
+	bus_topo_lock();
+	(void)device_shutdown(root_bus);
+	bus_topo_unlock();
 }
 EVENTHANDLER_DEFINE(shutdown_final, module_shutdown_event, NULL,
-    SHUTDOWN_PRI_FIRST);
+    SHUTDOWN_PRI_DEFAULT);

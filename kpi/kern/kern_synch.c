@@ -19,6 +19,8 @@
 #define	CHAINS		256
 /* How long kpi_settle() gives threads that will not sleep. */
 #define	SETTLE_NS	(20 * 1000 * 1000ULL)
+/* Before the clocks run, timed sleepers look this often whether they do. */
+#define	EARLY_NS	(1000 * 1000ULL)
 
 TAILQ_HEAD(kpi_threadq, kpi_thread);
 
@@ -85,6 +87,8 @@ kpi_sleepq_add(const void *wchan, sbintime_t deadline)
 	struct kpi_thread *kt = KPI_THREAD(curthread);
 	struct chain *sc = chain_of(wchan);
 
+	if (deadline != SBT_MAX && curthread == &thread0 && !kpi_clock_runs())
+		panic("timed sleep before timers are working");
 	kt->kt_sleep_rv = 0;
 	kt->kt_deadline = deadline;
 	/* Before it looks asleep: the clock must not pass the deadline by. */
@@ -136,19 +140,31 @@ chain_timeout(struct kpi_thread *kt, const void *wchan)
 		unpark(kt);
 }
 
+/* Sleeps until woken, or the time is over, or for no reason. */
+static void
+park(struct kpi_thread *kt, const void *wchan)
+{
+	hosted_u64 due, until;
+
+	due = until = HOSTED_FOREVER;
+	if (kt->kt_deadline != SBT_MAX && !kpi_conf.virtual_clock) {
+		due = until = kpi_clock_deadline(kt->kt_deadline);
+		if (due == HOSTED_FOREVER)
+			until = hosted_clock() + EARLY_NS;
+	}
+	if (hosted_futex_wait(&kt->kt_parked, 1, until) != 0 &&
+	    due != HOSTED_FOREVER)
+		chain_timeout(kt, wchan);
+}
+
 int
 kpi_sleepq_wait(const void *wchan)
 {
 	struct kpi_thread *kt = KPI_THREAD(curthread);
-	hosted_u64 ns;
 
-	ns = HOSTED_FOREVER;
-	if (kt->kt_deadline != SBT_MAX && !kpi_conf.virtual_clock)
-		ns = kpi_clock_deadline(kt->kt_deadline);
 	DROP_GIANT();
 	while (__atomic_load_n(&kt->kt_parked, __ATOMIC_ACQUIRE) != 0)
-		if (hosted_futex_wait(&kt->kt_parked, 1, ns) != 0)
-			chain_timeout(kt, wchan);
+		park(kt, wchan);
 	PICKUP_GIANT();
 	if (kt->kt_deadline != SBT_MAX && kpi_conf.virtual_clock) {
 		kpi_lock(&timed_lock);
@@ -289,7 +305,7 @@ pause_sbt(const char *wmesg, sbintime_t sbt, sbintime_t pr, int flags)
 	if (sbt == 0)
 		sbt = tick_sbt;
 	if ((cold && curthread == &thread0) || SCHEDULER_STOPPED()) {
-		DELAY(sbttous(sbt));
+		DELAY(howmany(sbt, SBT_1US));
 		return (EWOULDBLOCK);
 	}
 	return (_sleep(&pause_wchan[curcpu], NULL, 0, wmesg, sbt, pr, flags));
@@ -317,8 +333,10 @@ void
 kern_yield(int prio)
 {
 	kpi_sleep_check(NULL, "kern_yield()");
+	DROP_GIANT();
 	kpi_dump_pass();
 	hosted_yield();
+	PICKUP_GIANT();
 }
 
 void

@@ -281,47 +281,59 @@ microtime(struct timeval *tv)
 	bintime2timeval(&bt, tv);
 }
 
-/* The cheap variants are as exact here. */
+/* The cheap variants are what it was at the last tick. */
 void
 getbinuptime(struct bintime *bt)
 {
+	sbintime_t now;
 
-	binuptime(bt);
+	now = kpi_now();
+	*bt = sbttobt(now - now % tick_sbt);
+	tc_update(bt);
 }
 
 void
 getnanouptime(struct timespec *ts)
 {
+	struct bintime bt;
 
-	nanouptime(ts);
+	getbinuptime(&bt);
+	bintime2timespec(&bt, ts);
 }
 
 void
 getmicrouptime(struct timeval *tv)
 {
+	struct bintime bt;
 
-	microuptime(tv);
+	getbinuptime(&bt);
+	bintime2timeval(&bt, tv);
 }
 
 void
 getbintime(struct bintime *bt)
 {
 
-	bintime(bt);
+	getbinuptime(bt);
+	bintime_add(bt, &tc_boottime);
 }
 
 void
 getnanotime(struct timespec *ts)
 {
+	struct bintime bt;
 
-	nanotime(ts);
+	getbintime(&bt);
+	bintime2timespec(&bt, ts);
 }
 
 void
 getmicrotime(struct timeval *tv)
 {
+	struct bintime bt;
 
-	microtime(tv);
+	getbintime(&bt);
+	bintime2timeval(&bt, tv);
 }
 
 void

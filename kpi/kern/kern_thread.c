@@ -8,8 +8,9 @@
  * Kernel threads.  Each is a Linux thread with a struct pcpu of its own at %gs,
  * which names the virtual CPU it is on; it changes CPU by sched_bind() alone.
  * The slots below ncpus belong to the CPUs' interrupt threads, whose pcpu is
- * what pcpu_find() shows.  A program's thread that calls in becomes a kernel
- * thread with its first call and stays registered until it ends.
+ * what pcpu_find() shows; the one behind them belongs to thread0.  A program's
+ * thread that calls in becomes a kernel thread with its first call and stays
+ * registered until it ends.
  */
 
 #include <kern/kpi_internal.h>
@@ -24,7 +25,18 @@ struct pcpu	*cpuid_to_pcpu[MAXCPU];
 struct cpuhead	 cpuhead = STAILQ_HEAD_INITIALIZER(cpuhead);
 uintptr_t	 dpcpu_off[MAXCPU];
 struct proc	 proc0;
-struct thread0_storage thread0_st;
+
+/*
+ * What boots: the drivers compare their curthread with it.  It is the thread of
+ * the program that calls kpi_boot(), for so long, and then never runs again.
+ */
+static struct kpi_thread boot_thread;
+extern struct thread0_storage thread0_st
+    __attribute__((__alias__("boot_thread")));
+_Static_assert(offsetof(struct thread0_storage, t0st_thread) ==
+    offsetof(struct kpi_thread, kt_td), "thread0");
+_Static_assert(sizeof(struct thread0_storage) <= sizeof(struct kpi_thread),
+    "thread0");
 
 /* There must be a per-CPU set, even if no driver uses one. */
 DPCPU_DEFINE_STATIC(u_long, kpi_dpcpu_anchor);
@@ -38,6 +50,7 @@ static u_int		 next_cpu;
 static volatile int	 next_tid = 100000;
 
 static void	foreign_ends(void *p);
+static void	boot_thread_setup(u_int slot);
 
 static void
 pcpu_setup(struct pcpu *pc, struct thread *td, u_int cpu)
@@ -73,7 +86,8 @@ kpi_thread_bootstrap(void)
 		cpuid_to_pcpu[i] = &__pcpu[i];
 		STAILQ_INSERT_TAIL(&cpuhead, &__pcpu[i], pc_allcpu);
 	}
-	slot_hint = slot_top = kpi_conf.ncpus;
+	slot_hint = slot_top = kpi_conf.ncpus + 1;
+	boot_thread_setup(kpi_conf.ncpus);
 	strlcpy(proc0.p_comm, "kernel", sizeof(proc0.p_comm));
 	hosted_self_hook(foreign_ends);
 }
@@ -84,11 +98,11 @@ pcpu_find(u_int cpu)
 	return (cpuid_to_pcpu[cpu]);
 }
 
-/* A free slot behind those of the CPUs; NULL: none.  list_lock held. */
+/* A free slot behind thread0's; NULL: none.  list_lock held. */
 static struct kpi_thread *
 slot_pick(void)
 {
-	u_int first = kpi_conf.ncpus, i, n = KPI_MAXTHREADS - first;
+	u_int first = kpi_conf.ncpus + 1, i, n = KPI_MAXTHREADS - first;
 	struct kpi_thread *kt;
 
 	for (i = 0; i < n; i++) {
@@ -139,6 +153,34 @@ thread_setup(struct kpi_thread *kt, u_int cpu, const char *name)
 	td->td_oncpu = td->td_lastcpu = cpu;
 	strlcpy(td->td_name, name, sizeof(td->td_name));
 	pcpu_setup(kt->kt_pcpu, td, cpu);
+}
+
+static void
+boot_thread_setup(u_int slot)
+{
+	struct kpi_thread *kt = &boot_thread;
+
+	kt->kt_slot = slot;
+	kt->kt_pcpu = &__pcpu[slot];
+	kt->kt_boot = true;
+	kt->kt_parked = 1;
+	thread_setup(kt, 0, "swapper");
+	TAILQ_INSERT_TAIL(&threads, kt, kt_link);
+}
+
+void
+kpi_thread0_run(void (*fn)(void))
+{
+	struct kpi_thread *kt = &boot_thread, *program = hosted_self();
+
+	hosted_gs_set(kt->kt_pcpu);
+	hosted_self_set(kt);
+	__atomic_store_n(&kt->kt_parked, 0, __ATOMIC_RELEASE);
+	fn();
+	kpi_witness_exit(&kt->kt_td, "has booted");
+	__atomic_store_n(&kt->kt_parked, 1, __ATOMIC_RELEASE);
+	hosted_self_set(program);
+	hosted_gs_set(program != NULL ? program->kt_pcpu : NULL);
 }
 
 static u_int

@@ -185,6 +185,8 @@ _callout_stop_safe(struct callout *c, int flags)
 
 	if (flags & CS_DRAIN)
 		kpi_sleep_check(NULL, "callout_drain()");
+	else if (c->c_lock != NULL && c->c_lock != &Giant.lock_object)
+		LOCK_CLASS(c->c_lock)->lc_assert(c->c_lock, LA_XLOCKED);
 	w = wheel_lock(c);
 	rv = -1;
 	if (c->c_iflags & CALLOUT_PENDING) {
@@ -328,6 +330,15 @@ softclock(void *arg)
 	__atomic_fetch_sub(&running, 1, __ATOMIC_RELEASE);
 }
 
+void
+kpi_callout_kick(void)
+{
+	u_int i;
+
+	for (i = 0; i < kpi_conf.ncpus; i++)
+		kpi_event_post(&wheels[i].cw_event, wheels[i].cw_thread);
+}
+
 static void
 callout_start(void *arg)
 {
@@ -348,11 +359,9 @@ SYSINIT(kpi_callout, SI_SUB_CPU, SI_ORDER_ANY, callout_start, NULL);
 static void
 callout_end(void *arg)
 {
-	u_int i;
 
 	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
-	for (i = 0; i < kpi_conf.ncpus; i++)
-		kpi_event_post(&wheels[i].cw_event, wheels[i].cw_thread);
+	kpi_callout_kick();
 	while (__atomic_load_n(&running, __ATOMIC_ACQUIRE) != 0)
 		hosted_sleep(100 * 1000);
 }

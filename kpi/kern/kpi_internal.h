@@ -140,6 +140,8 @@ u_int	kpi_module_leaks(void);
 void	kpi_thread_bootstrap(void);
 struct thread *kpi_thread_enter(void);
 void	kpi_thread_leave(struct thread *td);
+/* Runs fn on the calling thread, which is thread0 until it returns. */
+void	kpi_thread0_run(void (*fn)(void));
 /* cpu -1: any, not bound; intr: the CPU's interrupt thread. */
 int	kpi_thread_start(void (*fn)(void *), void *arg, int cpu, bool intr,
 	    const char *name, struct thread **tdp);
@@ -180,9 +182,14 @@ void	kpi_event_post(struct kpi_event *ke, struct thread *waiter);
 bool	kpi_callout_earliest(sbintime_t *when);
 void	kpi_callout_run(sbintime_t now);
 u_int	kpi_callout_leaks(void);
+void	kpi_callout_kick(void);		/* the clocks run */
 void	kpi_clock_init(void);
-sbintime_t kpi_now(void);		/* since boot */
-/* A kernel time as a deadline for hosted_futex_wait(). */
+bool	kpi_clock_runs(void);		/* not yet, for most of the boot */
+sbintime_t kpi_now(void);		/* since the clocks run; 0 before */
+/*
+ * A kernel time as a deadline for hosted_futex_wait(); HOSTED_FOREVER before
+ * the clocks run.
+ */
 hosted_u64 kpi_clock_deadline(sbintime_t sbt);
 
 /* kern_intr.c, subr_smp.c */

@@ -138,8 +138,6 @@ device_unmake(device_t dev)
 {
 
 	device_set_desc(dev, NULL);
-	if (dev->dev_class != NULL)
-		bus_devclass_delete_device(dev->dev_class, dev);
 	while (!LIST_EMPTY(&dev->dev_props))
 		device_clear_prop(dev, LIST_FIRST(&dev->dev_props)->bp_name);
 	if (dev->dev_parent != NULL)
@@ -163,6 +161,9 @@ device_delete_child(device_t dev, device_t child)
 	while ((grandchild = TAILQ_FIRST(&child->dev_children)) != NULL)
 		if ((error = device_delete_child(child, grandchild)) != 0)
 			return (error);
+	/* The bus is told of a device that has no name any more. */
+	if (child->dev_class != NULL)
+		bus_devclass_delete_device(child->dev_class, child);
 	BUS_CHILD_DELETED(dev, child);
 	device_unmake(child);
 	return (0);
@@ -372,21 +373,32 @@ device_log(device_t dev, int pri __unused, const char *fmt, ...)
 	return (n);
 }
 
-/* Kept as a copy, so that it survives the driver's module. */
+static void
+device_take_desc(device_t dev, const char *desc, bool allocated)
+{
+
+	if ((dev->dev_flags & DF_DESCMALLOCED) != 0)
+		free(__DECONST(char *, dev->dev_desc), M_BUS);
+	dev->dev_flags &= ~DF_DESCMALLOCED;
+	dev->dev_desc = desc;
+	if (allocated)
+		dev->dev_flags |= DF_DESCMALLOCED;
+	bus_data_generation_update();
+}
+
+/* Not copied: it must be there for as long as the driver has the device. */
 void
 device_set_desc(device_t dev, const char *desc)
 {
 
-	free(dev->dev_desc, M_BUS);
-	dev->dev_desc = desc != NULL ? strdup(desc, M_BUS) : NULL;
-	bus_data_generation_update();
+	device_take_desc(dev, desc, false);
 }
 
 void
 device_set_desc_copy(device_t dev, const char *desc)
 {
 
-	device_set_desc(dev, desc);
+	device_take_desc(dev, strdup(desc, M_BUS), true);
 }
 
 void
@@ -400,7 +412,7 @@ device_set_descf(device_t dev, const char *fmt, ...)
 	sbuf_vprintf(&sb, fmt, ap);
 	va_end(ap);
 	sbuf_finish(&sb);
-	device_set_desc(dev, sbuf_data(&sb));
+	device_set_desc_copy(dev, sbuf_data(&sb));
 	sbuf_delete(&sb);
 }
 

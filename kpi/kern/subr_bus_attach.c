@@ -33,7 +33,7 @@ static int
 device_bid(device_t child, struct bus_driverlink *dl)
 {
 	bool named;
-	int result;
+	int flags, result;
 
 	named = child->dev_class != NULL;
 	if (device_set_driver(child, dl->dl_driver) != 0)
@@ -42,8 +42,10 @@ device_bid(device_t child, struct bus_driverlink *dl)
 		device_set_driver(child, NULL);
 		return (ENXIO);
 	}
-	result = resource_disabled(dl->dl_driver->name, child->dev_unit) ?
-	    ENXIO : DEVICE_PROBE(child);
+	if (resource_int_value(dl->dl_driver->name, child->dev_unit, "flags",
+	    &flags) == 0)
+		child->dev_devflags = flags;
+	result = DEVICE_PROBE(child);
 	/* A softc survives only the probe that settles the matter. */
 	if (!named && result != 0)
 		device_set_devclass(child, NULL);
@@ -89,7 +91,7 @@ device_probe_child(device_t bus, device_t dev)
 
 	bus_topo_assert();
 	if (bus->dev_class == NULL)
-		return (ENXIO);
+		panic("%s: the bus has no class", __func__);
 	if (dev->dev_state == DS_ALIVE)
 		return (0);
 	best = NULL;
@@ -103,15 +105,20 @@ device_probe_child(device_t bus, device_t dev)
 			    dl->dl_driver->name) != 0)
 				continue;
 			result = device_bid(dev, dl);
-			if (result > 0 || (best != NULL && result <= pri)) {
+			if (result > 0) {
 				device_set_driver(dev, NULL);
 				continue;
 			}
+			/*
+			 * The driver stays until the next one bids: who bids
+			 * last and wins finds in its softc what it left there.
+			 */
+			if (best != NULL && result <= pri)
+				continue;
 			best = dl;
 			pri = result;
 			if (pri == 0)
 				goto won;
-			device_set_driver(dev, NULL);
 		}
 	}
 won:
@@ -163,7 +170,11 @@ device_probe_and_attach(device_t dev)
 	return (device_attach(dev));
 }
 
-/* Back to a device that nobody drives. */
+/*
+ * Back to a device that nobody drives.  Its variables outlive its softc by a
+ * moment, as in a kernel: what a driver hangs below them is its own to take
+ * away in time.
+ */
 static void
 device_abandon(device_t dev)
 {
@@ -173,6 +184,7 @@ device_abandon(device_t dev)
 	device_verbose(dev);
 	dev->dev_state = DS_NOTPRESENT;
 	device_set_driver(dev, NULL);
+	bus_sysctl_fini(dev);
 }
 
 int
@@ -182,8 +194,10 @@ device_attach(device_t dev)
 
 	bus_topo_assert();
 	if (resource_disabled(dev->dev_driver->name, dev->dev_unit)) {
-		/* Its probe stands: whoever enables it attaches it. */
+		/* Name and unit stay taken; who enables it probes it anew. */
 		device_disable(dev);
+		device_set_driver(dev, NULL);
+		dev->dev_state = DS_NOTPRESENT;
 		if (bootverbose)
 			device_printf(dev, "disabled via hints entry\n");
 		return (ENXIO);
@@ -196,7 +210,7 @@ device_attach(device_t dev)
 	if (error != 0) {
 		printf("device_attach: %s attach returned %d\n",
 		    dev->dev_nameunit, error);
-		bus_sysctl_fini(dev);
+		BUS_CHILD_DETACHED(dev->dev_parent, dev);
 		KASSERT(dev->dev_busy == 0,
 		    ("%s failed to attach but is busy", dev->dev_nameunit));
 		device_abandon(dev);
@@ -238,7 +252,6 @@ device_detach(device_t dev)
 		device_printf(dev, "detached\n");
 	if (dev->dev_parent != NULL)
 		BUS_CHILD_DETACHED(dev->dev_parent, dev);
-	bus_sysctl_fini(dev);
 	device_abandon(dev);
 	return (0);
 }
@@ -274,10 +287,10 @@ bus_identify_children(device_t dev)
 	devclass_t dc;
 
 	bus_topo_assert();
-	for (dc = dev->dev_class; dc != NULL; dc = dc->dc_parent)
-		TAILQ_FOREACH(dl, &dc->dc_drivers, dl_link)
-			if (dl->dl_pass <= bus_current_pass)
-				DEVICE_IDENTIFY(dl->dl_driver, dev);
+	dc = dev->dev_class;
+	TAILQ_FOREACH(dl, &dc->dc_drivers, dl_link)
+		if (dl->dl_pass <= bus_current_pass)
+			DEVICE_IDENTIFY(dl->dl_driver, dev);
 }
 
 void

@@ -64,7 +64,7 @@ struct _device {
 	devclass_t	 dev_class;
 	int		 dev_unit;
 	char		*dev_nameunit;
-	char		*dev_desc;
+	const char	*dev_desc;
 	u_int		 dev_busy;	/* (atomic) */
 	device_state_t	 dev_state;
 	uint32_t	 dev_devflags;	/* device_set_flags() */

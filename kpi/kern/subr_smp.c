@@ -49,8 +49,16 @@ kpi_smp_init(u_int ncpus)
 	CPU_COPY(&all_cpus, &cpuset_domain[0]);
 	mp_ncpus = mp_ncores = smp_cpus = ncpus;
 	mp_maxid = ncpus - 1;
+}
+
+/* Not for TSan to see: drivers read it as a plain variable. */
+static void __attribute__((__no_sanitize__("thread")))
+smp_start(void *arg __unused)
+{
+
 	smp_started = 1;
 }
+SYSINIT(start_aps, SI_SUB_SMP, SI_ORDER_FIRST, smp_start, NULL);
 
 /* Waits until all CPUs of the rendezvous are here. */
 static void
@@ -109,6 +117,22 @@ kpi_smp_ipi(struct kpi_cpu *kc)
 	}
 }
 
+/* The others do not run yet, whoever is meant. */
+static void
+rendezvous_alone(void (*setup)(void *), void (*action)(void *),
+    void (*teardown)(void *), void *arg)
+{
+
+	spinlock_enter();
+	if (setup != NULL)
+		setup(arg);
+	if (action != NULL)
+		action(arg);
+	if (teardown != NULL)
+		teardown(arg);
+	spinlock_exit();
+}
+
 void
 smp_rendezvous_cpus(cpuset_t map, void (*setup)(void *),
     void (*action)(void *), void (*teardown)(void *), void *arg)
@@ -117,6 +141,10 @@ smp_rendezvous_cpus(cpuset_t map, void (*setup)(void *),
 	u_int i, n, others;
 	bool here;
 
+	if (smp_started == 0) {
+		rendezvous_alone(setup, action, teardown, arg);
+		return;
+	}
 	KASSERT(curthread->td_critnest == 0,
 	    ("smp_rendezvous in a critical section"));
 	memset(&rv, 0, sizeof(rv));

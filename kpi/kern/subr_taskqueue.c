@@ -39,6 +39,7 @@ struct taskqueue {
 	char		 tq_name[TASKQUEUE_NAMELEN];
 	volatile bool	 tq_active;
 	bool		 tq_blocked;
+	bool		 tq_spin;	/* a fast queue */
 	u_int		 tq_threads;
 	u_int		 tq_callouts;
 	struct thread	**tq_tds;
@@ -49,6 +50,18 @@ struct taskqueue {
 };
 
 static MALLOC_DEFINE(M_TASKQUEUE, "taskqueue", "Task Queues");
+
+/* What a kernel has there is a mutex, and a spin mutex only of a fast queue. */
+static void
+queue_lock(struct taskqueue *q)
+{
+
+	KASSERT(q->tq_spin || curthread->td_critnest == 0 ||
+	    SCHEDULER_STOPPED(), ("taskqueue %s, which is not a fast one, in "
+	    "a critical section, an interrupt or with a spin lock held",
+	    q->tq_name));
+	kpi_lock(&q->tq_lock);
+}
 
 struct taskqueue *
 taskqueue_create(const char *name, int mflags, taskqueue_enqueue_fn enqueue,
@@ -73,7 +86,12 @@ struct taskqueue *
 taskqueue_create_fast(const char *name, int mflags,
     taskqueue_enqueue_fn enqueue, void *context)
 {
-	return (taskqueue_create(name, mflags, enqueue, context));
+	struct taskqueue *q;
+
+	q = taskqueue_create(name, mflags, enqueue, context);
+	if (q != NULL)
+		q->tq_spin = true;
+	return (q);
 }
 
 void
@@ -90,14 +108,14 @@ void
 taskqueue_free(struct taskqueue *q)
 {
 	kpi_sleep_check(NULL, "taskqueue_free()");
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	q->tq_active = false;
 	while (q->tq_threads > 0 || q->tq_callouts > 0) {
 		kpi_wakeup_n(q, 0);
 		kpi_sleepq_add(&q->tq_threads, SBT_MAX);
 		kpi_unlock(&q->tq_lock);
 		(void)kpi_sleepq_wait(&q->tq_threads);
-		kpi_lock(&q->tq_lock);
+		queue_lock(q);
 	}
 	KASSERT(LIST_EMPTY(&q->tq_busy), ("taskqueue_free: tasks are running"));
 	kpi_unlock(&q->tq_lock);
@@ -143,7 +161,7 @@ taskqueue_enqueue_flags(struct taskqueue *q, struct task *task, int flags)
 	bool tell;
 
 	KASSERT(task->ta_func != NULL, ("enqueueing task with NULL func"));
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	if ((flags & TASKQUEUE_FAIL_IF_PENDING) != 0 && task->ta_pending > 0) {
 		kpi_unlock(&q->tq_lock);
 		return (EEXIST);
@@ -172,7 +190,7 @@ taskqueue_thread_enqueue(void *context)
 void
 taskqueue_block(struct taskqueue *q)
 {
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	q->tq_blocked = true;
 	kpi_unlock(&q->tq_lock);
 }
@@ -182,7 +200,7 @@ taskqueue_unblock(struct taskqueue *q)
 {
 	bool tell;
 
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	q->tq_blocked = false;
 	tell = !STAILQ_EMPTY(&q->tq_tasks);
 	kpi_unlock(&q->tq_lock);
@@ -214,7 +232,7 @@ run_locked(struct taskqueue *q)
 		KASSERT(curthread->td_critnest == 0,
 		    ("a task of %s left a critical section open",
 		    q->tq_name));
-		kpi_lock(&q->tq_lock);
+		queue_lock(q);
 		LIST_REMOVE(&b, b_link);
 		/* The task itself may be gone, if nobody waits for it. */
 		wakeup(task);
@@ -225,7 +243,7 @@ run_locked(struct taskqueue *q)
 void
 taskqueue_run(struct taskqueue *q)
 {
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	run_locked(q);
 	kpi_unlock(&q->tq_lock);
 }
@@ -243,7 +261,7 @@ taskqueue_thread_loop(void *arg)
 	struct taskqueue **qp = arg, *q = *qp;
 
 	run_callback(q, TASKQUEUE_CALLBACK_TYPE_INIT);
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	for (;;) {
 		run_locked(q);
 		/* What is queued when the queue is freed still runs. */
@@ -252,11 +270,11 @@ taskqueue_thread_loop(void *arg)
 		kpi_sleepq_add(q, SBT_MAX);
 		kpi_unlock(&q->tq_lock);
 		(void)kpi_sleepq_wait(q);
-		kpi_lock(&q->tq_lock);
+		queue_lock(q);
 	}
 	kpi_unlock(&q->tq_lock);
 	run_callback(q, TASKQUEUE_CALLBACK_TYPE_SHUTDOWN);
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	q->tq_threads--;
 	wakeup_one(&q->tq_threads);
 	kpi_unlock(&q->tq_lock);
@@ -298,7 +316,7 @@ start_threads(struct taskqueue **qp, int count, const cpuset_t *mask,
 		strlcpy(buf, name, sizeof(buf));
 		if (count > 1)
 			snprintf(buf, sizeof(buf), "%s_%d", name, i);
-		kpi_lock(&q->tq_lock);
+		queue_lock(q);
 		q->tq_threads++;
 		kpi_unlock(&q->tq_lock);
 		error = kpi_kthread_add_cpu(taskqueue_thread_loop, qp, p,
@@ -308,7 +326,7 @@ start_threads(struct taskqueue **qp, int count, const cpuset_t *mask,
 			continue;
 		}
 		tds[i] = NULL;
-		kpi_lock(&q->tq_lock);
+		queue_lock(q);
 		q->tq_threads--;
 		kpi_unlock(&q->tq_lock);
 		printf("%s: kthread_add(%s): error %d\n", __func__, buf,
@@ -381,7 +399,7 @@ sleep_on(struct taskqueue *q, const void *chan)
 	kpi_sleepq_add(chan, SBT_MAX);
 	kpi_unlock(&q->tq_lock);
 	(void)kpi_sleepq_wait(chan);
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 }
 
 void
@@ -390,7 +408,7 @@ taskqueue_drain(struct taskqueue *q, struct task *task)
 	struct busy *b;
 
 	kpi_sleep_check(NULL, "taskqueue_drain()");
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	while ((b = find_busy(q, task)) != NULL || task->ta_pending != 0) {
 		KASSERT(b == NULL || b->b_thread != curthread,
 		    ("taskqueue_drain() of the task that calls it"));
@@ -444,7 +462,7 @@ void
 taskqueue_drain_all(struct taskqueue *q)
 {
 	kpi_sleep_check(NULL, "taskqueue_drain_all()");
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	(void)drain_queued(q);
 	(void)drain_busy(q);
 	kpi_unlock(&q->tq_lock);
@@ -456,7 +474,7 @@ taskqueue_quiesce(struct taskqueue *q)
 	bool any;
 
 	kpi_sleep_check(NULL, "taskqueue_quiesce()");
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	do {
 		any = drain_queued(q);
 		if (drain_busy(q))
@@ -481,7 +499,7 @@ taskqueue_cancel(struct taskqueue *q, struct task *task, u_int *pendp)
 {
 	int error;
 
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	error = cancel_locked(q, task, pendp);
 	kpi_unlock(&q->tq_lock);
 	return (error);
@@ -492,7 +510,7 @@ taskqueue_poll_is_busy(struct taskqueue *q, struct task *task)
 {
 	int busy;
 
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	busy = task->ta_pending > 0 || find_busy(q, task) != NULL;
 	kpi_unlock(&q->tq_lock);
 	return (busy);
@@ -518,7 +536,7 @@ timeout_func(void *arg)
 	struct taskqueue *q = tt->q;
 	bool tell;
 
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	if ((tt->f & DT_CALLOUT_ARMED) == 0) {
 		kpi_unlock(&q->tq_lock);
 		return;
@@ -549,7 +567,7 @@ taskqueue_enqueue_timeout_sbt(struct taskqueue *q, struct timeout_task *tt,
 	bool tell = false;
 
 	KASSERT(tt->q == NULL || tt->q == q, ("Migrated queue"));
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	tt->q = q;
 	res = tt->t.ta_pending;
 	if (tt->f & DT_DRAIN_IN_PROGRESS)
@@ -589,7 +607,7 @@ taskqueue_cancel_timeout(struct taskqueue *q, struct timeout_task *tt,
 	u_int armed, pending;
 	int error;
 
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	armed = 0;
 	if (tt->f & DT_CALLOUT_ARMED) {
 		tt->f &= ~DT_CALLOUT_ARMED;
@@ -607,19 +625,19 @@ taskqueue_cancel_timeout(struct taskqueue *q, struct timeout_task *tt,
 void
 taskqueue_drain_timeout(struct taskqueue *q, struct timeout_task *tt)
 {
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	KASSERT((tt->f & DT_DRAIN_IN_PROGRESS) == 0,
 	    ("Drain already in progress"));
 	tt->f |= DT_DRAIN_IN_PROGRESS;
 	kpi_unlock(&q->tq_lock);
 	if (callout_drain(&tt->c) > 0) {
-		kpi_lock(&q->tq_lock);
+		queue_lock(q);
 		tt->f &= ~DT_CALLOUT_ARMED;
 		q->tq_callouts--;
 		kpi_unlock(&q->tq_lock);
 	}
 	taskqueue_drain(q, &tt->t);
-	kpi_lock(&q->tq_lock);
+	queue_lock(q);
 	tt->f &= ~DT_DRAIN_IN_PROGRESS;
 	kpi_unlock(&q->tq_lock);
 }

@@ -6,7 +6,8 @@
 
 /*
  * The interrupt entry of vmbus(4) is assembly in the kernel; here an interrupt
- * is a call, and this is the entry.
+ * is a call, and this is the entry.  Like the real one, it ends the critical
+ * section that the handler returns in.
  */
 
 #include <kern/kpi_internal.h>
@@ -32,12 +33,20 @@ void	Xvmbus_isr_pti(void);
 void
 Xvmbus_isr(void)
 {
+	struct thread *td = curthread;
 	struct trapframe frame;
+	int level __diagused = td->td_intr_nesting_level;
+	u_int nest __diagused = td->td_critnest;
 
 	memset(&frame, 0, sizeof(frame));
-	curthread->td_intr_frame = &frame;
+	td->td_intr_frame = &frame;
 	vmbus_handle_intr(&frame);
-	curthread->td_intr_frame = NULL;
+	td->td_intr_frame = NULL;
+	KASSERT(td->td_critnest == nest + 1 &&
+	    td->td_intr_nesting_level == level,
+	    ("vmbus_handle_intr: a thread may be preempted in a module's text, "
+	    "which can go meanwhile"));
+	critical_exit();
 }
 
 /* The entry for page-table isolation: no page tables change here. */

@@ -61,10 +61,18 @@ hosted_panic_hook(void (*fn)(const char *msg))
 }
 
 void
-hosted_panic(const char *msg)
+hosted_panic_tell(const char *msg)
 {
+
 	if (panic_hook != NULL)
 		panic_hook(msg);
+}
+
+void
+hosted_panic(const char *msg)
+{
+
+	hosted_panic_tell(msg);
 	write_line(STDERR_FILENO, msg);
 	hosted_backtrace();
 	abort();

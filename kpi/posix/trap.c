@@ -27,6 +27,7 @@
 #include "waist.h"
 
 #define	X86_EFLAGS_IF	0x200
+#define	X86_PF_INSTR	0x10		/* error code: instruction fetch */
 
 /* The system call's own structure, which is not libc's. */
 struct ksigaction {
@@ -73,14 +74,17 @@ pass_on(const struct ksigaction *old, int sig, siginfo_t *si, void *ctx)
 	char buf[128];
 	int n;
 
+	n = snprintf(buf, sizeof(buf), "fatal: signal %d%s at pc %#llx, "
+	    "address %p\n", sig, sig == SIGSEGV && si->si_code != SI_KERNEL &&
+	    (uc->uc_mcontext.gregs[REG_ERR] & X86_PF_INSTR) != 0 ?
+	    " (instruction fetch)" : "",
+	    (unsigned long long)uc->uc_mcontext.gregs[REG_RIP], si->si_addr);
+	hosted_panic_tell(buf);
 	if (old->handler != (void *)SIG_DFL &&
 	    old->handler != (void *)SIG_IGN && (old->flags & KSA_SIGINFO)) {
 		old->handler(sig, si, ctx);
 		return;
 	}
-	n = snprintf(buf, sizeof(buf),
-	    "fatal: signal %d at pc %#llx, address %p\n", sig,
-	    (unsigned long long)uc->uc_mcontext.gregs[REG_RIP], si->si_addr);
 	if (write(STDERR_FILENO, buf, n) == n)
 		hosted_backtrace();
 	/* Back to the instruction, which faults again and dumps core. */

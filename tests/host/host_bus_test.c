@@ -584,10 +584,13 @@ ATF_TC_BODY(reset, tc)
 	struct bench b;
 
 	bench_create(&b, NULL);
+	hvh_get_stats(b.g.h, &st);
+	ATF_REQUIRE_EQ(0, st.resets_connected);
 	hvh_reset(b.g.h);
 	guest_pump(&b.g);
 	ATF_REQUIRE_EQ(1, b.e.closes);
 	hvh_get_stats(b.g.h, &st);
+	ATF_REQUIRE_EQ(1, st.resets_connected);
 	ATF_REQUIRE_EQ(0, st.connected);
 	ATF_REQUIRE_EQ(0, st.channels_open);
 	ATF_REQUIRE_EQ(0, st.channels_offered);
@@ -599,6 +602,27 @@ ATF_TC_BODY(reset, tc)
 	ATF_REQUIRE_EQ(1, guest_connect(&b.g, V4_0, NULL));
 	guest_destroy(&b.g);
 	ATF_REQUIRE_EQ(1, b.e.released);
+}
+
+/* A guest that let go before the reset is told from one that did not. */
+ATF_TC_WITHOUT_HEAD(reset_unloaded);
+ATF_TC_BODY(reset_unloaded, tc)
+{
+	uint8_t m[8] = { 16 }, r[240];
+	struct hvh_stats st;
+	struct bench b;
+
+	bench_create(&b, NULL);
+	ATF_REQUIRE_EQ(0, guest_post(&b.g, 1, m, sizeof(m)));
+	guest_expect(&b.g, 17, r);
+	hvh_reset(b.g.h);
+	hvh_get_stats(b.g.h, &st);
+	ATF_REQUIRE_EQ(0, st.resets_connected);
+	/* Nobody was connected at all. */
+	hvh_reset(b.g.h);
+	hvh_get_stats(b.g.h, &st);
+	ATF_REQUIRE_EQ(0, st.resets_connected);
+	guest_destroy(&b.g);
 }
 
 static void
@@ -753,6 +777,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, lazy_device);
 	ATF_TP_ADD_TC(tp, reopen_while_closing);
 	ATF_TP_ADD_TC(tp, reset);
+	ATF_TP_ADD_TC(tp, reset_unloaded);
 	ATF_TP_ADD_TC(tp, reset_lazy);
 	ATF_TP_ADD_TC(tp, backlog);
 	ATF_TP_ADD_TC(tp, backlog_contact);

@@ -87,6 +87,8 @@ join_start(struct join *j, const struct join_config *conf)
 	vm_create(&cf.vm);
 	j->host = vm_host();
 	join_devices(j, &cf);
+	if (cf.prepare != NULL)
+		cf.prepare(j);
 	vm_boot();
 	if (cf.fast_clock) {
 		atomic_store(&fast_clock.run, true);
@@ -95,7 +97,8 @@ join_start(struct join *j, const struct join_config *conf)
 	}
 	if (cf.no_load)
 		return;
-	ATF_REQUIRE_EQ(0, vm_load());
+	if (!cf.vm.preload)
+		ATF_REQUIRE_EQ(0, vm_load());
 	snprintf(name, sizeof(name), "da%u", cf.controllers * cf.luns - 1);
 	ATF_REQUIRE_EQ_MSG(0, kpi_disk_wait(name, 30000),
 	    "%s did not appear", name);

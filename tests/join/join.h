@@ -20,6 +20,8 @@
 #define	JOIN_CONTROLLERS	4
 #define	JOIN_SECTOR		512
 
+struct join;
+
 struct join_config {
 	struct vm_config	 vm;
 	unsigned		 controllers;	/* 0: 1 */
@@ -30,6 +32,8 @@ struct join_config {
 	bool			 monitored;	/* see hvh_scsi_params */
 	bool			 fast_clock;	/* 20 times real time */
 	bool			 no_load;	/* modules stay out */
+	/* Before the machine boots; may be NULL. */
+	void			(*prepare)(struct join *j);
 };
 
 struct join {

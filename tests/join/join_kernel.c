@@ -25,8 +25,12 @@
 #include <cam/cam.h>
 #include <cam/cam_ccb.h>
 #include <cam/cam_periph.h>
+#include <cam/cam_queue.h>
+#include <cam/cam_sim.h>
 #include <cam/cam_xpt.h>
+#include <cam/cam_xpt_internal.h>
 #include <cam/cam_xpt_periph.h>
+#include <cam/cam_xpt_sim.h>
 #include <cam/scsi/scsi_all.h>
 #include <cam/scsi/scsi_message.h>
 
@@ -243,4 +247,22 @@ ktest_delete_controller(void)
 
 	kpi_call(delete_call, &error, -1);
 	return (error);
+}
+
+static void
+freeze_call(void *arg __unused)
+{
+	struct cam_path *path;
+
+	if (xpt_create_path(&path, NULL, 0, 0, 0) != CAM_REQ_CMP)
+		panic("%s: no path", __func__);
+	xpt_freeze_simq(path->bus->sim, 1);
+	xpt_free_path(path);
+}
+
+void
+ktest_freeze_controller(void)
+{
+
+	kpi_call(freeze_call, NULL, -1);
 }

@@ -61,6 +61,11 @@ struct ktest_scsi {
 void   *ktest_phys(kpi_u64 pa);
 /* [k] Deletes storvsc0 as "devctl delete -f" does; errno. */
 int	ktest_delete_controller(void);
+/*
+ * [k] Leaves the queue of da0's controller as a processor does that is stopped
+ * for good amid sending from it.
+ */
+void	ktest_freeze_controller(void);
 /* [k] Sends it and waits; the result is in s.  errno: it was not sent. */
 int	ktest_scsi(struct ktest_scsi *s);
 

@@ -556,6 +556,28 @@ ATF_TC_BODY(deleted_controller, tc)
 	join_finish(&j);
 }
 
+ATF_TC(dump_frozen);
+ATF_TC_HEAD(dump_frozen, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a crash dump, where a processor was "
+	    "stopped while it sent a request and so holds CAM's queue");
+}
+ATF_TC_BODY(dump_frozen, tc)
+{
+	struct join_config cf = { .disk_size = 64 << 20 };
+	struct join j;
+	void *buf;
+
+	join_start(&j, &cf);
+	buf = kpi_mem_alloc(1 << 20);
+	join_pattern(buf, 1 << 20, 32 << 20, 78);
+	ktest_freeze_controller();
+	ATF_REQUIRE_EQ(0, kpi_disk_dump("da0", 32 << 20, buf, 1 << 20));
+	kpi_mem_free(buf);
+	join_check("da0", 32 << 20, 1 << 20, 78);
+	join_finish(&j);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -568,5 +590,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, gone_unit);
 	ATF_TP_ADD_TC(tp, spoilt_at_attach);
 	ATF_TP_ADD_TC(tp, deleted_controller);
+	ATF_TP_ADD_TC(tp, dump_frozen);
+
 	return (atf_no_error());
 }

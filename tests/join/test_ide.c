@@ -17,6 +17,7 @@
 
 #include "join.h"
 #include "ide_kernel.h"
+#include "join_kernel.h"
 
 /* Channel messages and VSTOR operations (protocol: vmbus 2.1, storvsc 3). */
 enum { MSG_OFFER = 1, MSG_VERSION = 15, OP_COMPLETE_IO = 1 };
@@ -514,9 +515,42 @@ IDE_CASE(not_attached, "a device that does not attach: CAM is told to look "
 	finish();
 }
 
+/* REPORT LUNS, of which the host may know nothing behind an IDE channel. */
+static void
+report_luns(unsigned room, unsigned want)
+{
+	static const unsigned char units[16] = { [3] = 8 };
+	struct ktest_piece piece = { kpi_mem_alloc(4096), room };
+	struct ktest_scsi s = { .cdb = { 0xa0, [9] = room }, .cdb_len = 12,
+	    .data = KTEST_VADDR, .len = room, .piece = &piece, .npieces = 1 };
+
+	memset(piece.addr, 0xff, 4096);
+	ATF_REQUIRE_EQ(0, ktest_scsi(&s));
+	ATF_CHECK_EQ_MSG(KTEST_DONE, s.end, "status %#x", s.status);
+	ATF_CHECK_EQ(room - want, s.resid);
+	ATF_CHECK(memcmp(piece.addr, units, want) == 0);
+	ATF_CHECK_EQ(0xff, piece.addr[want]);
+	kpi_mem_free(piece.addr);
+}
+
+IDE_CASE(report_luns, "a disk by an IDE channel has one unit, and says so")
+{
+	struct join_config cf = { .no_load = true };
+
+	join_start(&j, &cf);
+	hvh_scsi_remove(j.scsi[0]);
+	add_disk(0, 0);
+	load();
+	report_luns(16, 16);
+	report_luns(200, 16);
+	report_luns(8, 8);
+	join_finish(&j);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
+	ATF_TP_ADD_TC(tp, report_luns);
 	ATF_TP_ADD_TC(tp, tunable_none);
 	ATF_TP_ADD_TC(tp, tunable_0);
 	ATF_TP_ADD_TC(tp, tunable_1);

@@ -85,6 +85,7 @@ __BUS_ACCESSOR(ktbus, colour, KTBUS, COLOUR, int)
 static char	order[64];	/* one letter for each thing that happens */
 static int	suspend_error;
 static bool	nomatch_seen;
+static u_int	detached_seen;
 
 static void
 note(char c)
@@ -156,7 +157,15 @@ ktbus_nomatch(device_t dev, device_t child)
 static void
 ktbus_child_deleted(device_t dev, device_t child)
 {
+	/* The name is free already. */
+	KT_CHECK(device_get_nameunit(child) == NULL);
 	note('x');
+}
+
+static void
+ktbus_child_detached(device_t dev, device_t child)
+{
+	detached_seen++;
 }
 
 static device_method_t ktbus_methods[] = {
@@ -173,6 +182,7 @@ static device_method_t ktbus_methods[] = {
 	DEVMETHOD(bus_child_pnpinfo,	ktbus_pnpinfo),
 	DEVMETHOD(bus_probe_nomatch,	ktbus_nomatch),
 	DEVMETHOD(bus_child_deleted,	ktbus_child_deleted),
+	DEVMETHOD(bus_child_detached,	ktbus_child_detached),
 	DEVMETHOD_END
 };
 static driver_t ktbus_driver = { "ktbus", ktbus_methods, 0 };
@@ -181,6 +191,7 @@ static driver_t ktbus_driver = { "ktbus", ktbus_methods, 0 };
 
 struct ktdev_softc {
 	int	sc_attached;
+	int	sc_probed;
 };
 
 static int	low_pri = BUS_PROBE_LOW_PRIORITY;
@@ -189,6 +200,9 @@ static int	attach_error, detach_error;
 static int
 ktlow_probe(device_t dev)
 {
+	struct ktdev_softc *sc = device_get_softc(dev);
+
+	sc->sc_probed++;
 	device_set_desc(dev, "Low");
 	return (low_pri);
 }
@@ -244,10 +258,12 @@ static driver_t ktlow_driver = {
 	"ktlow", ktlow_methods, sizeof(struct ktdev_softc)
 };
 
+static const char high_desc[] = "High";
+
 static int
 kthigh_probe(device_t dev)
 {
-	device_set_desc(dev, "High");
+	device_set_desc(dev, high_desc);
 	return (BUS_PROBE_DEFAULT);
 }
 
@@ -319,13 +335,54 @@ KTEST(bus_auction, "the best bid wins, whatever the order of the drivers")
 	dev = device_add_child(bus, NULL, DEVICE_UNIT_ANY);
 	KT_EQ(device_probe_and_attach(dev), 0);
 	KT_CHECK(strcmp(device_get_nameunit(dev), "kthigh1") == 0);
-	KT_CHECK(strcmp(device_get_desc(dev), "High") == 0);
+	/* Not a copy: who gives what does not last shows it. */
+	KT_CHECK(device_get_desc(dev) == high_desc);
 	/* A bid of 0 settles it. */
 	low_pri = BUS_PROBE_SPECIFIC;
 	dev = device_add_child(bus, NULL, DEVICE_UNIT_ANY);
 	KT_EQ(device_probe_and_attach(dev), 0);
 	KT_CHECK(strcmp(device_get_nameunit(dev), "ktlow0") == 0);
 	bus_down(bus);
+}
+
+KTEST(bus_probe_softc, "who alone bids finds its softc as it left it")
+{
+	struct ktdev_softc *sc;
+	device_t bus;
+
+	bus = bus_up(1);
+	low_pri = BUS_PROBE_LOW_PRIORITY;
+	add(&ktlow_driver);
+	sc = device_get_softc(devclass_get_device(devclass_find("ktlow"), 0));
+	KT_EQ(sc->sc_probed, 2);
+	bus_down(bus);
+}
+
+static int	chained;
+
+static int
+chained_handler(module_t mod, int what, void *arg)
+{
+	chained++;
+	return (EINVAL);
+}
+
+KTEST(bus_module_events, "what a driver's module handler is asked")
+{
+	struct driver_module_data dmd = {
+		.dmd_chainevh = chained_handler, .dmd_busname = "ktbus",
+		.dmd_driver = &ktlow_driver, .dmd_pass = BUS_PASS_DEFAULT,
+	};
+
+	bus_topo_lock();
+	KT_EQ(driver_module_handler(NULL, MOD_SHUTDOWN, &dmd), EOPNOTSUPP);
+	KT_EQ(chained, 0);
+	/* Its answer to MOD_LOAD is not heeded. */
+	KT_EQ(driver_module_handler(NULL, MOD_LOAD, &dmd), 0);
+	KT_EQ(chained, 1);
+	KT_EQ(driver_module_handler(NULL, MOD_UNLOAD, &dmd), EINVAL);
+	KT_EQ(chained, 2);
+	bus_topo_unlock();
 }
 
 KTEST(bus_nowildcard, "a NOWILDCARD bid gets only devices named for it")
@@ -379,6 +436,7 @@ KTEST(bus_attach_fails, "a failed attach leaves the device free")
 	KT_EQ(n, 1);
 	KT_EQ(device_get_state(list[0]), DS_NOTPRESENT);
 	KT_CHECK(device_get_softc(list[0]) == NULL);
+	KT_EQ(detached_seen, 1);
 	attach_error = 0;
 	KT_EQ(device_probe_and_attach(list[0]), 0);
 	free(list, M_TEMP);
@@ -455,6 +513,35 @@ KTEST(bus_suspend, "a refused suspend wakes those that slept")
 	bus_down(bus);
 }
 
+static void
+last_word(void *arg, int howto)
+{
+	note('f');
+}
+
+KTEST(bus_shutdown, "a halt shuts devices down, the last first")
+{
+	eventhandler_tag first, last;
+	device_t bus;
+
+	bus = bus_up(2);
+	add(&kthigh_driver);
+	bus_topo_unlock();
+	first = EVENTHANDLER_REGISTER(shutdown_final, last_word, NULL,
+	    SHUTDOWN_PRI_FIRST);
+	last = EVENTHANDLER_REGISTER(shutdown_final, last_word, NULL,
+	    SHUTDOWN_PRI_LAST);
+	order[0] = '\0';
+	kpi_halt(0);
+	KT_CHECK(strcmp(order, "fssf") == 0);
+	kpi_halt(1);
+	KT_CHECK(strcmp(order, "fssfff") == 0);
+	EVENTHANDLER_DEREGISTER(shutdown_final, first);
+	EVENTHANDLER_DEREGISTER(shutdown_final, last);
+	bus_topo_lock();
+	bus_down(bus);
+}
+
 KTEST(bus_order, "device_add_child_ordered: by order, then by age")
 {
 	device_t bus, *list, late, first, mid;
@@ -501,7 +588,10 @@ KTEST(bus_hint_disabled, "hint.NAME.UNIT.disabled keeps a driver away")
 	dev = device_add_child(bus, "kthigh", 0);
 	KT_CHECK(device_probe_and_attach(dev) != 0);
 	KT_CHECK(!device_is_attached(dev));
+	KT_CHECK(device_get_driver(dev) == NULL);
 	KT_EQ(kern_unsetenv("hint.kthigh.0.disabled"), 0);
+	device_enable(dev);
+	KT_EQ(device_probe_and_attach(dev), 0);
 	bus_down(bus);
 }
 

@@ -199,3 +199,11 @@ KTEST_PANICS(callout_sleep_report, "a callout that sleeps",
 	for (;;)
 		DELAY(1000);
 }
+
+KTEST_PANICS(callout_stop_report, "callout_stop() without the callout's mutex",
+    "not owned")
+{
+	mtx_init(&mtx, "m", NULL, MTX_DEF);
+	callout_init_mtx(&co[0], &mtx, 0);
+	callout_stop(&co[0]);
+}

@@ -370,7 +370,7 @@ fake_path_inq(struct fake_sim *fs, struct ccb_pathinq *cpi)
 	cpi->max_lun = FAKE_LUNS - 1;
 	cpi->initiator_id = fs->fs_initiator;
 	cpi->base_transfer_speed = 300000;
-	cpi->transport = XPORT_SAS;
+	cpi->transport = fs->fs_transport;
 	cpi->protocol = PROTO_SCSI;
 	cpi->maxio = fs->fs_maxio;
 	cpi->ccb_h.status = CAM_REQ_CMP;
@@ -516,6 +516,7 @@ fake_new(void)
 	mtx_init(&fs->fs_mtx, "fakesim", NULL, MTX_DEF);
 	STAILQ_INIT(&fs->fs_held);
 	fs->fs_report_luns = true;
+	fs->fs_transport = XPORT_SAS;
 	fs->fs_max_target = 0;
 	fs->fs_initiator = 7;
 	fs->fs_maxio = 128 * 1024;

@@ -75,6 +75,7 @@ struct fake_sim {
 	bool		 fs_report_luns;
 	enum fake_absent fs_absent;
 	u_int		 fs_max_target, fs_initiator, fs_maxio;
+	cam_xport	 fs_transport;
 	bool		 fs_unlocked;	/* a SIM without mutex */
 	u_int		 fs_openings, fs_queue;
 

@@ -479,6 +479,11 @@ KTEST_PANICS(cam_free_registered, "a SIM that is freed with its bus",
 	cam_sim_free(fs->fs_sim, TRUE);
 }
 
+KTEST_PANICS(cam_free_ccb_none, "no CCB is freed", "xpt_free_ccb: no CCB")
+{
+	xpt_free_ccb(NULL);
+}
+
 static void
 queue_clock(void *arg)
 {

@@ -356,3 +356,47 @@ KTEST(cam_async_events, "listeners hear of what they asked for, until told off")
 	KT_EQ(FAKE_GET(heard_lost), 0);
 	fake_detach(fs);
 }
+
+KTEST(cam_transport, "a bus of a transport that nobody knows")
+{
+	struct fake_sim *fs;
+
+	fs = fake_new();
+	fs->fs_transport = XPORT_UNSPECIFIED;
+	KT_CHECK(!fake_try_attach(fs));
+	fake_detach(fs);
+}
+
+static struct fake_sim *async_fs;
+static volatile u_int async_frozen;
+
+static void
+scan_frozen(void *arg, uint32_t code, struct cam_path *path, void *data)
+{
+	struct fake_io *fi = arg;
+
+	/* The disk's requests wait until this returns. */
+	KT_EQ(fake_start(fi, "da0", KPI_DISK_FLUSH, 0, NULL, 0), 0);
+	hosted_sleep(20 * 1000 * 1000);
+	KT_EQ(fake_ops(async_fs, 0, SYNCHRONIZE_CACHE), 0);
+	atomic_store_rel_int(&async_frozen, 1);
+}
+
+KTEST(cam_async_frozen, "the SIM gets nothing while an event is under way")
+{
+	static struct fake_io fi;
+	struct fake_sim *fs;
+
+	async_fs = fs = fake_new();
+	fake_lun(fs, 0, 64);
+	fake_scan(fs);
+	KT_EQ(xpt_register_async(AC_BUS_RESET, scan_frozen, &fi, fs->fs_path),
+	    CAM_REQ_CMP);
+	xpt_async(AC_BUS_RESET, fs->fs_path, NULL);
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(async_frozen) == 1));
+	KT_EQ(fake_finish(&fi), 0);
+	KT_EQ(fake_ops(fs, 0, SYNCHRONIZE_CACHE), 1);
+	KT_EQ(xpt_register_async(0, scan_frozen, &fi, fs->fs_path),
+	    CAM_REQ_CMP);
+	fake_detach(fs);
+}

@@ -113,6 +113,57 @@ KTEST_PANICS(malloc_critical_report, "malloc() in a critical section",
 	free(p, M_KT);
 }
 
+KTEST_PANICS(malloc_exec_report, "malloc() with M_EXEC", "M_EXEC of \"ktest\"")
+{
+	void *volatile p = malloc(100, M_KT, M_WAITOK | M_EXEC);
+
+	free(p, M_KT);
+}
+
+/* mov $42, %eax; ret */
+static const uint8_t code[] = { 0xb8, 42, 0, 0, 0, 0xc3 };
+
+/* The sanitizers look for what a C function has in front of it. */
+static int
+run_code(void *p)
+{
+	int rv;
+
+	__asm __volatile("call *%1" : "=a" (rv) : "r" (p) : "memory");
+	return (rv);
+}
+
+KTEST(malloc_exec_runs, "code runs in memory of malloc_exec()")
+{
+	uint8_t *p = malloc_exec(3 * PAGE_SIZE, M_KT, M_WAITOK | M_ZERO);
+
+	KT_EQ(p[3 * PAGE_SIZE - 1], 0);
+	memcpy(p + 2 * PAGE_SIZE, code, sizeof(code));
+	KT_EQ(run_code(p + 2 * PAGE_SIZE), 42);
+	free(p, M_KT);
+	KT_EQ(kpi_malloc_type_bytes("ktest"), 0);
+}
+
+KTEST_PANICS(malloc_noexec_report, "code in memory of malloc()",
+    "(instruction fetch)")
+{
+	void *p = malloc(PAGE_SIZE, M_KT, M_WAITOK);
+
+	memcpy(p, code, sizeof(code));
+	(void)run_code(p);
+}
+
+KTEST_PANICS(malloc_exec_free_report, "code in memory that was executable",
+    "(instruction fetch)")
+{
+	void *p = malloc_exec(PAGE_SIZE, M_KT, M_WAITOK);
+
+	memcpy(p, code, sizeof(code));
+	KT_EQ(run_code(p), 42);
+	free(p, M_KT);
+	(void)run_code(p);
+}
+
 KTEST(malloc_leaks, "what is not freed is reported")
 {
 	void *p = malloc(100, M_KT, M_WAITOK);

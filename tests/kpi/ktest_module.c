@@ -28,8 +28,8 @@ ktmod_note(const char *what)
 	strlcat(ktmod_log, " ", sizeof(ktmod_log));
 }
 
-static bool
-log_is(const char *expected)
+bool
+ktmod_log_is(const char *expected)
 {
 	bool same = strcmp(ktmod_log, expected) == 0;
 
@@ -42,13 +42,13 @@ log_is(const char *expected)
 KTEST(module_dependency, "a module brings what it depends on, in order")
 {
 	KT_EQ(kpi_kldload("ktmod_user"), 0);
-	KT_CHECK(log_is("base-early base-load user-early user-load "));
+	KT_CHECK(ktmod_log_is("base-early base-load user-early user-load "));
 	KT_EQ(kpi_kldload("ktmod_base"), EEXIST);
 	KT_EQ(kpi_kldunload("ktmod_base"), EBUSY);
 	KT_EQ(kpi_kldunload("ktmod_user"), 0);
-	KT_CHECK(log_is("user-quiesce user-unload user-late "));
+	KT_CHECK(ktmod_log_is("user-quiesce user-unload user-late "));
 	KT_EQ(kpi_kldunload("ktmod_base"), 0);
-	KT_CHECK(log_is("base-quiesce base-unload base-late "));
+	KT_CHECK(ktmod_log_is("base-quiesce base-unload base-late "));
 	KT_EQ(kpi_kldunload("ktmod_base"), ENOENT);
 	KT_EQ(kpi_kldload("ktmod_none"), ENOENT);
 }
@@ -78,7 +78,7 @@ KTEST(module_shutdown, "a halt tells every module, the newest first")
 	KT_EQ(kpi_kldload("ktmod_user"), 0);
 	ktmod_log[0] = '\0';
 	kpi_halt(0);
-	KT_CHECK(log_is("user-shutdown base-shutdown "));
+	KT_CHECK(ktmod_log_is("user-shutdown base-shutdown "));
 }
 
 static void

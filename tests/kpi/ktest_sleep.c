@@ -295,6 +295,29 @@ KTEST(real_taskqueue_flood, "no request of several threads is lost")
 	taskqueue_free(tq);
 }
 
+KTEST_PANICS(taskqueue_critical_report, "a task for a queue that is not fast, "
+    "in a critical section", "which is not a fast one")
+{
+	tq_start(1);
+	TASK_INIT(&tasks[0], 0, count_task, NULL);
+	critical_enter();
+	taskqueue_enqueue(tq, &tasks[0]);
+}
+
+KTEST(taskqueue_fast, "a fast queue takes tasks in a critical section")
+{
+	tq = taskqueue_create_fast("test", M_WAITOK, taskqueue_thread_enqueue,
+	    &tq);
+	KT_EQ(taskqueue_start_threads(&tq, 1, PWAIT, "test"), 0);
+	TASK_INIT(&tasks[0], 0, count_task, NULL);
+	critical_enter();
+	taskqueue_enqueue(tq, &tasks[0]);
+	critical_exit();
+	taskqueue_drain(tq, &tasks[0]);
+	KT_EQ(atomic_load_int(&done), 1);
+	taskqueue_free(tq);
+}
+
 KTEST(thread_failure, "a thread that cannot be started is an error")
 {
 	kpi_fail_nth(KPI_FAIL_THREAD, 1);

@@ -62,6 +62,20 @@ KTEST(time_advances, "all clocks follow the virtual one")
 	    1000000000 ? 3 : 2));
 }
 
+KTEST(time_coarse, "the cheap clocks move once a tick")
+{
+	sbintime_t coarse, exact;
+
+	kpi_clock_advance(sbttons(tick_sbt - sbinuptime() % tick_sbt) + 1000);
+	coarse = getsbinuptime();
+	exact = sbinuptime();
+	kpi_clock_advance(sbttons(tick_sbt / 2));
+	KT_EQ(getsbinuptime(), coarse);
+	KT_CHECK(sbinuptime() > exact);
+	kpi_clock_advance(sbttons(tick_sbt / 2));
+	KT_CHECK(getsbinuptime() - coarse >= tick_sbt - SBT_1US);
+}
+
 KTEST(time_setclock, "setting the time of day leaves the uptime alone")
 {
 	struct timespec ts = { .tv_sec = 2000000000, .tv_nsec = 5 }, now;

@@ -14,6 +14,8 @@
 
 extern int	ktmod_busy;
 void		ktmod_note(const char *what);
+/* What was noted since the last time. */
+bool		ktmod_log_is(const char *expected);
 
 #define	KTMOD(who)							\
 static int								\

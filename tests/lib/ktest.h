@@ -17,7 +17,8 @@
  *
  * After the test the kernel is shut down and must leave nothing behind: no
  * memory, thread, callout or device.  A name that begins with "real_" gets the
- * real clock, one with "scatter_" scattered memory.
+ * real clock, one with "scatter_" scattered memory, one with "preload_" the
+ * module ktmod_user from the start.
  *
  * A test whose point is a report that ends the kernel says so with
  * KTEST_PANICS(name, descr, substring): it passes only if the kernel panics

@@ -133,8 +133,10 @@ head(atf_tc_t *tc)
 static void
 body(const atf_tc_t *tc)
 {
+	static const char *const modules[] = { "ktmod_user", NULL };
 	struct kpi_config cf;
-	const char *descr, *name;
+	const char *descr, *env[2] = { NULL, NULL }, *name;
+	char chosen[64];
 	unsigned i;
 
 	memset(&cf, 0, sizeof(cf));
@@ -146,6 +148,10 @@ body(const atf_tc_t *tc)
 	cf.memsize = 256 * 1024 * 1024;
 	cf.virtual_clock = strncmp(name, "real_", 5) != 0;
 	cf.scatter = strncmp(name, "scatter_", 8) == 0;
+	cf.preload = strncmp(name, "preload_", 8) == 0 ? modules : NULL;
+	snprintf(chosen, sizeof(chosen), "ktest=%s", name);
+	env[0] = chosen;
+	cf.kenv = env;
 	cf.machine = &machine;
 	hosted_panic_hook(on_panic);
 	ATF_REQUIRE_EQ(0, kpi_init(&cf, NULL, NULL));

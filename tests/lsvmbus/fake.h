@@ -48,6 +48,13 @@ const char *fake_output(void);
 const char *fake_messages(void);
 void	fake_output_reset(void);
 
+/*
+ * Ends the test for what the program or the test has done wrong; there is one
+ * for Linux (fake_linux.c) and one for a FreeBSD guest.
+ */
+void	fake_die(const char *why, const char *what)
+	    __attribute__((noreturn));
+
 /* The program's main(). */
 int	lsvmbus_main(int argc, char *argv[]);
 

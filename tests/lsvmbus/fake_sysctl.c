@@ -42,13 +42,6 @@ static unsigned calls;
 
 void (*fake_hook)(unsigned call);
 
-static void
-fake_die(void)
-{
-
-	abort();
-}
-
 static int
 fake_word(const char *s, size_t len)
 {
@@ -58,7 +51,7 @@ fake_word(const char *s, size_t len)
 		if (strncmp(words[i], s, len) == 0 && words[i][len] == '\0')
 			return ((int)i + 1000);
 	if (nwords == FAKE_WORDS)
-		fake_die();
+		fake_die("the tree is full", "");
 	words[nwords] = strndup(s, len);
 	return ((int)nwords++ + 1000);
 }
@@ -70,7 +63,7 @@ fake_oid(const char *name, int *oid)
 
 	for (n = 0; *name != '\0'; n++) {
 		if (n == CTL_MAXNAME)
-			fake_die();
+			fake_die("the tree is full", "");
 		len = strcspn(name, ".");
 		oid[n] = fake_word(name, len);
 		name += len + (name[len] == '.' ? 1 : 0);
@@ -95,7 +88,7 @@ fake_leaf(const char *name, const void *value, size_t len)
 	struct fake_leaf *l;
 
 	if (nleaves == FAKE_LEAVES)
-		fake_die();
+		fake_die("the tree is full", "");
 	l = &leaves[nleaves++];
 	l->n = fake_oid(name, l->oid);
 	l->name = strdup(name);
@@ -187,7 +180,7 @@ fake_device(unsigned long parent, enum fake_state state, const char *name,
 	size_t at, i, len;
 
 	if (ndevices == FAKE_DEVICES)
-		fake_die();
+		fake_die("the tree is full", "");
 	ud = &devices[ndevices++];
 	memset(ud, 0, sizeof(*ud));
 	ud->dv_handle = 0xfffff80000000000ul + ndevices * 0x400;

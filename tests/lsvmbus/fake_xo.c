@@ -12,7 +12,6 @@
 
 #include <sys/types.h>
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,7 +23,7 @@
 
 #include "fake.h"
 
-#define	XO_ROOM		(1024 * 1024)
+#define	XO_ROOM		(256 * 1024)
 #define	XO_DEPTH	16
 #define	XO_FIELD	1024
 
@@ -41,19 +40,11 @@ static bool json;
 static char output[XO_ROOM], messages[XO_ROOM];
 static size_t output_len, messages_len;
 
-int *
-__error(void)
-{
-
-	return (&errno);
-}
-
-static void
+static void __attribute__((noreturn))
 xo_die(const char *why, const char *what)
 {
 
-	fprintf(stderr, "libxo: %s: %s\n", why, what);
-	abort();
+	fake_die(why, what);
 }
 
 static void
@@ -267,15 +258,20 @@ xo_format(char *out, size_t size, const char *format, va_list *ap)
 			    *format);
 			continue;
 		}
-		width = 0;
-		if (*++format == '*') {
-			width = va_arg(*ap, int);
-			format++;
-		}
-		if (*format == 's') {
+		if (strncmp(++format, "*s", 2) == 0) {
+			/* As the program uses it: blanks. */
 			numeric = false;
-			len += (size_t)snprintf(out + len, size - len, "%*s",
-			    width, va_arg(*ap, const char *));
+			for (width = va_arg(*ap, int); width > 0 &&
+			    len + 1 < size; width--)
+				out[len++] = ' ';
+			out[len] = '\0';
+			if (*va_arg(*ap, const char *) != '\0')
+				xo_die("more than padding", format);
+			format++;
+		} else if (*format == 's') {
+			numeric = false;
+			len += (size_t)snprintf(out + len, size - len, "%s",
+			    va_arg(*ap, const char *));
 		} else if (strncmp(format, "jd", 2) == 0) {
 			len += (size_t)snprintf(out + len, size - len, "%jd",
 			    va_arg(*ap, intmax_t));
@@ -346,6 +342,7 @@ xo_emit(const char *format, ...)
 {
 	char field[XO_FIELD], c[2] = "";
 	const char *end;
+	size_t len;
 	va_list ap;
 
 	va_start(ap, format);
@@ -357,10 +354,11 @@ xo_emit(const char *format, ...)
 			continue;
 		}
 		end = strchr(format, '}');
-		if (end == NULL)
+		len = end != NULL ? (size_t)(end - format) - 1 : XO_FIELD;
+		if (len >= sizeof(field))
 			xo_die("no end", format);
-		snprintf(field, sizeof(field), "%.*s",
-		    (int)(end - format - 1), format + 1);
+		memcpy(field, format + 1, len);
+		field[len] = '\0';
 		xo_field(field, &ap);
 		format = end;
 	}

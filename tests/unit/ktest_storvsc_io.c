@@ -23,8 +23,7 @@
 KTEST(storvsc_ids, "only ids that are out are found")
 {
 	static const uint8_t not_sent[] = {
-		STORVSC_RS_FREE, STORVSC_RS_LOADING, STORVSC_RS_WAIT,
-		STORVSC_RS_DONE
+		STORVSC_RS_FREE, STORVSC_RS_LOADING, STORVSC_RS_WAIT
 	};
 	struct storvsc_chan *c;
 	struct storvsc_req *req;

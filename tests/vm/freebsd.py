@@ -25,10 +25,10 @@ import verb
 from initramfs import Trouble
 
 AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
-         "freebsd_modules", "freebsd_qemu", "freebsd_hotplug",
-         "freebsd_faults", "freebsd_ide")
+         "freebsd_modules", "freebsd_qemu", "freebsd_crash",
+         "freebsd_hotplug", "freebsd_faults", "freebsd_ide")
 # Far above what it takes.
-TIME_LIMIT = 1800
+TIME_LIMIT = 3600
 
 INIT = os.path.join(verb.RELEASE, "tests/vm/freebsd_init")
 FLAT = os.path.join(verb.RELEASE, "tests/vm/freebsd_flat")
@@ -75,7 +75,8 @@ def job(kernel, modules, patterns, out):
         programs=[verb.which(p) for p in PROGRAMS + (rig.QEMU,)] + [FLAT],
         env={"FBSD_KERNEL": kernel, "FBSD_MODULES": modules,
              "FBSD_INIT": INIT, "FBSD_FLAT": FLAT,
-             "FBSD_MEMORY": str(memory)},
+             "FBSD_MEMORY": str(memory),
+             "FBSD_ROUNDS": os.environ.get("FBSD_ROUNDS", "20")},
         time_limit=TIME_LIMIT, out=out, cpus=1)
 
 

@@ -4,6 +4,7 @@
 
 """What a FreeBSD kernel finds at boot, and how it ends."""
 
+import json
 import re
 
 from freebsd_guest import (FreeBsd, IDE_CLASS, MIB, MODULES, SCSI_CLASS,
@@ -72,6 +73,36 @@ class Found(FreeBsd):
         if strange:
             raise Fail(" ".join(map(str, strange)))
 
+    def check_lsvmbus(self):
+        """lsvmbus lists what is on the bus, each device with its channels"""
+        bus = json.loads(self.vm.sh("lsvmbus --libxo=json"))["vmbus"]
+        there = self.vm.devices("children", "vmbus0")
+        want = sorted((d.name, d.pnpinfo) for d in there
+                      if "classid=" in d.pnpinfo)
+        found = sorted((d.get("name", ""), "classid=%s deviceid=%s" %
+                        (d["class-id"], d["instance-id"]))
+                       for d in bus["device"])
+        if found != want:
+            raise Fail("%s, there are %s" % (found, want))
+        channels = [c for d in bus["device"] for c in d.get("channel", [])]
+        if len({c["id"] for c in channels}) != len(channels) or \
+                len(channels) < len([d for d in there
+                                     if d.driver == "storvsc"]):
+            raise Fail("channels: %s" % channels)
+        for c in channels:
+            if c["cpu"] >= self.cpus or c["tx-free"] < 4096 or \
+                    MODULES and not c["tx-packets"]:
+                raise Fail("a channel: %s" % c)
+        # The kernel's own driver tells of those that channels interrupt.
+        if MODULES and \
+                [p["id"] for p in bus["cpu"]] != list(range(self.cpus)):
+            raise Fail("processors: %s" % bus["cpu"])
+        text = self.vm.sh("lsvmbus -vvc").split("\n")
+        if not re.match(r"vmbus0: version \S+, \d+ devices, \d+ open channels",
+                        text[0]):
+            raise Fail(text[0])
+        return text[0]
+
     def check_root(self):
         """the root is mounted from da0, which is storvsc's"""
         mounts = [l.split() for l in self.vm.sh("fs mounts").split("\n")]
@@ -131,6 +162,7 @@ class NoReboot(FreeBsd):
 
     def check_ext2(self):
         """an ext2 root on da0 does as well"""
+        self.quiet()
         return self.vm.sh("fs mounts").split("\n")[0]
 
     def check_halt(self):
@@ -139,4 +171,4 @@ class NoReboot(FreeBsd):
         self.vm.type("power reboot\n. 0\n")
         self.ends_well(self.vm.wait())
 
-    check_poweroff = None
+    check_quiet = check_poweroff = None

@@ -17,6 +17,7 @@ import random
 import re
 import shutil
 import subprocess
+import time
 
 import guest
 from guest import Fail
@@ -31,6 +32,8 @@ MEMORY = int(os.environ.get("FBSD_MEMORY", "256"))
 
 MIB = 1 << 20
 UP_LIMIT = 150
+# Its interrupt handler keeps 384 bytes.
+PART = 240
 
 SCSI_CLASS = "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f"
 IDE_CLASS = "32412632-86cb-44a2-9b5c-50d1417354f5"
@@ -79,7 +82,8 @@ def in_nested_rig():
 def make_ufs(path, tree, size):
     """A UFS1 file system, which every kernel has; makefs puts the superblock
     of UFS2 where FreeBSD does not look for it."""
-    run("makefs", "-t", "ffs", "-o", "version=1", "-s", str(size), path, tree)
+    run("makefs", "-t", "ffs", "-o", "version=1", "-f", "500", "-s", str(size),
+        path, tree)
 
 
 def make_ext2(path, tree, size):
@@ -128,6 +132,18 @@ class Guest(guest.Hvhost):
 
     def wait_up(self, limit=UP_LIMIT):
         return super().wait_up(limit)
+
+    def begin(self, command):
+        """In parts that the kernel's serial driver has room for."""
+        part = ""
+        for line in command.split("\n"):
+            if part and len(part) + len(line) > PART:
+                self.seq += 1
+                self.type("%s+ %d\n" % (part, self.seq))
+                self.expect(r"^@more %d\n" % self.seq, what="the next part")
+                part = ""
+            part += line + "\n"
+        super().begin(part.rstrip("\n"))
 
     def load(self, *modules):
         for m in modules:
@@ -194,9 +210,11 @@ class Guest(guest.Hvhost):
         self.sh("fs mount %s %s / update noro" % (kind, source))
 
     def reboot(self):
-        """Reboots the kernel and waits for its shell."""
+        """Reboots the kernel and waits for its shell; seconds."""
+        start = time.monotonic()
         self.type("power reboot\n. 0\n")
         self.wait_up()
+        return time.monotonic() - start
 
     def start_job(self, command):
         """Starts a command beside the shell; its number."""

@@ -166,7 +166,7 @@ class Vm:
         status, text = self.run(command, limit)
         if status != 0:
             raise Fail("in the guest: %s: exit status %d: %s" % (
-                command, status, text[-300:]))
+                command.strip()[:80], status, text[-300:]))
         return text
 
     def load(self, *modules):

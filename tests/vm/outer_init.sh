@@ -24,6 +24,8 @@ port() {
 out=$(port out)
 result=$(port result)
 
+# The sign that the machine is up (rig.py).
+echo @rig >"$out"
 cd "$RIG_CWD" || cd /
 sh /rig/command >"$out" 2>&1 </dev/null
 echo $? >/rig/status

@@ -42,6 +42,10 @@ QEMU = "qemu-system-x86_64"
 
 TIMEOUT = 124
 BROKEN = 125
+# What the outer machine's init says first, and how long that may take: an
+# emulated kernel stops now and then before it gets there.
+SIGN = "@rig"
+START_LIMIT = 180
 
 # What the outer machine needs besides what is built into its kernel.
 OUTER_MODULES = ("virtio_pci", "virtio_console", "kvm_amd", "brd", "tun",
@@ -112,15 +116,26 @@ def run(job):
     return run_here(job) if kind == "kvm" else run_nested(job)
 
 
-def follow(process, job):
+def follow(process, job, sign=None):
     """Passes on a process's output line by line; ends it after the time
-    limit.  True: it ended by itself."""
+    limit.  True: it ended by itself.  sign: a line that it has to begin with,
+    soon, or is ended as well."""
+    begun = threading.Event()
+
     def passing():
         for raw in process.stdout:
-            job.out(raw.decode(errors="replace").rstrip("\r\n"))
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            if line == sign:
+                begun.set()
+            else:
+                job.out(line)
+        begun.set()
     reader = threading.Thread(target=passing, daemon=True)
     reader.start()
     try:
+        if sign and not begun.wait(START_LIMIT):
+            say("stopped: nothing runs after %d s" % START_LIMIT)
+            return True
         process.wait(job.time_limit)
         in_time = True
     except subprocess.TimeoutExpired:
@@ -217,7 +232,7 @@ def outer(job, kernel, tmp):
     p = subprocess.Popen(cmd, stdin=subprocess.DEVNULL,
                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                          start_new_session=True)
-    in_time = follow(p, job)
+    in_time = follow(p, job, SIGN)
     status = collect(result, job)
     if not in_time:
         return TIMEOUT

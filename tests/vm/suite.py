@@ -44,6 +44,7 @@ class Boot:
     append = ""
     modules = ()                # loaded before the first check
     alone = False               # it measures time: nothing else may run
+    only_asked = False          # takes long: made if a pattern names it
     order = 50                  # long ones first
 
     def __init__(self, work):
@@ -256,7 +257,7 @@ def run(areas, patterns=(), parallel=2):
     def left(name):
         return wanted(name) and name not in report.known
     boots = [c for c in boots_of(areas)
-             if any(left("%s.%s" % (c.name, m.split("_", 1)[1]))
+             if (patterns or not c.only_asked) and any(left("%s.%s" % (c.name, m.split("_", 1)[1]))
                     for m in c.checks())]
     waiting = queue.Queue()
     for c in sorted((c for c in boots if not c.alone), key=lambda c: c.order):

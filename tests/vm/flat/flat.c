@@ -38,6 +38,14 @@ struct vmm {
 
 extern const uint8_t flat_start[], flat_start_entry[], flat_start_end[];
 
+/* How far a place in start.S is from its beginning. */
+static size_t
+offset(const uint8_t *place)
+{
+
+	return ((uintptr_t)place - (uintptr_t)flat_start);
+}
+
 /* The loader only asks whether it is memory: nothing is written there. */
 void *
 vmm_ptr(struct vmm *m, uint64_t gpa, uint64_t len)
@@ -137,7 +145,7 @@ put_head(FILE *f, uint64_t at, size_t size)
 			.e_type = ET_EXEC,
 			.e_machine = EM_386,
 			.e_version = EV_CURRENT,
-			.e_entry = at + (flat_start_entry - flat_start),
+			.e_entry = at + offset(flat_start_entry),
 			.e_phoff = sizeof(Elf32_Ehdr),
 			.e_ehsize = sizeof(Elf32_Ehdr),
 			.e_phentsize = sizeof(Elf32_Phdr),
@@ -162,7 +170,7 @@ write_image(const char *path, struct vmm *m, struct vmm_boot *b)
 {
 	const struct vmm_boot_piece *p;
 	struct flat_params *fp;
-	size_t code = (size_t)(flat_start_end - flat_start), size;
+	size_t code = offset(flat_start_end), size;
 	FILE *f;
 
 	fp = calloc(1, head_size(b));

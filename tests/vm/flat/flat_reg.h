@@ -16,7 +16,7 @@
 #define	FLAT_RSP	8
 #define	FLAT_CR3	12
 #define	FLAT_GDT	16
-#define	FLAT_COPIES	20
+#define	FLAT_COPIES	24
 
 /* Of struct flat_copy. */
 #define	FLAT_TO		0
@@ -54,8 +54,10 @@ struct flat_params {
 	uint32_t	rsp;
 	uint32_t	cr3;
 	uint32_t	gdt;
+	uint32_t	pad;
 	struct flat_copy copy[];
 };
+_Static_assert(sizeof(struct flat_params) == FLAT_COPIES, "flat_params");
 _Static_assert(offsetof(struct flat_params, rip) == FLAT_RIP,
     "flat_params.rip");
 _Static_assert(offsetof(struct flat_params, rsp) == FLAT_RSP,
@@ -66,6 +68,7 @@ _Static_assert(offsetof(struct flat_params, gdt) == FLAT_GDT,
     "flat_params.gdt");
 _Static_assert(offsetof(struct flat_params, copy) == FLAT_COPIES,
     "flat_params.copy");
+_Static_assert(sizeof(struct flat_params) == 24, "flat_params");
 #endif
 
 #endif	/* !FLAT_REG_H */

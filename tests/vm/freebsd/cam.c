@@ -28,6 +28,7 @@
 #include "lib.h"
 
 #define	MATCHES		64
+#define	BUSES_MAX	64
 
 /* A text of fixed length, without the blanks at its end. */
 static void
@@ -72,9 +73,19 @@ print_match(const struct dev_match_result *m)
 	}
 }
 
-/* Calls a function with all matches, or prints them. */
+static void
+note_bus(const struct dev_match_result *m, uint32_t *buses, unsigned *n)
+{
+	uint32_t id = m->result.bus_result.path_id;
+
+	if (m->type == DEV_MATCH_BUS && id != CAM_XPT_PATH_ID &&
+	    *n < BUSES_MAX)
+		buses[(*n)++] = id;
+}
+
+/* Prints all matches; or notes the buses among them. */
 static int
-each_match(int fd, int (*with)(int, const struct dev_match_result *))
+each_match(int fd, uint32_t *buses, unsigned *n)
 {
 	static struct dev_match_result matches[MATCHES];
 	static union ccb ccb;
@@ -95,14 +106,14 @@ each_match(int fd, int (*with)(int, const struct dev_match_result *))
 		if (ccb.cdm.status != CAM_DEV_MATCH_LAST &&
 		    ccb.cdm.status != CAM_DEV_MATCH_MORE)
 			return (EAGAIN);
-		for (i = 0; i < ccb.cdm.num_matches && error == 0; i++) {
-			if (with != NULL)
-				error = with(fd, &matches[i]);
+		for (i = 0; i < ccb.cdm.num_matches; i++) {
+			if (buses != NULL)
+				note_bus(&matches[i], buses, n);
 			else
 				print_match(&matches[i]);
 		}
-	} while (error == 0 && ccb.cdm.status == CAM_DEV_MATCH_MORE);
-	return (error);
+	} while (ccb.cdm.status == CAM_DEV_MATCH_MORE);
+	return (0);
 }
 
 static int
@@ -127,15 +138,19 @@ act(int fd, xpt_opcode what, uint32_t bus, uint32_t target, uint64_t lun)
 	return (error);
 }
 
+/* A rescan changes the list, so that the buses are noted first. */
 static int
-rescan_bus(int fd, const struct dev_match_result *m)
+rescan_all(int fd)
 {
+	uint32_t buses[BUSES_MAX];
+	unsigned i, n = 0;
+	int error;
 
-	if (m->type != DEV_MATCH_BUS ||
-	    m->result.bus_result.path_id == CAM_XPT_PATH_ID)
-		return (0);
-	return (act(fd, XPT_SCAN_BUS, m->result.bus_result.path_id,
-	    CAM_TARGET_WILDCARD, CAM_LUN_WILDCARD));
+	error = each_match(fd, buses, &n);
+	for (i = 0; i < n && error == 0; i++)
+		error = act(fd, XPT_SCAN_BUS, buses[i], CAM_TARGET_WILDCARD,
+		    CAM_LUN_WILDCARD);
+	return (error);
 }
 
 int
@@ -149,9 +164,9 @@ cmd_cam(int argc, char **argv)
 	if (fd < 0)
 		return (complain(fd, "/dev/xpt0"));
 	if (strcmp(verb, "list") == 0)
-		error = each_match(fd, NULL);
+		error = each_match(fd, NULL, NULL);
 	else if (strcmp(verb, "rescan") == 0 && argc == 2)
-		error = each_match(fd, rescan_bus);
+		error = rescan_all(fd);
 	else if (strcmp(verb, "rescan") == 0 && argc == 5)
 		error = act(fd, XPT_SCAN_LUN, bus,
 		    (uint32_t)argument(argc, argv, 3, 0),

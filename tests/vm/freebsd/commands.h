@@ -30,6 +30,7 @@ int	 cmd_io(int, char **);
 int	 cmd_job(int, char **);
 int	 cmd_kenv(int, char **);
 int	 cmd_kld(int, char **);
+int	 cmd_lsvmbus(int, char **);
 int	 cmd_power(int, char **);
 int	 cmd_raw(int, char **);
 int	 cmd_sysctl(int, char **);

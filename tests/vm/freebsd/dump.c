@@ -5,12 +5,14 @@
  */
 
 /*
- * `dump on DEVICE': kernel dumps go there from now on; `dump off': nowhere.
+ * `dump on DEVICE [gzip | zstd]': kernel dumps go there from now on; `dump
+ * off': nowhere.
  */
 
 #include <sys/param.h>
 #include <sys/errno.h>
 #include <sys/disk.h>
+#include <sys/kerneldump.h>
 
 #include "commands.h"
 #include "lib.h"
@@ -24,8 +26,11 @@ cmd_dump(int argc, char **argv)
 
 	memset(&arg, 0, sizeof(arg));
 	arg.kda_index = KDA_REMOVE_ALL;
-	if (argc == 3 && strcmp(argv[1], "on") == 0) {
+	if ((argc == 3 || argc == 4) && strcmp(argv[1], "on") == 0) {
 		arg.kda_index = 0;
+		arg.kda_compression = argc == 3 ? KERNELDUMP_COMP_NONE :
+		    strcmp(argv[3], "gzip") == 0 ? KERNELDUMP_COMP_GZIP :
+		    KERNELDUMP_COMP_ZSTD;
 		path = argv[2];
 	} else if (argc != 2 || strcmp(argv[1], "off") != 0)
 		return (complain(EINVAL, "dump"));

@@ -9,7 +9,10 @@
  * the console: lines up to one that is a dot and a number.  They run in order
  * until one fails; what they print goes to the console, then a line
  * `@rc NUMBER STATUS': 0, or the errno of the one that failed.  (The same
- * talk as with Linux's guest_init.sh; guest.py is the other side.)
+ * talk as with Linux's guest_init.sh; guest.py is the other side.)  A line of
+ * a plus and a number is answered at once, `@more NUMBER': the serial port's
+ * driver drops what comes faster than it takes it, so that a long text has to
+ * come in parts.
  *
  * The kernel's messages stay off the console meanwhile, since they would stand
  * amid the answers: `dmesg' shows them, and a panic appears all the same.
@@ -45,18 +48,20 @@ static const struct command {
 	{ "cam", cmd_cam, "list | rescan [BUS [TARGET LUN]] | reset BUS" },
 	{ "dev", cmd_dev, "tree [NAME] | children NAME | VERB NAME [force]" },
 	{ "dmesg", cmd_dmesg, "[TEXT]: lines of the kernel with it" },
-	{ "dump", cmd_dump, "on DEVICE | off" },
+	{ "dump", cmd_dump, "on DEVICE [gzip | zstd] | off" },
 	{ "echo", cmd_echo, "WORD..." },
 	{ "fs", cmd_fs, "mount TYPE FROM ON [OPTION...] | umount ON | ..." },
 	{ "help", cmd_help, "" },
 	{ "io", cmd_io, "DEVICE read|write|rw BYTES DEPTH AMOUNT [rand|seq] "
 	    "[SEED]" },
-	{ "job", cmd_job, "start COMMAND | wait N | poll N | kill N" },
+	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | "
+	    "show N" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
 	    "rounds TIMES DISK FILE..." },
+	{ "lsvmbus", cmd_lsvmbus, "[--libxo=json] [-cv] [DEVICE...]" },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
-	{ "power", cmd_power, "off | reboot | halt | dump | panic" },
+	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU]" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
 	{ "repeat", cmd_repeat, "TIMES COMMAND: until it fails" },
 	{ "sleep", cmd_sleep, "MILLISECONDS" },
@@ -287,6 +292,11 @@ init_main(void)
 				    0);
 			if (line[0] == '.' && line[1] == ' ')
 				break;
+			if (line[0] == '+' && line[1] == ' ') {
+				print("@more %s\n", line + 2);
+				out_flush();
+				continue;
+			}
 			format(text + used, sizeof(text) - used, "%s\n",
 			    line);
 		}

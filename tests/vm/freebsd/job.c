@@ -8,7 +8,9 @@
  * `job': commands that run while others do.
  *
  *	job start COMMAND...	prints its number
- *	job wait N		waits for its end; its output and result
+ *	job wait [N]		waits for its end; its output and result.  For
+ *				that of all if none is named; the result is
+ *				that of the first that failed
  *	job poll N		0 if it has ended, EBUSY if not
  *	job kill N		ends it by SIGKILL
  *	job show N		what it has printed so far
@@ -90,15 +92,45 @@ job_collect(struct job *j, bool wait)
 	return (0);
 }
 
+/* Waits for a job's end, prints what it printed and frees its place. */
+static int
+job_wait(struct job *j)
+{
+	int error;
+
+	error = job_collect(j, true);
+	if (error != 0)
+		return (error);
+	out(j->output->text, j->output->used);
+	sys_munmap(j->output, sizeof(*j->output));
+	j->output = NULL;
+	return (j->result);
+}
+
+static int
+job_wait_all(void)
+{
+	struct job *j;
+	int error, first = 0;
+
+	for (j = jobs; j < jobs + JOBS_MAX; j++) {
+		error = j->output != NULL ? job_wait(j) : 0;
+		if (first == 0)
+			first = error;
+	}
+	return (first);
+}
+
 int
 cmd_job(int argc, char **argv)
 {
 	struct job *j;
 	uint64_t n;
-	int error;
 
 	if (argc > 2 && strcmp(argv[1], "start") == 0)
 		return (job_start(argc - 2, argv + 2));
+	if (argc == 2 && strcmp(argv[1], "wait") == 0)
+		return (job_wait_all());
 	n = argument(argc, argv, 2, JOBS_MAX);
 	if (n >= JOBS_MAX || jobs[n].output == NULL)
 		return (complain(ESRCH, "job"));
@@ -111,13 +143,7 @@ cmd_job(int argc, char **argv)
 	}
 	if (strcmp(argv[1], "kill") == 0)
 		return (-sys_kill(j->pid, SIGKILL));
-	if (strcmp(argv[1], "wait") != 0)
-		return (complain(EINVAL, "job %s", argv[1]));
-	error = job_collect(j, true);
-	if (error != 0)
-		return (error);
-	out(j->output->text, j->output->used);
-	sys_munmap(j->output, sizeof(*j->output));
-	j->output = NULL;
-	return (j->result);
+	if (strcmp(argv[1], "wait") == 0)
+		return (job_wait(j));
+	return (complain(EINVAL, "job %s", argv[1]));
 }

@@ -338,16 +338,25 @@ print(const char *f, ...)
 }
 
 int
-format(char *to, size_t size, const char *f, ...)
+vformat(char *to, size_t size, const char *f, va_list ap)
 {
 	struct place pl = { to, size, 0 };
-	va_list ap;
 
-	va_start(ap, f);
 	put_format(&pl, f, ap);
-	va_end(ap);
 	to[MIN(pl.used, size - 1)] = '\0';
 	return ((int)pl.used);
+}
+
+int
+format(char *to, size_t size, const char *f, ...)
+{
+	va_list ap;
+	int n;
+
+	va_start(ap, f);
+	n = vformat(to, size, f, ap);
+	va_end(ap);
+	return (n);
 }
 
 static const struct {

@@ -48,6 +48,7 @@ void	 mem_put(void *, size_t);
 void	 print(const char *, ...) __attribute__((format(printf, 1, 2)));
 int	 format(char *, size_t, const char *, ...)
 	    __attribute__((format(printf, 3, 4)));
+int	 vformat(char *, size_t, const char *, va_list);
 void	 out(const char *, size_t);
 void	 out_flush(void);
 /* From now on output goes here; what does not fit is dropped. */

@@ -9,17 +9,39 @@
  *
  *	power off | reboot | halt [nosync]
  *	power dump		a kernel dump, then reboot
- *	power panic		the kernel panics and reboots
+ *	power panic [CPU]	panics, on that processor, and reboots
  *
  * The kernel's messages come back to the console first.
  */
 
 #include <sys/param.h>
+#include <sys/cpuset.h>
 #include <sys/errno.h>
 #include <sys/reboot.h>
 
 #include "commands.h"
 #include "lib.h"
+
+static int
+power_panic(int argc, char **argv)
+{
+	int zero = 0, one = 1, error;
+	cpuset_t set;
+
+	if (argc > 2) {
+		CPU_ZERO(&set);
+		CPU_SET((int)argument(argc, argv, 2, 0), &set);
+		error = (int)sys(SYS_cpuset_setaffinity, CPU_LEVEL_WHICH,
+		    CPU_WHICH_TID, -1, sizeof(set), P(&set), 0);
+		if (error != 0)
+			return (complain(error, "processor %s", argv[2]));
+	}
+	/* A debugger would wait for somebody, and so does the kernel. */
+	(void)sysctl_set("debug.debugger_on_panic", &zero, sizeof(zero));
+	(void)sysctl_set("kern.panic_reboot_wait_time", &zero, sizeof(zero));
+	error = sysctl_set("debug.kdb.panic", &one, sizeof(one));
+	return (complain(error, "debug.kdb.panic"));
+}
 
 int
 cmd_power(int argc, char **argv)
@@ -31,20 +53,17 @@ cmd_power(int argc, char **argv)
 		{ "off", RB_POWEROFF }, { "reboot", RB_AUTOBOOT },
 		{ "halt", RB_HALT }, { "dump", RB_DUMP },
 	};
-	int zero = 0, one = 1, error;
+	int zero = 0;
 	size_t i;
 
 	if (argc < 2)
 		return (complain(EINVAL, "power"));
 	out_flush();
 	(void)sysctl_set("kern.consmute", &zero, sizeof(zero));
-	if (strcmp(argv[1], "panic") == 0) {
-		/* A debugger would wait for somebody. */
-		(void)sysctl_set("debug.debugger_on_panic", &zero,
-		    sizeof(zero));
-		error = sysctl_set("debug.kdb.panic", &one, sizeof(one));
-		return (complain(error, "debug.kdb.panic"));
-	}
+	/* Five seconds in which disks would write their caches. */
+	(void)sysctl_set("kern.shutdown.poweroff_delay", &zero, sizeof(zero));
+	if (strcmp(argv[1], "panic") == 0)
+		return (power_panic(argc, argv));
 	for (i = 0; i < nitems(ends); i++)
 		if (strcmp(argv[1], ends[i].name) == 0)
 			return (complain(sys(SYS_reboot, ends[i].howto |

@@ -225,6 +225,24 @@ raw_range(struct range *r, const char *verb, int argc, char **argv)
 	return (EINVAL);
 }
 
+/*
+ * A disk cannot be opened for writing while GEOM looks anew what is on it,
+ * which it does whenever a writer has closed it.
+ */
+static int
+raw_open(const char *path, bool writes)
+{
+	int fd, again;
+
+	for (again = 0; again < 100; again++) {
+		fd = sys_open(path, writes ? O_RDWR : O_RDONLY, 0);
+		if (fd != -EPERM)
+			break;
+		sleep_ms(20);
+	}
+	return (fd);
+}
+
 int
 cmd_raw(int argc, char **argv)
 {
@@ -239,7 +257,7 @@ cmd_raw(int argc, char **argv)
 	writes = strcmp(verb, "write") == 0 || strcmp(verb, "delete") == 0 ||
 	    strcmp(verb, "flush") == 0;
 	memset(&r, 0, sizeof(r));
-	r.fd = sys_open(argv[2], writes ? O_RDWR : O_RDONLY, 0);
+	r.fd = raw_open(argv[2], writes);
 	if (r.fd < 0)
 		return (complain(r.fd, "%s", argv[2]));
 	r.buf = mem_get(BLOCK_MAX);

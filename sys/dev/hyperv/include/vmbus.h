@@ -152,10 +152,30 @@ struct vmbus_gpa_seg {
 	uint64_t	 gs_pfn;
 };
 
-/* GPA-direct packets; completion is always asked for. */
+/*
+ * A signal to the host that is due.  A hypercall is a good moment for the
+ * host's answer to interrupt this CPU: who sends with a lock held that the
+ * callback takes as well lets the signal be noted, and gives it afterwards.
+ * Good for as long as the bus is there, also when the channel is not.
+ */
+struct vmbus_signal {
+	volatile uint64_t *sg_flag;	/* vmbus's own; as in the channel */
+	uint64_t	 sg_flag_bit;
+	volatile uint32_t *sg_mnf;
+	uint32_t	 sg_mnf_bit;
+	uint32_t	 sg_conn;
+	bool		 sg_due;	/* the owner takes it back */
+};
+
+void		vmbus_ch_signal(const struct vmbus_signal *sg);
+
+/*
+ * GPA-direct packets; completion is always asked for.  With sg the host is not
+ * signalled: if it ought to be, *sg is filled in.
+ */
 int		vmbus_ch_send_prplist(struct vmbus_channel *ch,
 		    const struct vmbus_gpa_prplist *pl, const void *data,
-		    size_t len, uint64_t xid);
+		    size_t len, uint64_t xid, struct vmbus_signal *sg);
 int		vmbus_ch_send_sglist(struct vmbus_channel *ch,
 		    const struct vmbus_gpa_seg *sg, u_int nsg,
 		    const void *data, size_t len, uint64_t xid);

@@ -297,7 +297,7 @@ storvsc_free(struct storvsc_softc *sc)
 		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_rescan);
 	}
 	storvsc_sysctl_detach(sc);
-	/* Its disks are in use, perhaps: storvsc_ccb_done(). */
+	/* Its disks are in use, perhaps: storvsc_ccb_later(). */
 	if (storvsc_flagged(sc, STORVSC_F_RESCINDED) && sc->sc_sim != NULL)
 		pause("hvsgone", hz);
 	storvsc_cam_detach(sc);

@@ -16,6 +16,7 @@
 
 #include <cam/cam.h>
 #include <cam/cam_ccb.h>
+#include <cam/cam_queue.h>
 #include <cam/cam_sim.h>
 #include <cam/cam_xpt_sim.h>
 #include <cam/scsi/scsi_all.h>
@@ -69,29 +70,23 @@ storvsc_get_tran_settings(struct ccb_trans_settings *cts)
 
 /*
  * Behind an IDE channel REPORT LUNS may tell nothing (protocol: storvsc,
- * section 10), which CAM would believe.  So the drive does not know it.
+ * section 10), which CAM would believe; an error instead would be reported at
+ * each boot.  So it is answered here: there is unit 0.
  */
 static void
-storvsc_no_report_luns(struct ccb_scsiio *csio)
+storvsc_report_luns(struct ccb_scsiio *csio)
 {
-	struct scsi_sense_data_fixed sense;
-	size_t len;
+	static const uint8_t list[16] = { [3] = 8 };	/* bytes of the units */
+	uint32_t len = MIN(csio->dxfer_len, sizeof(list));
 
-	memset(&sense, 0, sizeof(sense));
-	sense.error_code = SSD_CURRENT_ERROR | SSD_ERRCODE_VALID;
-	sense.flags = SSD_KEY_ILLEGAL_REQUEST;
-	sense.extra_len = 10;
-	sense.add_sense_code = 0x20;	/* invalid operation code */
-	len = MIN(csio->sense_len, __offsetof(struct scsi_sense_data_fixed,
-	    extra_len) + 1 + sense.extra_len);
-	memset(&csio->sense_data, 0, sizeof(csio->sense_data));
-	memcpy(&csio->sense_data, &sense, len);
-	csio->sense_resid = csio->sense_len - (uint8_t)len;
-	csio->scsi_status = SCSI_STATUS_CHECK_COND;
-	csio->resid = csio->dxfer_len;
-	xpt_freeze_devq(csio->ccb_h.path, 1);
-	csio->ccb_h.status = CAM_SCSI_STATUS_ERROR | CAM_AUTOSNS_VALID |
-	    CAM_DEV_QFRZN;
+	if ((csio->ccb_h.flags & CAM_DATA_MASK) != CAM_DATA_VADDR) {
+		csio->ccb_h.status = CAM_REQ_INVALID;
+		return;
+	}
+	memcpy(csio->data_ptr, list, len);
+	csio->resid = csio->dxfer_len - len;
+	csio->scsi_status = SCSI_STATUS_OK;
+	csio->ccb_h.status = CAM_REQ_CMP;
 }
 
 /* Whether there can be such a unit; if not, what to tell. */
@@ -120,7 +115,7 @@ storvsc_action_scsi(struct storvsc_softc *sc, union ccb *ccb)
 	if (sc->sc_class->cl_ide &&
 	    (ccb->ccb_h.flags & CAM_CDB_PHYS) == 0 &&
 	    scsiio_cdb_ptr(&ccb->csio)[0] == REPORT_LUNS) {
-		storvsc_no_report_luns(&ccb->csio);
+		storvsc_report_luns(&ccb->csio);
 		xpt_done(ccb);
 		return;
 	}
@@ -204,6 +199,36 @@ storvsc_action(struct cam_sim *sim, union ccb *ccb)
 }
 
 /*
+ * CAM holds the SIM's queue frozen while a processor sends from it.  One that
+ * was stopped there, in storvsc_action() for instance, never thaws it, and a
+ * dump's requests would wait until they are given up.  Nothing that froze it
+ * matters any more; what requests would thaw when they end, they need not.
+ */
+static void
+storvsc_thaw(struct storvsc_softc *sc)
+{
+	struct camq *queue = &sc->sc_sim->devq->send_queue;
+	struct storvsc_chan *c;
+	struct storvsc_req *req;
+	uint32_t i, j, n;
+
+	n = queue->qfrozen_cnt;
+	if (n == 0)
+		return;
+	for (i = 0; i < sc->sc_nalloc; i++) {
+		c = sc->sc_chan[i];
+		for (j = 0; j < c->c_nreqs; j++) {
+			req = &c->c_reqs[j];
+			if (req->sr_state != STORVSC_RS_FREE &&
+			    (req->sr_flags & STORVSC_RF_RESERVE) == 0)
+				req->sr_ccb->ccb_h.status &= ~CAM_RELEASE_SIMQ;
+		}
+	}
+	while (n-- > 0)
+		xpt_release_simq(sc->sc_sim, TRUE);
+}
+
+/*
  * Completions without interrupts, for dumps.  Where the scheduler still runs
  * (a dump of a live system) so do interrupts and the channels' callbacks, which
  * nothing but they may stand in for.
@@ -217,13 +242,14 @@ storvsc_poll(struct cam_sim *sim)
 
 	if (!SCHEDULER_STOPPED())
 		return;
+	storvsc_recover_release(sc);
+	storvsc_thaw(sc);
 	n = atomic_load_int(&sc->sc_nchan);
 	for (i = 0; i < n; i++) {
 		c = sc->sc_chan[i];
 		if (c->c_ch != NULL)
 			vmbus_ch_poll(c->c_ch);
 	}
-	storvsc_recover_release(sc);
 }
 
 int
@@ -280,7 +306,7 @@ storvsc_cam_detach(struct storvsc_softc *sc)
 
 /*
  * Any context that may hold a mutex; several calls may end in one scan.  Not at
- * once, since it may find that a disk is gone: storvsc_ccb_done().
+ * once, since it may find that a disk is gone: storvsc_ccb_later().
  */
 void
 storvsc_rescan(struct storvsc_softc *sc)

@@ -268,7 +268,11 @@ storvsc_chan_select(struct storvsc_softc *sc)
 	return (sc->sc_chan[(u_int)curcpu % n]);
 }
 
-/* Counts what the host should not have sent, and says so once. */
+/*
+ * Counts what the host should not have sent, and says so once.  Not while
+ * dumping: a processor stopped between sending a request and noting that it
+ * did makes the host's answer look unasked.
+ */
 void
 storvsc_chan_bad(struct storvsc_chan *c, const char *what, uint64_t value)
 {
@@ -277,6 +281,8 @@ storvsc_chan_bad(struct storvsc_chan *c, const char *what, uint64_t value)
 
 	mtx_assert(&c->c_mtx, MA_OWNED);
 	c->c_bad++;
+	if (SCHEDULER_STOPPED())
+		return;
 	mtx_lock(&sc->sc_mtx);
 	said = (sc->sc_flags & STORVSC_F_BAD_SAID) != 0;
 	sc->sc_flags |= STORVSC_F_BAD_SAID;
@@ -307,7 +313,7 @@ storvsc_chan_unasked(struct storvsc_chan *c, const struct vmbus_rxpkt *rp)
 
 static void
 storvsc_chan_packet(struct storvsc_chan *c, const struct vmbus_rxpkt *rp,
-    struct storvsc_reqs *done)
+    struct storvsc_done *done)
 {
 	struct storvsc_req *req;
 
@@ -329,8 +335,7 @@ storvsc_chan_packet(struct storvsc_chan *c, const struct vmbus_rxpkt *rp,
 		storvsc_chan_bad(c, "unknown request id", rp->rp_xid);
 		return;
 	}
-	storvsc_io_reply(c, req, rp->rp_data, rp->rp_len);
-	STAILQ_INSERT_TAIL(done, req, sr_link);
+	storvsc_io_reply(c, req, rp->rp_data, rp->rp_len, done);
 }
 
 /*
@@ -340,14 +345,13 @@ storvsc_chan_packet(struct storvsc_chan *c, const struct vmbus_rxpkt *rp,
 void
 storvsc_chan_service(struct storvsc_chan *c)
 {
-	struct storvsc_reqs done;
+	struct storvsc_done done = { .d_n = 0 };
 	struct vmbus_rxpkt rp;
 	u_int n;
 	int error;
 	bool broken;
 
 	do {
-		STAILQ_INIT(&done);
 		broken = false;
 		error = ENXIO;
 		mtx_lock(&c->c_mtx);
@@ -357,21 +361,23 @@ storvsc_chan_service(struct storvsc_chan *c)
 				break;
 			storvsc_chan_packet(c, &rp, &done);
 		}
-		if (n > 0)
+		/* The last batch's room goes back when this returns. */
+		if (error == 0)
 			vmbus_ch_release(c->c_ch);
 		if (error == EBADMSG && !c->c_dead) {
 			c->c_dead = true;
 			broken = true;
 		}
-		if (!STAILQ_EMPTY(&c->c_wait))
+		if (!STAILQ_EMPTY(&c->c_wait)) {
+			c->c_hold = true;
 			storvsc_io_resume(c);
+		}
 		/* Someone may wait for room to send a control packet. */
 		if (c == c->c_sc->sc_chan[0] &&
 		    c->c_sc->sc_xchg.xc_state == STORVSC_XC_WAIT)
 			wakeup(&c->c_sc->sc_xchg);
-		mtx_unlock(&c->c_mtx);
-		if (!STAILQ_EMPTY(&done))
-			storvsc_io_finish(c, &done);
+		storvsc_chan_flush(c);
+		storvsc_io_deliver(c->c_sc, &done);
 		if (broken)
 			storvsc_recover_start(c->c_sc, STORVSC_F_BROKEN);
 	} while (error == 0);

@@ -45,7 +45,10 @@ storvsc_ccb_status(union ccb *ccb, uint32_t status)
 	ccb->ccb_h.status = status;
 }
 
-/* Whether CAM takes it for the end of the device, or soon will. */
+/*
+ * Whether CAM takes it for the end of the device, or soon will, while its
+ * sender may still be at it.
+ */
 static bool
 storvsc_ccb_lost(const union ccb *ccb)
 {
@@ -54,7 +57,7 @@ storvsc_ccb_lost(const union ccb *ccb)
 	case CAM_DEV_NOT_THERE:
 	case CAM_SEL_TIMEOUT:
 	case CAM_NO_HBA:
-		return (true);
+		return ((ccb->ccb_h.flags & CAM_UNLOCKED) != 0);
 	default:
 		return (false);
 	}
@@ -89,7 +92,7 @@ storvsc_lost_done(void *arg)
 }
 
 /*
- * Ends a CCB; direct: from here, as no lock is held.
+ * Ends a CCB a little later.
  *
  * da(4) sends with its lock given up, takes it again afterwards and looks at
  * its periph, which nothing but the request it has just sent keeps in place:
@@ -101,18 +104,10 @@ storvsc_lost_done(void *arg)
  * for a controller that was taken away.
  */
 static void
-storvsc_ccb_done(struct storvsc_softc *sc, union ccb *ccb, bool direct)
+storvsc_ccb_later(struct storvsc_softc *sc, union ccb *ccb)
 {
 	bool armed;
 
-	if (__predict_true(!storvsc_ccb_lost(ccb)) || SCHEDULER_STOPPED() ||
-	    (ccb->ccb_h.flags & CAM_UNLOCKED) == 0) {
-		if (direct)
-			xpt_done_direct(ccb);
-		else
-			xpt_done(ccb);
-		return;
-	}
 	mtx_lock(&sc->sc_mtx);
 	armed = !STAILQ_EMPTY(&sc->sc_lost[0]) ||
 	    !STAILQ_EMPTY(&sc->sc_lost[1]);
@@ -126,7 +121,9 @@ static void
 storvsc_io_hold(struct storvsc_chan *c, union ccb *ccb)
 {
 
-	if ((ccb->ccb_h.status & CAM_RELEASE_SIMQ) != 0)
+	/* While dumping there is no other to be overtaken. */
+	if ((ccb->ccb_h.status & CAM_RELEASE_SIMQ) != 0 ||
+	    SCHEDULER_STOPPED())
 		return;
 	xpt_freeze_simq(c->c_sc->sc_sim, 1);
 	ccb->ccb_h.status |= CAM_RELEASE_SIMQ;
@@ -168,7 +165,10 @@ storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
 	(void)storvsc_sg_end(req, 0);
 	storvsc_req_free(c, req);
 	storvsc_ccb_status(ccb, status);
-	storvsc_ccb_done(c->c_sc, ccb, false);
+	if (__predict_false(storvsc_ccb_lost(ccb)) && !SCHEDULER_STOPPED())
+		storvsc_ccb_later(c->c_sc, ccb);
+	else
+		xpt_done(ccb);
 }
 
 /* What a request ends with that must end, and was not answered. */
@@ -201,7 +201,7 @@ storvsc_io_stopped(const struct storvsc_chan *c,
  * Puts a request into the ring, pl telling where its data are.  The id is of
  * this sending: an answer to an earlier one does not match.
  */
-static void
+static __always_inline void
 storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
     const struct vmbus_gpa_prplist *pl)
 {
@@ -212,7 +212,7 @@ storvsc_io_send(struct storvsc_chan *c, struct storvsc_req *req,
 	xid = storvsc_id(req->sr_index + 1, ++req->sr_gen);
 	if (pl != NULL)
 		error = vmbus_ch_send_prplist(c->c_ch, pl, &req->sr_pkt,
-		    sc->sc_pktlen, xid);
+		    sc->sc_pktlen, xid, c->c_hold ? &c->c_signal : NULL);
 	else
 		error = vmbus_ch_send(c->c_ch, VMBUS_PKT_TYPE_INBAND,
 		    VMBUS_PKT_FLAG_RC, &req->sr_pkt, sc->sc_pktlen, xid);
@@ -313,7 +313,8 @@ storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
 	flags = SCHEDULER_STOPPED() ? BUS_DMA_NOWAIT : BUS_DMA_WAITOK;
 	req->sr_state = STORVSC_RS_LOADING;
 	/* The callback sees errors too; only a deferral is news here. */
-	if (__predict_false(storvsc_sg_needed(req->sr_ccb))) {
+	if (__predict_false((req->sr_ccb->ccb_h.flags & CAM_DATA_MASK) ==
+	    CAM_DATA_SG) && storvsc_sg_needed(req->sr_ccb)) {
 		error = storvsc_sg_begin(c, req);
 		if (error != 0) {
 			storvsc_io_fail(c, req, storvsc_load_status(error));
@@ -351,7 +352,7 @@ storvsc_io_resume(struct storvsc_chan *c)
  * whether the host answered them or not, as only one dump write is under way
  * at a time.
  */
-static struct storvsc_req *
+static __always_inline struct storvsc_req *
 storvsc_req_get(struct storvsc_chan *c)
 {
 	struct storvsc_req *req;
@@ -435,7 +436,6 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 {
 	struct storvsc_chan *c;
 	struct storvsc_req *req;
-	uint32_t ms;
 
 	req = storvsc_io_get(sc);
 	if (req == NULL) {
@@ -448,8 +448,8 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 	req->sr_ccb = ccb;
 	ccb->ccb_h.spriv_ptr0 = req;
 	ccb->ccb_h.status |= CAM_SIM_QUEUED;
-	ms = storvsc_timeout_ms(ccb->ccb_h.timeout);
-	req->sr_deadline = ms == 0 ? 0 : getsbinuptime() + mstosbt(ms);
+	req->sr_limit = storvsc_timeout_ms(ccb->ccb_h.timeout);
+	req->sr_start = ticks;
 
 	if (storvsc_srb_fill(&req->sr_pkt, sc->sc_version, ccb,
 	    cam_sim_unit(sc->sc_sim)) != 0) {
@@ -458,6 +458,7 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 		if (req->sr_pkt.sp_srb.sb_data_in != STORVSC_DATA_NONE)
 			storvsc_io_count(c, ccb);
 		if (STAILQ_EMPTY(&c->c_wait)) {
+			c->c_hold = true;
 			storvsc_io_load(c, req);
 		} else {
 			storvsc_io_hold(c, ccb);
@@ -466,25 +467,8 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 			req->sr_flags |= STORVSC_RF_AGAIN;
 		}
 	}
-	mtx_unlock(&c->c_mtx);
+	storvsc_chan_flush(c);
 	storvsc_tick_arm(sc);
-}
-
-/*
- * The host answered a request: the one copy of its packet; c_mtx held.  From
- * here on nothing the host does can reach the request.
- */
-void
-storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
-    const void *data, size_t len)
-{
-
-	mtx_assert(&c->c_mtx, MA_OWNED);
-	req->sr_rxlen = (uint8_t)MIN(len, sizeof(req->sr_pkt));
-	memcpy(&req->sr_pkt, data, req->sr_rxlen);
-	req->sr_state = STORVSC_RS_DONE;
-	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0 && --c->c_expired == 0)
-		wakeup(&c->c_expired);
 }
 
 /* Sense data into the CCB. */
@@ -533,7 +517,8 @@ storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
 	csio->scsi_status = rs.rs_scsi_status;
 	storvsc_ccb_sense(csio, &req->sr_pkt, &rs);
 
-	if (storvsc_sg_end(req, csio->dxfer_len - rs.rs_resid))
+	if (__predict_false(req->sr_buf != NULL) &&
+	    storvsc_sg_end(req, csio->dxfer_len - rs.rs_resid))
 		*copied = true;
 	code = rs.rs_status & CAM_STATUS_MASK;
 	if (code == CAM_REQ_CMP) {
@@ -563,53 +548,66 @@ storvsc_io_sync(struct storvsc_req *req)
 }
 
 /*
- * Completes requests that are no longer the host's: all off the channel's
- * lists, c_mtx not held.  They are free before CAM hears of it, so that as
- * many as CAM may send are there.
+ * Ends a request that is no longer the host's and puts it back: the CCB waits
+ * in *done for storvsc_io_deliver(), so that as many requests are there as CAM
+ * may send when it hears of them.  c_mtx held.
  */
 void
-storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
+storvsc_io_end(struct storvsc_chan *c, struct storvsc_req *req,
+    struct storvsc_done *done)
 {
-	struct storvsc_softc *sc = c->c_sc;
-	struct storvsc_req *req;
-	union ccb *ccb[STORVSC_BATCH];
-	uint32_t status[STORVSC_BATCH];
-	u_int i, n, nbad, ncopies;
-	bool bad, copied;
+	bool bad = false, copied = false;
 
-	while (!STAILQ_EMPTY(done)) {
-		n = 0;
-		nbad = ncopies = 0;
-		STAILQ_FOREACH(req, done, sr_link) {
-			bad = copied = false;
-			storvsc_io_sync(req);
-			storvsc_io_unload(req);
-			ccb[n] = req->sr_ccb;
-			status[n] = storvsc_ccb_result(sc, req, &bad,
-			    &copied);
-			nbad += bad;
-			ncopies += copied;
-			if (++n == STORVSC_BATCH)
-				break;
-		}
-		mtx_lock(&c->c_mtx);
-		for (i = 0; i < n; i++) {
-			req = STAILQ_FIRST(done);
-			STAILQ_REMOVE_HEAD(done, sr_link);
-			storvsc_req_free(c, req);
-		}
-		c->c_copies += ncopies;
-		if (nbad > 0) {
-			storvsc_chan_bad(c, "contradictory completion", nbad);
-			c->c_bad += nbad - 1;
-		}
-		mtx_unlock(&c->c_mtx);
-		for (i = 0; i < n; i++) {
-			storvsc_ccb_status(ccb[i], status[i]);
-			/* No lock is held: no need of another thread. */
-			storvsc_ccb_done(sc, ccb[i], !SCHEDULER_STOPPED());
-		}
+	storvsc_io_sync(req);
+	storvsc_io_unload(req);
+	done->d_ccb[done->d_n] = req->sr_ccb;
+	done->d_status[done->d_n++] = storvsc_ccb_result(c->c_sc, req, &bad,
+	    &copied);
+	if (__predict_false(bad))
+		storvsc_chan_bad(c, "contradictory completion", 1);
+	c->c_copies += copied;
+	storvsc_req_free(c, req);
+}
+
+/*
+ * The host answered a request: the one copy of its packet; c_mtx held.  From
+ * here on nothing the host does can reach the request.
+ */
+void
+storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
+    const void *data, size_t len, struct storvsc_done *done)
+{
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	if (__predict_true(len >= sizeof(req->sr_pkt))) {
+		req->sr_rxlen = sizeof(req->sr_pkt);
+		memcpy(&req->sr_pkt, data, sizeof(req->sr_pkt));
+	} else {
+		req->sr_rxlen = (uint8_t)len;
+		memcpy(&req->sr_pkt, data, len);
 	}
+	if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0 && --c->c_expired == 0)
+		wakeup(&c->c_expired);
+	storvsc_io_end(c, req, done);
+}
+
+/* Tells CAM of what has ended; c_mtx not held. */
+void
+storvsc_io_deliver(struct storvsc_softc *sc, struct storvsc_done *done)
+{
+	u_int i;
+
+	for (i = 0; i < done->d_n; i++) {
+		storvsc_ccb_status(done->d_ccb[i], done->d_status[i]);
+		/* No lock is held: no need of another thread. */
+		if (SCHEDULER_STOPPED())
+			xpt_done(done->d_ccb[i]);
+		else if (__predict_false(storvsc_ccb_lost(done->d_ccb[i])))
+			storvsc_ccb_later(sc, done->d_ccb[i]);
+		else
+			xpt_done_direct(done->d_ccb[i]);
+	}
+	done->d_n = 0;
 }
 
 /*
@@ -621,21 +619,19 @@ storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done)
 void
 storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status, bool sent)
 {
-	struct storvsc_reqs done;
+	struct storvsc_done done = { .d_n = 0 };
 	struct storvsc_chan *c;
 	struct storvsc_req *req;
 	uint32_t i, j;
 
 	for (i = 0; i < sc->sc_nalloc; i++) {
 		c = sc->sc_chan[i];
-		STAILQ_INIT(&done);
 		mtx_lock(&c->c_mtx);
 		MPASS(c->c_ch == NULL);
 		STAILQ_INIT(&c->c_wait);
 		for (j = 0; j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
 			if (req->sr_state == STORVSC_RS_FREE ||
-			    req->sr_state == STORVSC_RS_DONE ||
 			    (req->sr_state == STORVSC_RS_SENT && !sent))
 				continue;
 			req->sr_status =
@@ -643,12 +639,16 @@ storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status, bool sent)
 			    storvsc_expired_status(req) : status;
 			if (req->sr_state == STORVSC_RS_LOADING)
 				continue;
-			req->sr_state = STORVSC_RS_DONE;
-			STAILQ_INSERT_TAIL(&done, req, sr_link);
+			storvsc_io_end(c, req, &done);
+			if (done.d_n == STORVSC_BATCH) {
+				mtx_unlock(&c->c_mtx);
+				storvsc_io_deliver(sc, &done);
+				mtx_lock(&c->c_mtx);
+			}
 		}
 		if (sent)
 			c->c_expired = 0;
 		mtx_unlock(&c->c_mtx);
-		storvsc_io_finish(c, &done);
+		storvsc_io_deliver(sc, &done);
 	}
 }

@@ -61,6 +61,15 @@ storvsc_expire(struct storvsc_chan *c, struct storvsc_req *req, uint8_t how)
 	return (news);
 }
 
+/* Past its time limit?  Whatever the rate of ticks, 64 bits are enough. */
+static bool
+storvsc_late(const struct storvsc_req *req, int now)
+{
+
+	return (req->sr_limit != 0 && (uint64_t)(u_int)(now - req->sr_start) *
+	    1000 >= (uint64_t)req->sr_limit * hz);
+}
+
 /* Once a second while requests are out. */
 void
 storvsc_tick(void *arg)
@@ -68,12 +77,12 @@ storvsc_tick(void *arg)
 	struct storvsc_softc *sc = arg;
 	struct storvsc_chan *c;
 	struct storvsc_req *req;
-	sbintime_t now;
 	uint32_t i, j, late, out;
+	int now;
 
 	atomic_store_int(&sc->sc_ticking, 0);
 	atomic_thread_fence_seq_cst();
-	now = getsbinuptime();
+	now = ticks;
 	late = 0;
 	out = 0;
 	for (i = 0; i < sc->sc_nalloc; i++) {
@@ -83,8 +92,7 @@ storvsc_tick(void *arg)
 		for (j = 0; c->c_out > 0 && j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
 			if (req->sr_state == STORVSC_RS_FREE ||
-			    req->sr_state == STORVSC_RS_DONE ||
-			    req->sr_deadline == 0 || now < req->sr_deadline)
+			    !storvsc_late(req, now))
 				continue;
 			if (storvsc_expire(c, req, 0))
 				late++;
@@ -134,8 +142,7 @@ storvsc_abort(struct storvsc_softc *sc, union ccb *ccb, uint8_t how)
 		for (j = 0; j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
 			if (req->sr_ccb != ccb ||
-			    req->sr_state == STORVSC_RS_FREE ||
-			    req->sr_state == STORVSC_RS_DONE)
+			    req->sr_state == STORVSC_RS_FREE)
 				continue;
 			(void)storvsc_expire(c, req, how);
 			mtx_unlock(&c->c_mtx);
@@ -147,32 +154,45 @@ storvsc_abort(struct storvsc_softc *sc, union ccb *ccb, uint8_t how)
 	return (ENOENT);
 }
 
-/*
- * Ends what is out of time and never reached the host, and collects the LUNs
- * of what did.
- */
+/* Ends what is out of time and never reached the host. */
+static void
+storvsc_recover_waiting(struct storvsc_chan *c)
+{
+	struct storvsc_done done = { .d_n = 0 };
+	struct storvsc_req *req, *next;
+	bool full;
+
+	do {
+		mtx_lock(&c->c_mtx);
+		STAILQ_FOREACH_SAFE(req, &c->c_wait, sr_link, next) {
+			if (done.d_n == STORVSC_BATCH)
+				break;
+			if ((req->sr_flags & STORVSC_RF_EXPIRED) == 0)
+				continue;
+			STAILQ_REMOVE(&c->c_wait, req, storvsc_req, sr_link);
+			req->sr_status = storvsc_expired_status(req);
+			storvsc_io_end(c, req, &done);
+		}
+		mtx_unlock(&c->c_mtx);
+		full = done.d_n == STORVSC_BATCH;
+		storvsc_io_deliver(c->c_sc, &done);
+	} while (full);
+}
+
+/* The LUNs of what is out of time and did reach the host. */
 static uint64_t
 storvsc_recover_scan(struct storvsc_softc *sc)
 {
-	struct storvsc_reqs done;
 	struct storvsc_chan *c;
-	struct storvsc_req *req, *next;
+	struct storvsc_req *req;
 	uint64_t luns;
 	uint32_t i, j;
 
 	luns = 0;
 	for (i = 0; i < sc->sc_nalloc; i++) {
 		c = sc->sc_chan[i];
-		STAILQ_INIT(&done);
+		storvsc_recover_waiting(c);
 		mtx_lock(&c->c_mtx);
-		STAILQ_FOREACH_SAFE(req, &c->c_wait, sr_link, next) {
-			if ((req->sr_flags & STORVSC_RF_EXPIRED) == 0)
-				continue;
-			STAILQ_REMOVE(&c->c_wait, req, storvsc_req, sr_link);
-			req->sr_status = storvsc_expired_status(req);
-			req->sr_state = STORVSC_RS_DONE;
-			STAILQ_INSERT_TAIL(&done, req, sr_link);
-		}
 		for (j = 0; j < c->c_nreqs; j++) {
 			req = &c->c_reqs[j];
 			if (req->sr_state == STORVSC_RS_SENT &&
@@ -181,7 +201,6 @@ storvsc_recover_scan(struct storvsc_softc *sc)
 				    (req->sr_ccb->ccb_h.target_lun & 63);
 		}
 		mtx_unlock(&c->c_mtx);
-		storvsc_io_finish(c, &done);
 	}
 	return (luns);
 }

@@ -58,6 +58,16 @@ storvsc_prplist(const bus_dma_segment_t *segs, int nseg, uint64_t *pfn,
 	u_int n;
 	int i;
 
+	/* The common case: what lies in one page. */
+	if (nseg == 1 && segs[0].ds_len - 1 < STORVSC_PAGE_SIZE -
+	    (segs[0].ds_addr & STORVSC_PAGE_MASK)) {
+		pfn[0] = segs[0].ds_addr >> STORVSC_PAGE_SHIFT;
+		pl->pl_len = (uint32_t)segs[0].ds_len;
+		pl->pl_ofs = (uint32_t)(segs[0].ds_addr & STORVSC_PAGE_MASK);
+		pl->pl_npfn = 1;
+		pl->pl_pfn = pfn;
+		return (0);
+	}
 	total = 0;
 	n = 0;
 	for (i = 0; i < nseg; i++) {
@@ -82,18 +92,6 @@ storvsc_prplist(const bus_dma_segment_t *segs, int nseg, uint64_t *pfn,
 	pl->pl_npfn = n;
 	pl->pl_pfn = pfn;
 	return (0);
-}
-
-/* CAM's milliseconds with its two special values put in; 0 for no limit. */
-uint32_t
-storvsc_timeout_ms(uint32_t ccb_timeout)
-{
-
-	if (ccb_timeout == CAM_TIME_INFINITY)
-		return (0);
-	if (ccb_timeout == CAM_TIME_DEFAULT)
-		return (STORVSC_TIMEOUT_IO * 1000);
-	return (ccb_timeout);
 }
 
 /* What versions before 5.1 do not have on the wire. */
@@ -148,7 +146,18 @@ storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
 	srb->sb_lun = (uint8_t)csio->ccb_h.target_lun;
 	srb->sb_cdb_len = csio->cdb_len;
 	srb->sb_sense_len = ext ? STORVSC_SENSE_LEN : STORVSC_SENSE_LEN_OLD;
-	memcpy(srb->sb_cdb, cdb, csio->cdb_len);
+	/* Lengths the compiler knows need no call. */
+	switch (csio->cdb_len) {
+	case 10:
+		memcpy(srb->sb_cdb, cdb, 10);
+		break;
+	case 16:
+		memcpy(srb->sb_cdb, cdb, 16);
+		break;
+	default:
+		memcpy(srb->sb_cdb, cdb, csio->cdb_len);
+		break;
+	}
 
 	switch (csio->ccb_h.flags & CAM_DIR_MASK) {
 	case CAM_DIR_IN:

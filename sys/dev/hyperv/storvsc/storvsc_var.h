@@ -75,18 +75,18 @@ enum storvsc_rstate {
 	STORVSC_RS_FREE,	/* on c_free, or reserved for dumps */
 	STORVSC_RS_LOADING,	/* busdma has it */
 	STORVSC_RS_WAIT,	/* on c_wait: the ring was full */
-	STORVSC_RS_SENT,	/* the host has it, and its memory */
-	STORVSC_RS_DONE		/* answered, on its way to CAM */
+	STORVSC_RS_SENT		/* the host has it, and its memory */
 };
 
 struct storvsc_req {
-	STAILQ_ENTRY(storvsc_req) sr_link;	/* (c) c_free, c_wait, or (i) */
+	STAILQ_ENTRY(storvsc_req) sr_link;	/* (c) c_free, c_wait */
 	struct storvsc_chan	*sr_chan;	/* (a) */
 	struct storvsc_dma	*sr_dma;	/* (a) of the channel */
 	union ccb		*sr_ccb;	/* (c) NULL: nobody waits */
 	bus_dmamap_t		 sr_map;	/* (a) */
 	uint8_t			*sr_buf;	/* (i) NULL, or storvsc_sg.c */
-	sbintime_t		 sr_deadline;	/* (c) 0: none */
+	uint32_t		 sr_limit;	/* (c) ms, 0: none */
+	int			 sr_start;	/* (c) of it, in ticks */
 	uint32_t		 sr_index;	/* (a) in the controller */
 	uint32_t		 sr_gen;	/* (c) which use of it */
 	uint8_t			 sr_state;	/* (c) STORVSC_RS_ */
@@ -106,6 +106,13 @@ struct storvsc_req {
 STAILQ_HEAD(storvsc_reqs, storvsc_req);
 STAILQ_HEAD(storvsc_ccbs, ccb_hdr);
 
+/* CCBs that have ended and that CAM is to hear of, once no lock is held. */
+struct storvsc_done {
+	u_int			 d_n;
+	union ccb		*d_ccb[STORVSC_BATCH];
+	uint32_t		 d_status[STORVSC_BATCH];
+};
+
 /* What it takes to load one request at a time. */
 struct storvsc_dma {
 	bus_dma_tag_t		 d_tag;		/* (a) loads hold c_mtx */
@@ -120,6 +127,8 @@ struct storvsc_chan {
 						 * 0: it may be sent */
 	struct storvsc_reqs	 c_free;	/* (c) */
 	struct storvsc_reqs	 c_wait;	/* (c) in order */
+	struct vmbus_signal	 c_signal;	/* (c) storvsc_chan_flush() */
+	bool			 c_hold;	/* (c) it is filled in for us */
 	struct storvsc_req	*c_reqs;	/* (a) all of them */
 	uint32_t		 c_base;	/* (a) sr_index of the first */
 	uint32_t		 c_nreqs;	/* (a) reserve included */
@@ -245,7 +254,19 @@ int	storvsc_prplist(const bus_dma_segment_t *segs, int nseg,
 	    uint64_t *pfn, u_int maxpfn, struct vmbus_gpa_prplist *pl);
 int	storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
 	    const union ccb *ccb, uint32_t unit);
-uint32_t storvsc_timeout_ms(uint32_t ccb_timeout);
+
+/* CAM's milliseconds with its two special values put in; 0 for no limit. */
+static __inline uint32_t
+storvsc_timeout_ms(uint32_t ccb_timeout)
+{
+
+	if (ccb_timeout == CAM_TIME_INFINITY)
+		return (0);
+	if (ccb_timeout == CAM_TIME_DEFAULT)
+		return (STORVSC_TIMEOUT_IO * 1000);
+	return (ccb_timeout);
+}
+
 int	storvsc_pool_alloc(struct storvsc_chan *c, uint32_t nreqs,
 	    uint32_t reserve, uint32_t base);
 void	storvsc_pool_free(struct storvsc_chan *c);
@@ -302,6 +323,26 @@ int	storvsc_create_subchannels(struct storvsc_softc *sc, u_int cnt);
 int	storvsc_reset_lun(struct storvsc_softc *sc, uint32_t lun);
 int	storvsc_reset_bus(struct storvsc_softc *sc);
 
+/*
+ * Drops c_mtx after c_hold was set for sending, and only then signals: the
+ * callback on this very CPU would only wait for the lock.
+ */
+static __inline void
+storvsc_chan_flush(struct storvsc_chan *c)
+{
+	struct vmbus_signal sg;
+
+	c->c_hold = false;
+	if (!c->c_signal.sg_due) {
+		mtx_unlock(&c->c_mtx);
+		return;
+	}
+	sg = c->c_signal;
+	c->c_signal.sg_due = false;
+	mtx_unlock(&c->c_mtx);
+	vmbus_ch_signal(&sg);
+}
+
 /* storvsc_chan.c: channels. */
 void	storvsc_chan_alloc(struct storvsc_softc *sc);
 void	storvsc_chan_free(struct storvsc_softc *sc);
@@ -321,8 +362,11 @@ void	storvsc_lost_done(void *arg);
 void	storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb);
 void	storvsc_io_resume(struct storvsc_chan *c);
 void	storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
-	    const void *data, size_t len);
-void	storvsc_io_finish(struct storvsc_chan *c, struct storvsc_reqs *done);
+	    const void *data, size_t len, struct storvsc_done *done);
+void	storvsc_io_end(struct storvsc_chan *c, struct storvsc_req *req,
+	    struct storvsc_done *done);
+void	storvsc_io_deliver(struct storvsc_softc *sc,
+	    struct storvsc_done *done);
 void	storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status,
 	    bool sent);
 

@@ -194,6 +194,8 @@ vmbus_rxbr_update(struct vmbus_rxbr *rb)
 	uint32_t in;
 
 	in = atomic_load_acq_32(&rb->rb_ctl->rc_in);
+	if (in == rb->rb_in)
+		return (0);
 	if (__predict_false(!vmbus_br_index_ok(in, rb->rb_size) ||
 	    vmbus_br_used(in, rb->rb_out, rb->rb_size) <
 	    vmbus_br_used(rb->rb_in, rb->rb_out, rb->rb_size))) {

@@ -23,15 +23,36 @@
 #define	VMBUS_TXPOLL_TICKS	(MAX(hz / 1000, 1))
 
 void
-vmbus_chan_signal(struct vmbus_channel *ch)
+vmbus_ch_signal(const struct vmbus_signal *sg)
 {
 
-	if (ch->ch_txflag != NULL)
-		atomic_set_64(ch->ch_txflag, ch->ch_txflag_bit);
-	if (ch->ch_mnf != NULL)
-		atomic_set_32(ch->ch_mnf, ch->ch_mnf_bit);
+	if (sg->sg_flag != NULL)
+		atomic_set_64(sg->sg_flag, sg->sg_flag_bit);
+	if (sg->sg_mnf != NULL)
+		atomic_set_32(sg->sg_mnf, sg->sg_mnf_bit);
 	else
-		hyperv_signal_event(ch->ch_conn);
+		hyperv_signal_event(sg->sg_conn);
+}
+
+static __inline void
+vmbus_chan_due(const struct vmbus_channel *ch, struct vmbus_signal *sg)
+{
+
+	sg->sg_flag = ch->ch_txflag;
+	sg->sg_flag_bit = ch->ch_txflag_bit;
+	sg->sg_mnf = ch->ch_mnf;
+	sg->sg_mnf_bit = ch->ch_mnf_bit;
+	sg->sg_conn = ch->ch_conn;
+	sg->sg_due = true;
+}
+
+void
+vmbus_chan_signal(struct vmbus_channel *ch)
+{
+	struct vmbus_signal sg;
+
+	vmbus_chan_due(ch, &sg);
+	vmbus_ch_signal(&sg);
 }
 
 /* The host wrote what a ring cannot hold: said once, then only closing. */
@@ -49,7 +70,7 @@ vmbus_chan_corrupt(struct vmbus_channel *ch, const char *ring, uint32_t in,
  * Room for a packet, with the lock held.  ENXIO when the channel takes no
  * packets; the reason was told when it happened.
  */
-static int
+static __always_inline int
 vmbus_chan_reserve(struct vmbus_channel *ch, uint32_t size, uint8_t **pp)
 {
 	int error;
@@ -74,9 +95,10 @@ vmbus_chan_reserve(struct vmbus_channel *ch, uint32_t size, uint8_t **pp)
 	return (error);
 }
 
-/* Shows the packet, drops the lock and signals if need be. */
-static void
-vmbus_chan_commit(struct vmbus_channel *ch, uint32_t size, size_t bytes)
+/* Shows the packet, drops the lock and signals, or notes that, if need be. */
+static __always_inline void
+vmbus_chan_commit(struct vmbus_channel *ch, uint32_t size, size_t bytes,
+    struct vmbus_signal *sg)
 {
 	bool signal;
 
@@ -88,7 +110,11 @@ vmbus_chan_commit(struct vmbus_channel *ch, uint32_t size, size_t bytes)
 	else
 		ch->ch_stats.cs_tx_saved++;
 	mtx_unlock(&ch->ch_txmtx);
-	if (signal)
+	if (!signal)
+		return;
+	if (sg != NULL)
+		vmbus_chan_due(ch, sg);
+	else
 		vmbus_chan_signal(ch);
 }
 
@@ -140,7 +166,7 @@ vmbus_ch_send(struct vmbus_channel *ch, uint16_t type, uint16_t flags,
 	}
 	vmbus_chan_desc(p, type, flags, hlen, tlen, xid);
 	vmbus_chan_payload(p + hlen, data, len);
-	vmbus_chan_commit(ch, size, len);
+	vmbus_chan_commit(ch, size, len, NULL);
 	return (0);
 }
 
@@ -180,7 +206,7 @@ vmbus_chan_gpa_begin(struct vmbus_channel *ch, u_int nranges, size_t rangelen,
 int
 vmbus_ch_send_prplist(struct vmbus_channel *ch,
     const struct vmbus_gpa_prplist *pl, const void *data, size_t len,
-    uint64_t xid)
+    uint64_t xid, struct vmbus_signal *sg)
 {
 	struct vmbus_gpa_range *gr;
 	uint32_t size;
@@ -199,9 +225,13 @@ vmbus_ch_send_prplist(struct vmbus_channel *ch,
 	gr = (struct vmbus_gpa_range *)p;
 	gr->gr_len = pl->pl_len;
 	gr->gr_ofs = pl->pl_ofs;
-	memcpy(gr + 1, pl->pl_pfn, pfnlen);
+	/* Most are of one page, and a call costs more than that. */
+	if (pl->pl_npfn == 1)
+		*(uint64_t *)(gr + 1) = pl->pl_pfn[0];
+	else
+		memcpy(gr + 1, pl->pl_pfn, pfnlen);
 	vmbus_chan_payload((uint8_t *)(gr + 1) + pfnlen, data, len);
-	vmbus_chan_commit(ch, size, len);
+	vmbus_chan_commit(ch, size, len, sg);
 	return (0);
 }
 
@@ -235,7 +265,7 @@ vmbus_ch_send_sglist(struct vmbus_channel *ch, const struct vmbus_gpa_seg *sg,
 		p += sizeof(*gr) + sizeof(sg[i].gs_pfn);
 	}
 	vmbus_chan_payload(p, data, len);
-	vmbus_chan_commit(ch, size, len);
+	vmbus_chan_commit(ch, size, len, NULL);
 	return (0);
 }
 

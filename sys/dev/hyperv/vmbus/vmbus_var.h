@@ -169,6 +169,7 @@ void		vmbus_page_free(void *page);
 /* vmbus_machdep.c: the interrupt vector; ENOSPC. */
 int		vmbus_md_intr_alloc(int *vector);
 void		vmbus_md_intr_free(int vector);
+/* Leaves a critical section open, for the entry to end. */
 void		vmbus_handle_intr(struct trapframe *frame);
 
 /* vmbus.c: the bus whose interrupts arrive; NULL: none. */

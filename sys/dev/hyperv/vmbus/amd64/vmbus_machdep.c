@@ -77,8 +77,10 @@ vmbus_md_intr_free(int vector)
 }
 
 /*
- * The end of interrupt comes before preemption is possible again: a thread
- * that ran in between would run with this priority class blocked.
+ * Returns in a critical section, which the entry ends (vmbus_vector.S): who is
+ * preempted there must not have this module's text on its stack.  So the end of
+ * interrupt comes before preemption, too: a thread that ran in between would
+ * run with this priority class blocked.
  */
 void
 vmbus_handle_intr(struct trapframe *frame)
@@ -96,6 +98,5 @@ vmbus_handle_intr(struct trapframe *frame)
 	td->td_intr_frame = oldframe;
 	if (sc == NULL || !sc->sc_autoeoi)
 		lapic_eoi();
-	critical_exit();
 	td->td_intr_nesting_level--;
 }

@@ -29,4 +29,10 @@ INTR_HANDLER vmbus_isr
 	movq	%rsp, %rdi
 	call	vmbus_handle_intr
 	KMSAN_LEAVE
-	jmp	doreti
+	/*
+	 * The end of the critical section may be preempted for long, and the
+	 * module be unloaded meanwhile: it returns to the kernel, not to us.
+	 */
+	leaq	doreti(%rip), %rax
+	pushq	%rax
+	jmp	critical_exit_KBI
