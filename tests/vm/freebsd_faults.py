@@ -216,8 +216,8 @@ class Silent(Faulty):
 
     def check_quiet(self):
         """the kernel complains of nothing but what was lost"""
-        self.quiet(r"storvsc0: (reset of LUN \d|initialization) failed|"
-                   r"\(da[01]:")
+        self.quiet(r"storvsc0: (reset of LUN \d|bus reset|initialization) "
+                   r"failed|\(da[01]:")
 
 
 class Nonsense(Faulty):
