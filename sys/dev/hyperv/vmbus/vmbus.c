@@ -31,9 +31,6 @@ MALLOC_DEFINE(M_VMBUS, "vmbus", "Hyper-V VMBus channels and rings");
 
 struct vmbus_softc * volatile vmbus_bus;
 
-/* The child that identify added; ours to take away at unload. */
-static device_t vmbus_identified;
-
 /* What vmbus_bus_state() says, as far as this driver's own device goes. */
 static volatile u_int vmbus_state = VMBUS_BUS_NONE;
 
@@ -268,6 +265,9 @@ vmbus_close_all(struct vmbus_softc *sc)
 /*
  * A driver that is compiled into the kernel has the bus when this module comes
  * after it did; at boot this one is first, for ACPI asks before PCI is there.
+ *
+ * The child stays when the module goes, and is found when it comes again: ACPI
+ * does not free what it keeps with a child.
  */
 static void
 vmbus_identify(driver_t *driver, device_t parent)
@@ -284,7 +284,7 @@ vmbus_identify(driver_t *driver, device_t parent)
 		    "boot, by loader.conf(5)\n", device_get_nameunit(other));
 		return;
 	}
-	vmbus_identified = BUS_ADD_CHILD(parent, 0, "vmbus", -1);
+	(void)BUS_ADD_CHILD(parent, 0, "vmbus", -1);
 }
 
 static int
@@ -516,18 +516,6 @@ vmbus_child_deleted(device_t dev, device_t child)
 	VMBUS_UNLOCK(sc);
 }
 
-static int
-vmbus_modevent(module_t mod, int what, void *arg)
-{
-	device_t dev = vmbus_identified;
-
-	if (what == MOD_UNLOAD && dev != NULL) {
-		vmbus_identified = NULL;
-		return (device_delete_child(device_get_parent(dev), dev));
-	}
-	return (0);
-}
-
 static device_method_t vmbus_methods[] = {
 	DEVMETHOD(device_identify,	vmbus_identify),
 	DEVMETHOD(device_probe,		vmbus_probe),
@@ -586,5 +574,5 @@ vmbus_bus_state(void)
  * The module is not named "vmbus": a kernel that has a bus driver compiled in
  * has a module of that name.
  */
-DRIVER_MODULE(hv_vmbus, acpi, vmbus_driver, vmbus_modevent, NULL);
+DRIVER_MODULE(hv_vmbus, acpi, vmbus_driver, NULL, NULL);
 MODULE_VERSION(hv_vmbus, 1);
