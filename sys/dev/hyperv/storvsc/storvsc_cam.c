@@ -279,7 +279,8 @@ storvsc_cam_attach(struct storvsc_softc *sc)
 		sc->sc_path = NULL;
 		return (ENOMEM);
 	}
-	return (storvsc_scan(sc));
+	storvsc_scan_attach(sc);
+	return (0);
 }
 
 /*
@@ -291,13 +292,14 @@ void
 storvsc_cam_detach(struct storvsc_softc *sc)
 {
 
+	if (sc->sc_sim == NULL)
+		return;
+	(void)xpt_bus_deregister(cam_sim_path(sc->sc_sim));
+	storvsc_scan_detach(sc);
 	if (sc->sc_path != NULL) {
 		xpt_free_path(sc->sc_path);
 		sc->sc_path = NULL;
 	}
-	if (sc->sc_sim != NULL) {
-		(void)xpt_bus_deregister(cam_sim_path(sc->sc_sim));
-		cam_sim_free(sc->sc_sim, TRUE);
-		sc->sc_sim = NULL;
-	}
+	cam_sim_free(sc->sc_sim, TRUE);
+	sc->sc_sim = NULL;
 }

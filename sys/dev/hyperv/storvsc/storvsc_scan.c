@@ -21,42 +21,31 @@
 
 #include <cam/cam.h>
 #include <cam/cam_ccb.h>
+#include <cam/cam_periph.h>
 #include <cam/cam_sim.h>
 #include <cam/cam_xpt.h>
 #include <cam/cam_xpt_sim.h>
 
 #include <dev/hyperv/storvsc/storvsc_var.h>
 
-/* What was asked for meanwhile is done now, unless the controller leaves. */
-static void
-storvsc_scan_end(struct storvsc_softc *sc)
-{
-
-	mtx_lock(&sc->sc_mtx);
-	/* Detach drains the task after it set the flag. */
-	if ((sc->sc_flags & STORVSC_F_GONE) == 0 &&
-	    (sc->sc_flags & STORVSC_F_SCAN_AGAIN) != 0)
-		storvsc_rescan(sc);
-	sc->sc_flags &= ~(STORVSC_F_SCANNING | STORVSC_F_SCAN_AGAIN);
-	mtx_unlock(&sc->sc_mtx);
-}
-
 /*
- * On the event thread, after all events of the scan.  The CCB's path keeps the
- * SIM and so, as detach waits for that, the softc.
+ * On the event thread, after all events of the scan.  Called with the path's
+ * lock, by which detach knows when this has returned.
  */
 static void
 storvsc_scan_told(struct cam_periph *periph __unused, union ccb *ccb)
 {
-	struct cam_path *path = ccb->ccb_h.path;
+	struct storvsc_softc *sc = ccb->ccb_h.ppriv_ptr0;
 
-	storvsc_scan_end(cam_sim_softc(xpt_path_sim(path)));
-	/* Who called storvsc_scan_done() may still be about to unlock it. */
-	xpt_path_lock(path);
-	xpt_path_unlock(path);
-	xpt_free_path(path);
-	xpt_free_ccb(ccb);
 	xpt_release_boot();
+	mtx_lock(&sc->sc_mtx);
+	/* Detach drains the task after it has set its flag. */
+	if ((sc->sc_flags & (STORVSC_F_GONE | STORVSC_F_SCAN_AGAIN)) ==
+	    STORVSC_F_SCAN_AGAIN)
+		storvsc_rescan(sc);
+	sc->sc_flags &= ~(STORVSC_F_SCANNING | STORVSC_F_SCAN_AGAIN);
+	wakeup(&sc->sc_scan);
+	mtx_unlock(&sc->sc_mtx);
 }
 
 /*
@@ -70,26 +59,45 @@ storvsc_scan_done(struct cam_periph *periph __unused, union ccb *ccb)
 	xpt_hold_boot();
 	xpt_setup_ccb(&ccb->ccb_h, ccb->ccb_h.path, CAM_PRIORITY_XPT);
 	ccb->ccb_h.func_code = XPT_ASYNC;
-	ccb->ccb_h.flags |= CAM_UNLOCKED;
 	ccb->ccb_h.cbfcnp = storvsc_scan_told;
 	xpt_action(ccb);
 }
 
-/* STORVSC_F_SCANNING is set. */
-int
+/* STORVSC_F_SCANNING is set, and whoever set it has the CCB. */
+static void
 storvsc_scan(struct storvsc_softc *sc)
 {
-	union ccb *ccb;
+	union ccb *ccb = sc->sc_scan;
 
-	ccb = xpt_alloc_ccb();
-	if (xpt_create_path(&ccb->ccb_h.path, NULL, cam_sim_path(sc->sc_sim),
-	    CAM_TARGET_WILDCARD, CAM_LUN_WILDCARD) != CAM_REQ_CMP) {
-		xpt_free_ccb(ccb);
-		return (ENOMEM);
-	}
+	ccb->ccb_h.path = sc->sc_path;
+	ccb->ccb_h.ppriv_ptr0 = sc;
 	ccb->ccb_h.cbfcnp = storvsc_scan_done;
 	xpt_rescan(ccb);
-	return (0);
+}
+
+void
+storvsc_scan_attach(struct storvsc_softc *sc)
+{
+
+	sc->sc_scan = xpt_alloc_ccb();
+	storvsc_scan(sc);
+}
+
+/* The bus is deregistered, and no scan is asked for any more. */
+void
+storvsc_scan_detach(struct storvsc_softc *sc)
+{
+
+	if (sc->sc_scan == NULL)
+		return;
+	mtx_lock(&sc->sc_mtx);
+	while ((sc->sc_flags & STORVSC_F_SCANNING) != 0)
+		mtx_sleep(&sc->sc_scan, &sc->sc_mtx, 0, "svscan", 0);
+	mtx_unlock(&sc->sc_mtx);
+	xpt_path_lock(sc->sc_path);
+	xpt_path_unlock(sc->sc_path);
+	xpt_free_ccb(sc->sc_scan);
+	sc->sc_scan = NULL;
 }
 
 /* Any context that may hold a mutex; several calls may end in one scan. */
@@ -111,8 +119,6 @@ storvsc_rescan_task(void *arg, int pending __unused)
 	wait = (sc->sc_flags & (STORVSC_F_GONE | STORVSC_F_SCANNING)) != 0;
 	sc->sc_flags |= wait ? STORVSC_F_SCAN_AGAIN : STORVSC_F_SCANNING;
 	mtx_unlock(&sc->sc_mtx);
-	if (wait || storvsc_scan(sc) == 0)
-		return;
-	storvsc_scan_end(sc);
-	taskqueue_enqueue_timeout(sc->sc_tq, &sc->sc_rescan, hz);
+	if (!wait)
+		storvsc_scan(sc);
 }

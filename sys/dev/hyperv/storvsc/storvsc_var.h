@@ -197,6 +197,7 @@ struct storvsc_softc {
 	struct taskqueue	*sc_tq;		/* (a) one thread */
 	struct task		 sc_recover;
 	struct timeout_task	 sc_rescan;
+	union ccb		*sc_scan;	/* of the scans */
 	struct mtx		 sc_mtx;
 	uint32_t		 sc_flags;	/* (s) */
 #define	STORVSC_F_RESCINDED	0x0001	/* the host took the device away */
@@ -380,7 +381,8 @@ int	storvsc_cam_attach(struct storvsc_softc *sc);
 void	storvsc_cam_detach(struct storvsc_softc *sc);
 
 /* storvsc_scan.c */
-int	storvsc_scan(struct storvsc_softc *sc);
+void	storvsc_scan_attach(struct storvsc_softc *sc);
+void	storvsc_scan_detach(struct storvsc_softc *sc);
 void	storvsc_rescan_task(void *arg, int pending);
 void	storvsc_rescan(struct storvsc_softc *sc);
 
