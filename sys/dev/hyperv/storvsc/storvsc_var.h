@@ -197,7 +197,7 @@ struct storvsc_softc {
 	struct taskqueue	*sc_tq;		/* (a) one thread */
 	struct task		 sc_recover;
 	struct timeout_task	 sc_rescan;
-	union ccb		*sc_scan;	/* of the scans */
+	union ccb		*sc_scan;	/* who set F_SCANNING has it */
 	struct mtx		 sc_mtx;
 	uint32_t		 sc_flags;	/* (s) */
 #define	STORVSC_F_RESCINDED	0x0001	/* the host took the device away */
