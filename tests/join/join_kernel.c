@@ -14,6 +14,7 @@
 #include <sys/lock.h>
 #include <sys/malloc.h>
 #include <sys/mutex.h>
+#include <sys/time.h>
 
 #include <vm/vm.h>
 #include <vm/pmap.h>
@@ -181,6 +182,7 @@ scsi_call(void *arg)
 	struct ktest_scsi *s = call->s;
 	struct cam_path *path;
 	struct scsi_data *sd;
+	sbintime_t start;
 	union ccb *ccb;
 
 	call->error = ENXIO;
@@ -197,11 +199,13 @@ scsi_call(void *arg)
 	ccb->ccb_h.ppriv_field1 = 0;
 	call->error = scsi_fill_data(s, sd, &ccb->csio);
 	if (call->error == 0) {
+		start = getsbinuptime();
 		xpt_action(ccb);
 		mtx_lock(&wait_mtx);
 		while (ccb->ccb_h.ppriv_field1 == 0)
 			msleep(ccb, &wait_mtx, PRIBIO, "joinscsi", 0);
 		mtx_unlock(&wait_mtx);
+		s->took = sbttoms(getsbinuptime() - start);
 		scsi_result(s, &ccb->csio);
 	}
 	xpt_free_path(path);

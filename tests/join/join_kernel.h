@@ -54,6 +54,7 @@ struct ktest_scsi {
 	kpi_u32		 status;	/* CAM's, whole */
 	kpi_u32		 resid;
 	unsigned	 sense_key, asc, ascq;
+	unsigned	 took;		/* ms */
 };
 
 /* Guest memory at a physical address, as the host sees it. */

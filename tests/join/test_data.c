@@ -451,6 +451,38 @@ spoil_ring(void *arg, void *data, size_t *len)
 	*in = 4;
 }
 
+/*
+ * da(4) sends with its lock given up and needs a moment to come back, in which
+ * the end of its last request must not reach it.
+ */
+ATF_TC(gone_unit);
+ATF_TC_HEAD(gone_unit, tc)
+{
+
+	atf_tc_set_md_var(tc, "descr", "a request to a unit that is gone "
+	    "ends, but not while its sender is still sending");
+}
+ATF_TC_BODY(gone_unit, tc)
+{
+	struct ktest_piece piece = { .len = 4096 };
+	struct ktest_scsi s = { .data = KTEST_VADDR, .piece = &piece,
+	    .npieces = 1 };
+	struct join j;
+
+	start(&j, false);
+	piece.addr = mem;
+	rw(&s, 0, false, 0, 4096, JOIN_SECTOR);
+	scsi(&s);
+	ATF_CHECK_EQ_MSG(KTEST_DONE, s.end, "status %#x", s.status);
+	ATF_REQUIRE_EQ(0, hvh_scsi_detach(j.scsi[0], 0));
+	scsi(&s);
+	ATF_CHECK_EQ_MSG(KTEST_OTHER, s.end, "status %#x", s.status);
+	ATF_CHECK_MSG(s.took >= 1000, "after %u ms", s.took);
+	join_attach(&j, 0, 0, j.disk_size);
+	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
+	finish(&j);
+}
+
 ATF_TC(spoilt_at_attach);
 ATF_TC_HEAD(spoilt_at_attach, tc)
 {
@@ -539,6 +571,8 @@ ATF_TC_BODY(dump_frozen, tc)
 	join_start(&j, &cf);
 	buf = kpi_mem_alloc(1 << 20);
 	join_pattern(buf, 1 << 20, 32 << 20, 78);
+	/* Comes back once CAM has told everybody of da0, and thawed it. */
+	join_verify("da0", 0, 65536, 1);
 	ktest_freeze_controller();
 	ATF_REQUIRE_EQ(0, kpi_disk_dump("da0", 32 << 20, buf, 1 << 20));
 	kpi_mem_free(buf);
@@ -555,6 +589,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, refused);
 	ATF_TP_ADD_TC(tp, eject);
 	ATF_TP_ADD_TC(tp, unknown_command);
+	ATF_TP_ADD_TC(tp, gone_unit);
 	ATF_TP_ADD_TC(tp, spoilt_at_attach);
 	ATF_TP_ADD_TC(tp, deleted_controller);
 	ATF_TP_ADD_TC(tp, dump_frozen);

@@ -18,6 +18,8 @@
  *	raw zero DEVICE OFFSET SIZE	fails if there is anything but zeros
  *	raw delete DEVICE OFFSET SIZE	what UNMAP is to GEOM
  *	raw flush DEVICE
+ *	raw hold DEVICE MILLISECONDS	keeps it open: others open it without
+ *					its driver's asking for its capacity
  *
  * Requests are of BLOCK bytes, 64 KiB if not given.
  */
@@ -186,6 +188,10 @@ raw_simple(int fd, const char *verb, int argc, char **argv, char *buf)
 		return (-sys_ioctl(fd, DIOCGFLUSH, NULL));
 	if (strcmp(verb, "line") == 0)
 		return (raw_line(fd, buf));
+	if (strcmp(verb, "hold") == 0) {
+		sleep_ms(argument(argc, argv, 3, 1000));
+		return (0);
+	}
 	if (strcmp(verb, "attr") == 0 && argc == 4)
 		return (raw_attribute(fd, argv[3]));
 	return (-1);

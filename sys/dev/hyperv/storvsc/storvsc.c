@@ -251,7 +251,10 @@ storvsc_attach(device_t dev)
 	sc->sc_flags = STORVSC_F_ATTACHING | STORVSC_F_SCANNING;
 	mtx_init(&sc->sc_mtx, "storvsc", NULL, MTX_DEF);
 	callout_init(&sc->sc_tick, 1);
+	callout_init(&sc->sc_lost_tick, 1);
 	STAILQ_INIT(&sc->sc_resets);
+	STAILQ_INIT(&sc->sc_lost[0]);
+	STAILQ_INIT(&sc->sc_lost[1]);
 	storvsc_chan_alloc(sc);
 	for (i = 0; i < nitems(storvsc_steps); i++) {
 		error = storvsc_steps[i].fn(sc);
@@ -294,9 +297,13 @@ storvsc_free(struct storvsc_softc *sc)
 		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_rescan);
 	}
 	storvsc_sysctl_detach(sc);
+	/* Its disks are in use, perhaps: storvsc_ccb_later(). */
+	if (storvsc_flagged(sc, STORVSC_F_RESCINDED) && sc->sc_sim != NULL)
+		pause("hvsgone", hz);
 	storvsc_cam_detach(sc);
 	/* Until now a CCB could have started it. */
 	callout_drain(&sc->sc_tick);
+	callout_drain(&sc->sc_lost_tick);
 	if (sc->sc_tq != NULL)
 		taskqueue_free(sc->sc_tq);
 	storvsc_chan_free(sc);

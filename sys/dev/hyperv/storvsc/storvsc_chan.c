@@ -377,7 +377,7 @@ storvsc_chan_service(struct storvsc_chan *c)
 		    c->c_sc->sc_xchg.xc_state == STORVSC_XC_WAIT)
 			wakeup(&c->c_sc->sc_xchg);
 		storvsc_chan_flush(c);
-		storvsc_io_deliver(&done);
+		storvsc_io_deliver(c->c_sc, &done);
 		if (broken)
 			storvsc_recover_start(c->c_sc, STORVSC_F_BROKEN);
 	} while (error == 0);

@@ -45,6 +45,78 @@ storvsc_ccb_status(union ccb *ccb, uint32_t status)
 	ccb->ccb_h.status = status;
 }
 
+/*
+ * Whether CAM takes it for the end of the device, or soon will, while its
+ * sender may still be at it.
+ */
+static bool
+storvsc_ccb_lost(const union ccb *ccb)
+{
+
+	switch (ccb->ccb_h.status & CAM_STATUS_MASK) {
+	case CAM_DEV_NOT_THERE:
+	case CAM_SEL_TIMEOUT:
+	case CAM_NO_HBA:
+		return ((ccb->ccb_h.flags & CAM_UNLOCKED) != 0);
+	default:
+		return (false);
+	}
+}
+
+static void
+storvsc_lost_arm(struct storvsc_softc *sc)
+{
+
+	mtx_assert(&sc->sc_mtx, MA_OWNED);
+	callout_reset(&sc->sc_lost_tick, hz, storvsc_lost_done, sc);
+}
+
+/* Ends the CCBs that have waited for a whole period. */
+void
+storvsc_lost_done(void *arg)
+{
+	struct storvsc_softc *sc = arg;
+	struct storvsc_ccbs lost = STAILQ_HEAD_INITIALIZER(lost);
+	struct ccb_hdr *ccbh;
+
+	mtx_lock(&sc->sc_mtx);
+	STAILQ_CONCAT(&lost, &sc->sc_lost[0]);
+	STAILQ_CONCAT(&sc->sc_lost[0], &sc->sc_lost[1]);
+	if (!STAILQ_EMPTY(&sc->sc_lost[0]))
+		storvsc_lost_arm(sc);
+	mtx_unlock(&sc->sc_mtx);
+	while ((ccbh = STAILQ_FIRST(&lost)) != NULL) {
+		STAILQ_REMOVE_HEAD(&lost, sim_links.stqe);
+		xpt_done((union ccb *)ccbh);
+	}
+}
+
+/*
+ * Ends a CCB a little later.
+ *
+ * da(4) sends with its lock given up, takes it again afterwards and looks at
+ * its periph, which nothing but the request it has just sent keeps in place:
+ * where a file system is mounted, the end of its last request and the news that
+ * the device is gone end all that refers to the periph.  A thread that was
+ * preempted meanwhile finds freed memory.  So such news, which make CAM let go
+ * of the device, come a second late: every sender is back by then, and those
+ * that send in this second are told as late.  The same holds for a scan and
+ * for a controller that was taken away.
+ */
+static void
+storvsc_ccb_later(struct storvsc_softc *sc, union ccb *ccb)
+{
+	bool armed;
+
+	mtx_lock(&sc->sc_mtx);
+	armed = !STAILQ_EMPTY(&sc->sc_lost[0]) ||
+	    !STAILQ_EMPTY(&sc->sc_lost[1]);
+	STAILQ_INSERT_TAIL(&sc->sc_lost[1], &ccb->ccb_h, sim_links.stqe);
+	if (!armed)
+		storvsc_lost_arm(sc);
+	mtx_unlock(&sc->sc_mtx);
+}
+
 static void
 storvsc_io_hold(struct storvsc_chan *c, union ccb *ccb)
 {
@@ -93,7 +165,10 @@ storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
 	(void)storvsc_sg_end(req, 0);
 	storvsc_req_free(c, req);
 	storvsc_ccb_status(ccb, status);
-	xpt_done(ccb);
+	if (__predict_false(storvsc_ccb_lost(ccb)) && !SCHEDULER_STOPPED())
+		storvsc_ccb_later(c->c_sc, ccb);
+	else
+		xpt_done(ccb);
 }
 
 /* What a request ends with that must end, and was not answered. */
@@ -518,7 +593,7 @@ storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
 
 /* Tells CAM of what has ended; c_mtx not held. */
 void
-storvsc_io_deliver(struct storvsc_done *done)
+storvsc_io_deliver(struct storvsc_softc *sc, struct storvsc_done *done)
 {
 	u_int i;
 
@@ -527,6 +602,8 @@ storvsc_io_deliver(struct storvsc_done *done)
 		/* No lock is held: no need of another thread. */
 		if (SCHEDULER_STOPPED())
 			xpt_done(done->d_ccb[i]);
+		else if (__predict_false(storvsc_ccb_lost(done->d_ccb[i])))
+			storvsc_ccb_later(sc, done->d_ccb[i]);
 		else
 			xpt_done_direct(done->d_ccb[i]);
 	}
@@ -565,13 +642,13 @@ storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status, bool sent)
 			storvsc_io_end(c, req, &done);
 			if (done.d_n == STORVSC_BATCH) {
 				mtx_unlock(&c->c_mtx);
-				storvsc_io_deliver(&done);
+				storvsc_io_deliver(sc, &done);
 				mtx_lock(&c->c_mtx);
 			}
 		}
 		if (sent)
 			c->c_expired = 0;
 		mtx_unlock(&c->c_mtx);
-		storvsc_io_deliver(&done);
+		storvsc_io_deliver(sc, &done);
 	}
 }

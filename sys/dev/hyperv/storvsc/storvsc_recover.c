@@ -175,7 +175,7 @@ storvsc_recover_waiting(struct storvsc_chan *c)
 		}
 		mtx_unlock(&c->c_mtx);
 		full = done.d_n == STORVSC_BATCH;
-		storvsc_io_deliver(&done);
+		storvsc_io_deliver(c->c_sc, &done);
 	} while (full);
 }
 

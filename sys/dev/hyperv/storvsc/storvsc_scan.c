@@ -100,12 +100,15 @@ storvsc_scan_detach(struct storvsc_softc *sc)
 	sc->sc_scan = NULL;
 }
 
-/* Any context that may hold a mutex; several calls may end in one scan. */
+/*
+ * Any context that may hold a mutex; several calls may end in one scan.  Not at
+ * once, since it may find that a disk is gone: storvsc_ccb_later().
+ */
 void
 storvsc_rescan(struct storvsc_softc *sc)
 {
 
-	taskqueue_enqueue_timeout(sc->sc_tq, &sc->sc_rescan, 0);
+	taskqueue_enqueue_timeout(sc->sc_tq, &sc->sc_rescan, hz);
 }
 
 /* The host says that disks came or went. */

@@ -104,6 +104,7 @@ struct storvsc_req {
 };
 
 STAILQ_HEAD(storvsc_reqs, storvsc_req);
+STAILQ_HEAD(storvsc_ccbs, ccb_hdr);
 
 /* CCBs that have ended and that CAM is to hear of, once no lock is held. */
 struct storvsc_done {
@@ -198,6 +199,7 @@ struct storvsc_softc {
 	struct task		 sc_recover;
 	struct timeout_task	 sc_rescan;
 	union ccb		*sc_scan;	/* who set F_SCANNING has it */
+	struct callout		 sc_lost_tick;
 	struct mtx		 sc_mtx;
 	uint32_t		 sc_flags;	/* (s) */
 #define	STORVSC_F_RESCINDED	0x0001	/* the host took the device away */
@@ -217,7 +219,9 @@ struct storvsc_softc {
 #define	STORVSC_F_GONE		(STORVSC_F_RESCINDED | STORVSC_F_DETACHING)
 #define	STORVSC_F_RECOVER	(STORVSC_F_EXPIRED | STORVSC_F_BUS_RESET | \
 				    STORVSC_F_BROKEN)
-	STAILQ_HEAD(, ccb_hdr)	 sc_resets;	/* (s) XPT_RESET_DEV */
+	struct storvsc_ccbs	 sc_resets;	/* (s) XPT_RESET_DEV */
+	struct storvsc_ccbs	 sc_lost[2];	/* (s) to end in a moment, and
+						 * a moment after that */
 	uint64_t		 sc_timeouts;	/* (s) */
 	uint64_t		 sc_lun_resets;	/* (s) */
 	uint64_t		 sc_bus_resets;	/* (s) */
@@ -357,13 +361,15 @@ void	storvsc_chan_bad(struct storvsc_chan *c, const char *what,
 
 /* storvsc_io.c: the way of a request. */
 uint32_t storvsc_expired_status(const struct storvsc_req *req);
+void	storvsc_lost_done(void *arg);
 void	storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb);
 void	storvsc_io_resume(struct storvsc_chan *c);
 void	storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
 	    const void *data, size_t len, struct storvsc_done *done);
 void	storvsc_io_end(struct storvsc_chan *c, struct storvsc_req *req,
 	    struct storvsc_done *done);
-void	storvsc_io_deliver(struct storvsc_done *done);
+void	storvsc_io_deliver(struct storvsc_softc *sc,
+	    struct storvsc_done *done);
 void	storvsc_io_fail_all(struct storvsc_softc *sc, uint32_t status,
 	    bool sent);
 
