@@ -193,6 +193,8 @@ int	kpi_disk_dump(const char *name, kpi_u64 offset, const void *buf,
  * with camcontrol reset; rescan the bus of a SIM. */
 int	kpi_cam_reset(const char *sim, unsigned unit, int target, int lun);
 int	kpi_cam_rescan(const char *sim, unsigned unit);
+/* By how many scans and drivers a kernel is kept from its root disk. */
+unsigned kpi_cam_boot_holds(void);
 
 /* --- Failure injection --- */
 

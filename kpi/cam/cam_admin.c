@@ -198,3 +198,16 @@ kpi_cam_rescan(const char *sim, unsigned unit)
 	kpi_thread_leave(td);
 	return (error);
 }
+
+unsigned
+kpi_cam_boot_holds(void)
+{
+	struct thread *td = kpi_thread_enter();
+	u_int n;
+
+	mtx_lock(&kcam.xpt_mtx);
+	n = kcam.boot_holds;
+	mtx_unlock(&kcam.xpt_mtx);
+	kpi_thread_leave(td);
+	return (n);
+}

@@ -24,6 +24,9 @@ struct kcam_anode {
 
 #define	KCAM_ANODE(n)	((struct kcam_anode *)(void *)(n))
 
+static void	 kcam_async_deliver(struct cam_eb *bus, uint32_t code,
+		    struct cam_path *path, void *arg);
+
 static size_t
 kcam_async_size(uint32_t code)
 {
@@ -45,50 +48,80 @@ kcam_async_size(uint32_t code)
 }
 
 static void
-kcam_event_free(struct kcam_event *kv)
+kcam_event_free(union ccb *ccb)
 {
 
-	if (kcam_async_size(kv->kv_code) != 0)
-		free(kv->kv_arg, M_CAMXPT);
-	if (kv->kv_path != NULL)
-		xpt_free_path(kv->kv_path);
-	free(kv, M_CAMXPT);
+	if (kcam_async_size(ccb->casync.async_code) != 0)
+		free(ccb->casync.async_arg_ptr, M_CAMXPT);
+	if (ccb->ccb_h.path != NULL)
+		xpt_free_path(ccb->ccb_h.path);
+	xpt_free_ccb(ccb);
+}
+
+void
+kcam_async_queue(struct ccb_hdr *ccb_h)
+{
+
+	ccb_h->status = CAM_REQ_CMP;
+	ccb_h->pinfo.index = CAM_ASYNC_INDEX;
+	mtx_lock(&kcam.xpt_mtx);
+	STAILQ_INSERT_TAIL(&kcam.events, ccb_h, sim_links.stqe);
+	wakeup(&kcam.events);
+	mtx_unlock(&kcam.xpt_mtx);
+}
+
+/* What an event's CCB calls on the event thread. */
+static void
+kcam_async_process(struct cam_periph *periph __unused, union ccb *ccb)
+{
+	struct cam_path *path = ccb->ccb_h.path;
+
+	kcam_async_deliver(path->bus, ccb->casync.async_code, path,
+	    ccb->casync.async_arg_ptr);
+	if (path->device->lun_id != CAM_LUN_WILDCARD)
+		xpt_release_devq(path, 1, TRUE);
+	else
+		xpt_release_simq(path->bus->sim, TRUE);
+	kcam_event_free(ccb);
 }
 
 void
 kcam_async_post(uint32_t code, struct cam_path *path, void *arg, int how)
 {
-	struct kcam_event *kv;
+	struct cam_path *copy;
+	union ccb *ccb;
 	size_t size = kcam_async_size(code);
 
-	kv = malloc(sizeof(*kv), M_CAMXPT, how | M_ZERO);
-	if (kv == NULL)
+	ccb = how == M_WAITOK ? xpt_alloc_ccb() : xpt_alloc_ccb_nowait();
+	if (ccb == NULL)
 		goto fail;
-	kv->kv_code = code;
+	ccb->casync.async_code = code;
 	/* Codes without a structure carry a number, or nothing. */
-	kv->kv_arg = size == 0 ? arg : NULL;
-	if ((kv->kv_path = kcam_path_clone(path, how)) == NULL)
+	ccb->casync.async_arg_ptr = size == 0 ? arg : NULL;
+	if ((copy = kcam_path_clone(path, how)) == NULL)
 		goto fail;
+	copy->periph = NULL;
+	xpt_setup_ccb_flags(&ccb->ccb_h, copy, CAM_PRIORITY_NORMAL,
+	    CAM_UNLOCKED);
+	ccb->ccb_h.func_code = XPT_ASYNC;
+	ccb->ccb_h.cbfcnp = kcam_async_process;
 	if (size != 0 && arg != NULL) {
-		kv->kv_arg = malloc(size, M_CAMXPT, how);
-		if (kv->kv_arg == NULL)
+		ccb->casync.async_arg_ptr = malloc(size, M_CAMXPT, how);
+		if (ccb->casync.async_arg_ptr == NULL)
 			goto fail;
-		bcopy(arg, kv->kv_arg, size);
+		bcopy(arg, ccb->casync.async_arg_ptr, size);
 	}
 	/* No new requests while the event is on its way. */
 	if (path->device->lun_id != CAM_LUN_WILDCARD)
 		(void)xpt_freeze_devq(path, 1);
 	else
 		(void)xpt_freeze_simq(path->bus->sim, 1);
-	mtx_lock(&kcam.xpt_mtx);
-	STAILQ_INSERT_TAIL(&kcam.events, kv, kv_link);
-	wakeup(&kcam.events);
-	mtx_unlock(&kcam.xpt_mtx);
+	kcam_async_queue(&ccb->ccb_h);
 	return;
 fail:
 	xpt_print(path, "no memory for event %#x\n", code);
-	if (kv != NULL)
-		kcam_event_free(kv);
+	if (ccb != NULL)
+		kcam_event_free(ccb);
 }
 
 void
@@ -333,25 +366,35 @@ kcam_async_bury(struct cam_eb *bus)
 	kcam_bus_release(bus);
 }
 
+/* The callback may free the path, and then has to do without its lock. */
+static void
+kcam_async_call_ccb(struct ccb_hdr *ccb_h)
+{
+	struct mtx *mtx = NULL;
+
+	if ((ccb_h->flags & CAM_UNLOCKED) == 0) {
+		mtx = xpt_path_mtx(ccb_h->path);
+		mtx_lock(mtx);
+	}
+	ccb_h->pinfo.index = CAM_UNQUEUED_INDEX;
+	(*ccb_h->cbfcnp)(ccb_h->path->periph, (union ccb *)ccb_h);
+	if (mtx != NULL)
+		mtx_unlock(mtx);
+}
+
 /* One thing to do, without (x); false if there is none. */
 static bool
 kcam_async_step(void)
 {
-	struct kcam_event *kv;
+	struct ccb_hdr *ccb_h;
 	struct kcam_eb *kb;
 	struct kcam_ed *ke;
 	struct kcam_work *kw;
 
-	if ((kv = STAILQ_FIRST(&kcam.events)) != NULL) {
-		STAILQ_REMOVE_HEAD(&kcam.events, kv_link);
+	if ((ccb_h = STAILQ_FIRST(&kcam.events)) != NULL) {
+		STAILQ_REMOVE_HEAD(&kcam.events, sim_links.stqe);
 		mtx_unlock(&kcam.xpt_mtx);
-		kcam_async_deliver(kv->kv_path->bus, kv->kv_code, kv->kv_path,
-		    kv->kv_arg);
-		if (kv->kv_path->device->lun_id != CAM_LUN_WILDCARD)
-			xpt_release_devq(kv->kv_path, 1, TRUE);
-		else
-			xpt_release_simq(kv->kv_path->bus->sim, TRUE);
-		kcam_event_free(kv);
+		kcam_async_call_ccb(ccb_h);
 	} else if ((kb = STAILQ_FIRST(&kcam.lost_buses)) != NULL) {
 		STAILQ_REMOVE_HEAD(&kcam.lost_buses, kb_lost_link);
 		mtx_unlock(&kcam.xpt_mtx);

@@ -246,6 +246,9 @@ kcam_fini(void *arg)
 		msleep(&kcam.threads, &kcam.xpt_mtx, 0, "camfin", 0);
 	}
 	mtx_unlock(&kcam.xpt_mtx);
+	if (kcam.boot_holds != 0)
+		panic("%s: %u still hold the boot", __func__,
+		    kcam.boot_holds);
 	kcam_async_forget(&kcam.asyncs);
 	kcam_disk_fini();
 }

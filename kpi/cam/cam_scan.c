@@ -14,6 +14,30 @@
 #define	KCAM_RPL_LUNS		256	/* in one REPORT LUNS */
 #define	KCAM_RPL_TIMEOUT	60000	/* ms */
 
+/*
+ * What keeps a machine from looking for its root.  Disks attach as they are
+ * found here, whoever holds the boot; who forgets to let go is caught.
+ */
+void
+xpt_hold_boot(void)
+{
+
+	mtx_lock(&kcam.xpt_mtx);
+	kcam.boot_holds++;
+	mtx_unlock(&kcam.xpt_mtx);
+}
+
+void
+xpt_release_boot(void)
+{
+
+	mtx_lock(&kcam.xpt_mtx);
+	if (kcam.boot_holds == 0)
+		panic("%s: not held", __func__);
+	kcam.boot_holds--;
+	mtx_unlock(&kcam.xpt_mtx);
+}
+
 static void
 kcam_rescan_done(struct cam_periph *periph, union ccb *done_ccb)
 {
@@ -21,12 +45,14 @@ kcam_rescan_done(struct cam_periph *periph, union ccb *done_ccb)
 	void (*fn)(struct cam_periph *, union ccb *);
 
 	fn = done_ccb->ccb_h.ppriv_ptr1;
-	if (fn != NULL)
+	if (fn != NULL) {
+		done_ccb->ccb_h.cbfcnp = fn;
 		(*fn)(path->periph, done_ccb);
-	else {
+	} else {
 		xpt_free_path(path);
 		xpt_free_ccb(done_ccb);
 	}
+	xpt_release_boot();
 }
 
 /* Queues the request, or drops it if one like it waits already. */
@@ -48,6 +74,7 @@ kcam_scan_queue(union ccb *ccb)
 		return;
 	}
 	STAILQ_INSERT_TAIL(&kcam.scans, ccb_h, sim_links.stqe);
+	kcam.boot_holds++;
 	wakeup(&kcam.scans);
 	mtx_unlock(&kcam.xpt_mtx);
 }

@@ -76,14 +76,6 @@ struct kcam_devq {
 						 * no freeze holds back */
 };
 
-/* An event on its way to the event thread. */
-struct kcam_event {
-	STAILQ_ENTRY(kcam_event) kv_link;	/* (x) */
-	struct cam_path		*kv_path;	/* its own reference */
-	uint32_t		 kv_code;
-	void			*kv_arg;	/* its own copy, or NULL */
-};
-
 /* Something for the event thread to do. */
 struct kcam_work {
 	STAILQ_ENTRY(kcam_work)	 kw_link;	/* (x) */
@@ -140,13 +132,14 @@ struct kcam {
 	u_int			 bus_generation; /* (t) */
 
 	struct mtx		 xpt_mtx;
-	STAILQ_HEAD(, kcam_event) events;	/* (x) */
+	STAILQ_HEAD(, ccb_hdr)	 events;	/* (x) sim_links; XPT_ASYNC */
 	STAILQ_HEAD(, kcam_eb)	 lost_buses;	/* (x) */
 	STAILQ_HEAD(, kcam_ed)	 reap;		/* (x) */
 	STAILQ_HEAD(, kcam_work) works;		/* (x) */
 	u_int			 events_busy;	/* (x) being delivered */
 	STAILQ_HEAD(, ccb_hdr)	 scans;		/* (x) sim_links */
 	int			 threads;	/* (x) alive */
+	u_int			 boot_holds;	/* (x) */
 	bool			 stopping;	/* (x) */
 
 	struct mtx		 async_mtx;
@@ -195,6 +188,8 @@ void		 kcam_finish(union ccb *ccb, cam_status status);
 void		 kcam_async_loop(void *arg);
 void		 kcam_async_post(uint32_t code, struct cam_path *path,
 		    void *arg, int how);
+/* Takes the CCB to the event thread, which calls its cbfcnp. */
+void		 kcam_async_queue(struct ccb_hdr *ccb_h);
 void		 kcam_async_bus_lost(struct cam_eb *bus);
 void		 kcam_async_drain(void);
 void		 kcam_work_enqueue(struct kcam_work *kw, void (*fn)(void *),

@@ -226,6 +226,9 @@ xpt_action_default(union ccb *start_ccb)
 		if (ccb_h->status == CAM_REQ_INPROG)
 			xpt_sim_action(start_ccb);
 		break;
+	case XPT_ASYNC:
+		kcam_async_queue(ccb_h);
+		break;
 	case XPT_SCAN_BUS:
 	case XPT_SCAN_TGT:
 	case XPT_SCAN_LUN:

@@ -34,6 +34,8 @@
 #include <cam/scsi/scsi_all.h>
 #include <cam/scsi/scsi_message.h>
 
+#include <waist.h>
+
 #include "join_kernel.h"
 
 #define	TIMEOUT		30000		/* ms */
@@ -265,4 +267,38 @@ ktest_freeze_controller(void)
 {
 
 	kpi_call(freeze_call, NULL, -1);
+}
+
+static volatile u_int heard;
+
+static void
+hear(void *arg, uint32_t code __unused, struct cam_path *path __unused,
+    void *data __unused)
+{
+
+	hosted_sleep((uintptr_t)arg * 1000000);
+	atomic_add_int(&heard, 1);
+}
+
+static void
+hear_call(void *arg)
+{
+
+	if (xpt_register_async(AC_FOUND_DEVICE, hear, arg, NULL) !=
+	    CAM_REQ_CMP)
+		panic("%s: no listener", __func__);
+}
+
+void
+ktest_hear(unsigned ms)
+{
+
+	kpi_call(hear_call, (void *)(uintptr_t)ms, -1);
+}
+
+unsigned
+ktest_heard(void)
+{
+
+	return (atomic_load_acq_int(&heard));
 }

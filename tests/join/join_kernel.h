@@ -66,6 +66,12 @@ int	ktest_delete_controller(void);
  * for good amid sending from it.
  */
 void	ktest_freeze_controller(void);
+/*
+ * [k] Hears of all devices that CAM finds from now on, which takes ms real
+ * milliseconds each; how many it has heard of.
+ */
+void	ktest_hear(unsigned ms);
+unsigned ktest_heard(void);
 /* [k] Sends it and waits; the result is in s.  errno: it was not sent. */
 int	ktest_scsi(struct ktest_scsi *s);
 

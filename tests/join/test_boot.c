@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "join.h"
+#include "join_kernel.h"
 
 /* Channel messages and storage operations, as on the wire. */
 #define	MSG_ALL_OFFERS		4
@@ -69,6 +70,108 @@ ATF_TC_BODY(virtual, tc)
 	join_start(&j, &cf);
 	ATF_CHECK_EQ(4, join_sysctl("dev.storvsc.0.channels"));
 	join_verify("da0", 0, 1 << 20, 1);
+	join_finish(&j);
+}
+
+/* --- What the boot waits for --- */
+
+#define	HEAR_MS		100
+
+static bool
+heard_one(void *arg)
+{
+
+	(void)arg;
+	return (ktest_heard() > 0);
+}
+
+static bool
+not_held(void *arg)
+{
+
+	(void)arg;
+	return (kpi_cam_boot_holds() == 0);
+}
+
+/* A machine whose CAM is slow to tell of disks, and has told of one. */
+static void
+start_slowly(struct join *j, unsigned luns)
+{
+	struct join_config cf = { .luns = luns, .no_load = true };
+
+	join_start(j, &cf);
+	ktest_hear(HEAR_MS);
+	ATF_REQUIRE_EQ(0, vm_load());
+	ATF_REQUIRE(join_wait(heard_one, NULL, 30000));
+}
+
+ATF_TC(held);
+ATF_TC_HEAD(held, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the boot waits until all have been "
+	    "told of all disks, so that none is numbered out of turn");
+}
+ATF_TC_BODY(held, tc)
+{
+	struct join j;
+
+	start_slowly(&j, 4);
+	ATF_REQUIRE(join_wait(not_held, NULL, 30000));
+	ATF_CHECK_EQ(4, ktest_heard());
+	join_finish(&j);
+}
+
+ATF_TC(held_rescan);
+ATF_TC_HEAD(held_rescan, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a disk that comes during that wait is "
+	    "waited for as well");
+}
+ATF_TC_BODY(held_rescan, tc)
+{
+	struct join j;
+
+	start_slowly(&j, 3);
+	join_attach(&j, 0, 3, j.disk_size);
+	ATF_REQUIRE_EQ(0, kpi_disk_wait("da3", 30000));
+	ATF_REQUIRE(join_wait(not_held, NULL, 30000));
+	ATF_CHECK_EQ(4, ktest_heard());
+	join_verify("da3", 0, 65536, 1);
+	join_finish(&j);
+}
+
+ATF_TC(held_rescind);
+ATF_TC_HEAD(held_rescind, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a controller that leaves during that "
+	    "wait does not hold the boot any longer");
+}
+ATF_TC_BODY(held_rescind, tc)
+{
+	struct join j;
+
+	start_slowly(&j, 4);
+	hvh_scsi_remove(j.scsi[0]);
+	ATF_REQUIRE(join_wait(join_disk_gone, "da0", 30000));
+	ATF_REQUIRE(join_wait(not_held, NULL, 30000));
+	join_finish(&j);
+}
+
+ATF_TC(held_unload);
+ATF_TC_HEAD(held_unload, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the same of a driver that is unloaded");
+}
+ATF_TC_BODY(held_unload, tc)
+{
+	struct join j;
+
+	start_slowly(&j, 4);
+	ATF_REQUIRE_EQ(0, vm_unload());
+	ATF_CHECK_EQ(0, kpi_cam_boot_holds());
+	ATF_REQUIRE_EQ(0, vm_load());
+	ATF_REQUIRE_EQ(0, kpi_disk_wait("da3", 30000));
+	join_verify("da3", 0, 65536, 1);
 	join_finish(&j);
 }
 
@@ -141,6 +244,10 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, disks);
 	ATF_TP_ADD_TC(tp, virtual);
+	ATF_TP_ADD_TC(tp, held);
+	ATF_TP_ADD_TC(tp, held_rescan);
+	ATF_TP_ADD_TC(tp, held_rescind);
+	ATF_TP_ADD_TC(tp, held_unload);
 	ATF_TP_ADD_TC(tp, no_version);
 	ATF_TP_ADD_TC(tp, no_offers);
 	ATF_TP_ADD_TC(tp, no_gpadl);

@@ -366,6 +366,8 @@ fake_path_inq(struct fake_sim *fs, struct ccb_pathinq *cpi)
 	cpi->version_num = 1;
 	cpi->hba_inquiry = PI_TAG_ABLE;
 	cpi->hba_misc = PIM_NOBUSRESET;
+	if (fs->fs_noscan)
+		cpi->hba_misc |= PIM_NOSCAN;
 	cpi->max_target = fs->fs_max_target;
 	cpi->max_lun = FAKE_LUNS - 1;
 	cpi->initiator_id = fs->fs_initiator;

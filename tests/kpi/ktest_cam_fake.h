@@ -76,6 +76,7 @@ struct fake_sim {
 	enum fake_absent fs_absent;
 	u_int		 fs_max_target, fs_initiator, fs_maxio;
 	cam_xport	 fs_transport;
+	bool		 fs_noscan;	/* PIM_NOSCAN */
 	bool		 fs_unlocked;	/* a SIM without mutex */
 	u_int		 fs_openings, fs_queue;
 

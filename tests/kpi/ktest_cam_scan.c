@@ -400,3 +400,73 @@ KTEST(cam_async_frozen, "the SIM gets nothing while an event is under way")
 	    CAM_REQ_CMP);
 	fake_detach(fs);
 }
+
+static volatile u_int told_scanned, told_event, told_early;
+
+static void
+scan_slow(void *arg, uint32_t code, struct cam_path *path, void *data)
+{
+
+	hosted_sleep(20 * 1000 * 1000);
+	atomic_add_int(&heard_found, 1);
+}
+
+/* On the event thread; the waiter frees the CCB once it has the path's lock. */
+static void
+scan_told(struct cam_periph *periph, union ccb *ccb)
+{
+
+	mtx_assert(xpt_path_mtx(ccb->ccb_h.path), MA_OWNED);
+	KT_EQ(FAKE_GET(heard_found), 3);
+	KT_CHECK(kpi_cam_boot_holds() >= 1);
+	xpt_release_boot();
+	atomic_store_rel_int(&told_event, 1);
+}
+
+static void
+scan_scanned(struct cam_periph *periph, union ccb *ccb)
+{
+
+	KT_EQ(kpi_cam_boot_holds(), 1);
+	told_early = FAKE_GET(heard_found);
+	xpt_hold_boot();
+	xpt_setup_ccb(&ccb->ccb_h, ccb->ccb_h.path, CAM_PRIORITY_XPT);
+	ccb->ccb_h.func_code = XPT_ASYNC;
+	ccb->ccb_h.cbfcnp = scan_told;
+	xpt_action(ccb);
+	atomic_store_rel_int(&told_scanned, 1);
+}
+
+KTEST(cam_async_ccb, "a SIM that scans by itself: nothing is found before, the "
+    "boot is held, and a CCB sent to the event thread comes after the finds")
+{
+	struct fake_sim *fs;
+	union ccb *ccb;
+	char a;
+
+	fs = fake_new();
+	fs->fs_noscan = true;
+	fake_lun(fs, 0, 64);
+	fake_lun(fs, 1, 64);
+	fake_lun(fs, 7, 64);
+	KT_EQ(xpt_register_async(AC_FOUND_DEVICE, scan_slow, &a, NULL),
+	    CAM_REQ_CMP);
+	fake_attach(fs);
+	hosted_sleep(20 * 1000 * 1000);
+	KT_EQ(fake_disks(), 0);
+	KT_EQ(kpi_cam_boot_holds(), 0);
+	ccb = xpt_alloc_ccb();
+	ccb->ccb_h.path = fs->fs_path;
+	ccb->ccb_h.cbfcnp = scan_scanned;
+	xpt_rescan(ccb);
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(told_event) == 1));
+	KT_CHECK(FAKE_UNTIL(FAKE_GET(told_scanned) == 1));
+	KT_CHECK(told_early < 3);
+	KT_CHECK(FAKE_UNTIL(kpi_cam_boot_holds() == 0));
+	xpt_path_lock(fs->fs_path);
+	xpt_path_unlock(fs->fs_path);
+	xpt_free_ccb(ccb);
+	KT_EQ(fake_disks(), 3);
+	KT_EQ(xpt_register_async(0, scan_slow, &a, NULL), CAM_REQ_CMP);
+	fake_detach(fs);
+}

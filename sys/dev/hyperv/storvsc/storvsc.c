@@ -248,7 +248,7 @@ storvsc_attach(device_t dev)
 	int error;
 
 	sc->sc_dev = dev;
-	sc->sc_flags = STORVSC_F_ATTACHING;
+	sc->sc_flags = STORVSC_F_ATTACHING | STORVSC_F_SCANNING;
 	mtx_init(&sc->sc_mtx, "storvsc", NULL, MTX_DEF);
 	callout_init(&sc->sc_tick, 1);
 	callout_init(&sc->sc_lost_tick, 1);

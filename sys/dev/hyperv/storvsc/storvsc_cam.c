@@ -33,7 +33,7 @@ storvsc_path_inq(struct storvsc_softc *sc, struct ccb_pathinq *cpi)
 	cpi->version_num = 1;
 	cpi->hba_inquiry = PI_TAG_ABLE;
 	cpi->target_sprt = 0;
-	cpi->hba_misc = PIM_NOBUSRESET;
+	cpi->hba_misc = PIM_NOBUSRESET | PIM_NOSCAN;
 	if (storvsc_use_pim_unmapped != 0)
 		cpi->hba_misc |= PIM_UNMAPPED;
 	cpi->hba_eng_cnt = 0;
@@ -256,7 +256,6 @@ int
 storvsc_cam_attach(struct storvsc_softc *sc)
 {
 	struct cam_devq *devq;
-	int error;
 
 	devq = cam_simq_alloc(sc->sc_maxreqs);
 	if (devq == NULL)
@@ -275,13 +274,13 @@ storvsc_cam_attach(struct storvsc_softc *sc)
 		sc->sc_sim = NULL;
 		return (ENXIO);
 	}
-	error = 0;
 	if (xpt_create_path(&sc->sc_path, NULL, cam_sim_path(sc->sc_sim),
 	    CAM_TARGET_WILDCARD, CAM_LUN_WILDCARD) != CAM_REQ_CMP) {
 		sc->sc_path = NULL;
-		error = ENOMEM;
+		return (ENOMEM);
 	}
-	return (error);
+	storvsc_scan_attach(sc);
+	return (0);
 }
 
 /*
@@ -293,45 +292,14 @@ void
 storvsc_cam_detach(struct storvsc_softc *sc)
 {
 
+	if (sc->sc_sim == NULL)
+		return;
+	(void)xpt_bus_deregister(cam_sim_path(sc->sc_sim));
+	storvsc_scan_detach(sc);
 	if (sc->sc_path != NULL) {
 		xpt_free_path(sc->sc_path);
 		sc->sc_path = NULL;
 	}
-	if (sc->sc_sim != NULL) {
-		(void)xpt_bus_deregister(cam_sim_path(sc->sc_sim));
-		cam_sim_free(sc->sc_sim, TRUE);
-		sc->sc_sim = NULL;
-	}
-}
-
-/*
- * Any context that may hold a mutex; several calls may end in one scan.  Not at
- * once, since it may find that a disk is gone: storvsc_ccb_later().
- */
-void
-storvsc_rescan(struct storvsc_softc *sc)
-{
-
-	taskqueue_enqueue_timeout(sc->sc_tq, &sc->sc_rescan, hz);
-}
-
-/* The host says that disks came or went. */
-void
-storvsc_rescan_task(void *arg, int pending __unused)
-{
-	struct storvsc_softc *sc = arg;
-	union ccb *ccb;
-
-	/* Before there is a SIM there is nothing to tell: CAM scans then. */
-	if (storvsc_gone(sc) || sc->sc_sim == NULL)
-		return;
-	ccb = xpt_alloc_ccb();
-	if (xpt_create_path(&ccb->ccb_h.path, NULL,
-	    cam_sim_path(sc->sc_sim), CAM_TARGET_WILDCARD,
-	    CAM_LUN_WILDCARD) != CAM_REQ_CMP) {
-		xpt_free_ccb(ccb);
-		taskqueue_enqueue_timeout(sc->sc_tq, &sc->sc_rescan, hz);
-		return;
-	}
-	xpt_rescan(ccb);
+	cam_sim_free(sc->sc_sim, TRUE);
+	sc->sc_sim = NULL;
 }

@@ -198,6 +198,7 @@ struct storvsc_softc {
 	struct taskqueue	*sc_tq;		/* (a) one thread */
 	struct task		 sc_recover;
 	struct timeout_task	 sc_rescan;
+	union ccb		*sc_scan;	/* who set F_SCANNING has it */
 	struct callout		 sc_lost_tick;
 	struct mtx		 sc_mtx;
 	uint32_t		 sc_flags;	/* (s) */
@@ -213,6 +214,8 @@ struct storvsc_softc {
 #define	STORVSC_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
 #define	STORVSC_F_IN_DETACH	0x0400	/* a thread is in it */
 #define	STORVSC_F_ATTACHING	0x0800	/* recovery waits until it has */
+#define	STORVSC_F_SCANNING	0x1000	/* or the first scan is to come */
+#define	STORVSC_F_SCAN_AGAIN	0x2000	/* when it has ended */
 #define	STORVSC_F_GONE		(STORVSC_F_RESCINDED | STORVSC_F_DETACHING)
 #define	STORVSC_F_RECOVER	(STORVSC_F_EXPIRED | STORVSC_F_BUS_RESET | \
 				    STORVSC_F_BROKEN)
@@ -382,6 +385,10 @@ int	storvsc_abort(struct storvsc_softc *sc, union ccb *ccb, uint8_t how);
 /* storvsc_cam.c: SIM. */
 int	storvsc_cam_attach(struct storvsc_softc *sc);
 void	storvsc_cam_detach(struct storvsc_softc *sc);
+
+/* storvsc_scan.c */
+void	storvsc_scan_attach(struct storvsc_softc *sc);
+void	storvsc_scan_detach(struct storvsc_softc *sc);
 void	storvsc_rescan_task(void *arg, int pending);
 void	storvsc_rescan(struct storvsc_softc *sc);
 
