@@ -206,8 +206,6 @@ static driver_t nexus_driver = { "nexus", nexus_methods, 0 };
 
 /* --- acpi0 --- */
 
-static MALLOC_DEFINE(M_ACPIDEV, "acpidev", "devices of acpi0");
-
 static void
 acpi_identify(driver_t *driver __unused, device_t parent)
 {
@@ -233,26 +231,6 @@ acpi_attach(device_t dev)
 	return (0);
 }
 
-/*
- * What is kept with a child is not given back with it, as in a real kernel: a
- * driver that adds a child at each load and takes it away leaks.
- */
-static device_t
-acpi_add_child(device_t dev, u_int order, const char *name, int unit)
-{
-	device_t child;
-	void *kept;
-
-	child = device_add_child_ordered(dev, order, name, unit);
-	if (child == NULL)
-		return (NULL);
-	kept = malloc(16, M_ACPIDEV, M_NOWAIT | M_ZERO);
-	if (kept == NULL)
-		panic("%s: no memory", __func__);
-	device_set_ivars(child, kept);
-	return (child);
-}
-
 static device_method_t acpi_methods[] = {
 	DEVMETHOD(device_identify,	acpi_identify),
 	DEVMETHOD(device_probe,		acpi_probe),
@@ -261,7 +239,7 @@ static device_method_t acpi_methods[] = {
 	DEVMETHOD(device_shutdown,	bus_generic_shutdown),
 	DEVMETHOD(device_suspend,	bus_generic_suspend),
 	DEVMETHOD(device_resume,	bus_generic_resume),
-	DEVMETHOD(bus_add_child,	acpi_add_child),
+	DEVMETHOD(bus_add_child,	bus_generic_add_child),
 	DEVMETHOD_END
 };
 static driver_t acpi_driver = { "acpi", acpi_methods, 0 };
@@ -310,10 +288,8 @@ acpi_prune(void)
 	if (acpi == NULL || device_get_children(acpi, &children, &n) != 0)
 		return;
 	for (i = 0; i < n; i++) {
-		if (device_is_attached(children[i]))
-			continue;
-		free(device_get_ivars(children[i]), M_ACPIDEV);
-		device_delete_child(acpi, children[i]);
+		if (!device_is_attached(children[i]))
+			device_delete_child(acpi, children[i]);
 	}
 	free(children, M_TEMP);
 }

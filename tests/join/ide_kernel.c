@@ -335,7 +335,7 @@ other_detach_call(void *arg)
 
 	bus_topo_lock();
 	other_wanted = false;
-	*error = device_delete_child(other_parent(), other_dev);
+	*error = device_detach(other_dev);
 	bus_topo_unlock();
 }
 

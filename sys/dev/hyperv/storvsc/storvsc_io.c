@@ -46,18 +46,43 @@ storvsc_ccb_status(union ccb *ccb, uint32_t status)
 }
 
 /*
+ * What a scan sends, or da(4) while it gets to know a disk: with the lock held
+ * throughout.  A scan must not wait for each unit that is not there.
+ */
+static bool
+storvsc_ccb_inquires(union ccb *ccb)
+{
+
+	if ((ccb->ccb_h.flags & CAM_CDB_PHYS) != 0)
+		return (false);
+	switch (scsiio_cdb_ptr(&ccb->csio)[0]) {
+	case TEST_UNIT_READY:
+	case INQUIRY:
+	case MODE_SENSE_6:
+	case MODE_SENSE_10:
+	case READ_CAPACITY:
+	case REPORT_LUNS:
+	case SERVICE_ACTION_IN:
+		return (true);
+	default:
+		return (false);
+	}
+}
+
+/*
  * Whether CAM takes it for the end of the device, or soon will, while its
  * sender may still be at it.
  */
 static bool
-storvsc_ccb_lost(const union ccb *ccb)
+storvsc_ccb_lost(union ccb *ccb)
 {
 
 	switch (ccb->ccb_h.status & CAM_STATUS_MASK) {
 	case CAM_DEV_NOT_THERE:
 	case CAM_SEL_TIMEOUT:
 	case CAM_NO_HBA:
-		return ((ccb->ccb_h.flags & CAM_UNLOCKED) != 0);
+		return ((ccb->ccb_h.flags & CAM_UNLOCKED) != 0 &&
+		    !storvsc_ccb_inquires(ccb));
 	default:
 		return (false);
 	}
