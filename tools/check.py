@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Every test of the project, and one line that says how many passed.
 
-Builds all variants, runs the test programs of the asan and tsan variants with
-kyua, then whole guests on hvhost (tests/vm: Linux, and hostile ones for
-seconds), then tools/lint.sh.  Prints progress, each failure with its output and
-each skip with its reason.  Logs and results stay in build/.
+Builds all variants and the modules for FreeBSD, runs the test programs of the
+asan and tsan variants with kyua, then whole guests on hvhost (tests/vm: Linux,
+and hostile ones for seconds), then tools/lint.sh.  Prints progress, each
+failure with its output and each skip with its reason.  Logs and results stay in build/.
 """
 
 import os
@@ -61,6 +61,21 @@ def build(variant, tally):
         return False
     tally.passed += 1
     return True
+
+
+def modules(tally):
+    """The kernel modules and programs for FreeBSD, and what is checked of
+    them when they are built."""
+    say("modules for FreeBSD 15 and 14")
+    for release in ("15", "14"):
+        for cmd in (["tools/modules.py", release],
+                    ["tools/userland.py", "--release", release, "--out",
+                     "build/modules/freebsd" + release]):
+            p = run(cmd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            if p.returncode == 0:
+                tally.passed += 1
+            else:
+                tally.fail(" ".join(cmd[:2]), p.stdout)
 
 
 def fixed_addresses():
@@ -201,6 +216,7 @@ def main():
     os.makedirs(BUILD, exist_ok=True)
     tally = Tally()
     built = {v: build(v, tally) for v in ("asan", "tsan", "release")}
+    modules(tally)
     for variant in ("asan", "tsan"):
         if built[variant]:
             kyua(variant, tally)

@@ -40,6 +40,11 @@ IDE_CLASS = "32412632-86cb-44a2-9b5c-50d1417354f5"
 # hvhost's controllers differ in the last digit.
 SCSI_INSTANCE = "7a3e5c1d-0c4b-4e2f-9d61-5f2a8b90e10%d"
 
+# What the kernel keeps for itself, by names of vmstat.c: events that no
+# devd(8) takes, up to 1000, and free pages.
+CACHES = ("zones DEVCTL", "zones UMA Slabs 0", "zones UMA Slabs 1",
+          "zones vm pgcache")
+
 Device = collections.namedtuple(
     "Device", "name driver unit parent state desc pnpinfo location")
 

@@ -10,8 +10,8 @@ import os
 import shutil
 
 import iso9660
-from freebsd_guest import (FreeBsd, MIB, SCSI_CLASS, SCSI_INSTANCE, make_ext2,
-                           make_ufs, pattern, put, sha256)
+from freebsd_guest import (CACHES, FreeBsd, MIB, SCSI_CLASS, SCSI_INSTANCE,
+                           make_ext2, make_ufs, pattern, put, sha256)
 from guest import Fail
 
 # A guest with nothing to wait for has ended its I/O long before.
@@ -366,10 +366,9 @@ class Rounds(Pluggable):
     def check_leaks(self):
         """nothing is left of those: memory, sysctls"""
         after = self.state()
-        # What grows with each round is a leak, caches do so at times; pages
-        # come and go with all that the guest does.
+        # What grows with each round is a leak, caches do so at times.
         more = ["%s: %d, %d" % (k, self.before.get(k, 0), n)
-                for k, n in sorted(after.items()) if k != "zones vm pgcache"
+                for k, n in sorted(after.items()) if k not in CACHES
                 and (n - self.before.get(k, 0) >= self.rounds * 3 // 4 or
                 (k.startswith("sysctl ") and n != self.before.get(k)))]
         if more:
