@@ -19,6 +19,7 @@ rig itself failed.
 """
 
 import argparse
+import glob
 import io
 import os
 import shlex
@@ -46,6 +47,9 @@ BROKEN = 125
 # emulated kernel stops now and then before it gets there.
 SIGN = "@rig"
 START_LIMIT = 180
+# The emulated processor halts for good now and then, its timer lost.  One that
+# lives takes some processor time in so many seconds, however idle it is.
+STALL_LIMIT = 60
 
 # What the outer machine needs besides what is built into its kernel.
 OUTER_MODULES = ("virtio_pci", "virtio_console", "kvm_amd", "brd", "tun",
@@ -116,10 +120,47 @@ def run(job):
     return run_here(job) if kind == "kvm" else run_nested(job)
 
 
+def emulated_ticks(pid):
+    """What QEMU's threads but its first have used: emulated processors'."""
+    ticks = 0
+    for path in glob.glob("/proc/%d/task/*/stat" % pid):
+        if path.split("/")[4] == str(pid):
+            continue
+        try:
+            with open(path, encoding="ascii", errors="replace") as f:
+                fields = f.read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks
+
+
+def stands_still(process, limit):
+    """Waits for QEMU's end, at most limit seconds (TimeoutExpired); True: it
+    did not end, but its emulated processor stands still."""
+    until = time.monotonic() + limit
+    ticks, moved = -1, time.monotonic()
+    while True:
+        left = until - time.monotonic()
+        if left <= 0:
+            raise subprocess.TimeoutExpired(process.args, limit)
+        try:
+            process.wait(min(left, 5))
+            return False
+        except subprocess.TimeoutExpired:
+            pass
+        now = emulated_ticks(process.pid)
+        if now != ticks:
+            ticks, moved = now, time.monotonic()
+        elif time.monotonic() - moved > STALL_LIMIT:
+            return True
+
+
 def follow(process, job, sign=None):
     """Passes on a process's output line by line; ends it after the time
-    limit.  True: it ended by itself.  sign: a line that it has to begin with,
-    soon, or is ended as well."""
+    limit.  True: it ended by itself.  sign: an emulated machine, which has to
+    begin with that line, soon, and must not stand still, or is ended as
+    well."""
     begun = threading.Event()
 
     def passing():
@@ -136,7 +177,10 @@ def follow(process, job, sign=None):
         if sign and not begun.wait(START_LIMIT):
             say("stopped: nothing runs after %d s" % START_LIMIT)
             return True
-        process.wait(job.time_limit)
+        if not sign:
+            process.wait(job.time_limit)
+        elif stands_still(process, job.time_limit):
+            say("stopped: the emulated machine stands still")
         in_time = True
     except subprocess.TimeoutExpired:
         say("stopped: not done after the %d s allowed" % job.time_limit)
