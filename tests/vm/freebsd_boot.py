@@ -7,9 +7,10 @@
 import json
 import re
 
-from freebsd_guest import (FreeBsd, IDE_CLASS, MIB, MODULES, SCSI_CLASS,
-                           SCSI_INSTANCE, put)
+from freebsd_guest import (FreeBsd, IDE_CLASS, MODULES, SCSI_CLASS,
+                           SCSI_INSTANCE)
 from guest import Fail
+from images import MIB, put
 
 
 class Found(FreeBsd):

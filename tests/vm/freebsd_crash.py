@@ -7,13 +7,13 @@ VMBus, and the kernel that comes after it."""
 
 import json
 import os
-import re
 import subprocess
 
 import freebsd_dump
 import guest
-from freebsd_guest import FreeBsd, KERNEL, MIB, MODULES, UP_LIMIT, put
+from freebsd_guest import FreeBsd, KERNEL, MODULES, UP_LIMIT
 from guest import Fail
+from images import MIB, put
 from suite import Skip
 
 PANIC = "kdb_sysctl_panic"

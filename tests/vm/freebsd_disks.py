@@ -10,9 +10,9 @@ import struct
 import subprocess
 
 import iso9660
-from freebsd_guest import (FreeBsd, MIB, make_ext2, make_ufs, pattern, put,
-                           sha256)
+from freebsd_guest import FreeBsd, make_ext2, make_ufs
 from guest import Fail
+from images import MIB, pattern, put, sha256
 from suite import Skip
 
 MASK = (1 << 64) - 1

@@ -15,8 +15,9 @@ import os
 import subprocess
 import time
 
-from freebsd_guest import (FreeBsd, MIB, MODULES, make_ext2, pattern, put)
+from freebsd_guest import FreeBsd, MODULES, make_ext2
 from guest import Fail
+from images import MIB, pattern, put
 from suite import Skip
 
 LIMIT = 6                       # seconds a request has

@@ -11,9 +11,7 @@ For each guest a root is made with makefs, which da0 is unless it says
 otherwise."""
 
 import collections
-import hashlib
 import os
-import random
 import re
 import shutil
 import subprocess
@@ -21,6 +19,7 @@ import time
 
 import guest
 from guest import Fail
+from images import MIB, put
 from suite import Boot, Skip
 
 KERNEL = os.environ.get("FBSD_KERNEL", "")
@@ -30,7 +29,6 @@ MODULES = os.environ.get("FBSD_MODULES", "")
 # What the kernel needs to boot, in MiB.
 MEMORY = int(os.environ.get("FBSD_MEMORY", "256"))
 
-MIB = 1 << 20
 UP_LIMIT = 150
 # Its interrupt handler keeps 384 bytes.
 PART = 240
@@ -49,35 +47,19 @@ Device = collections.namedtuple(
     "Device", "name driver unit parent state desc pnpinfo location")
 
 
+def module_files(*names):
+    """Files of a root: our modules, if we have any, to be loaded later."""
+    found = {}
+    for m in names if MODULES else ():
+        with open(os.path.join(MODULES, m + ".ko"), "rb") as f:
+            found["/boot/modules/%s.ko" % m] = f.read()
+    return found
+
+
 def in_tree():
     """Has the kernel drivers for Hyper-V of its own?"""
     with open(KERNEL, "rb") as f:
         return b"Hyper-V Vmbus Resource" in f.read()
-
-
-def pattern(seed, size):
-    return random.Random(seed).randbytes(size)
-
-
-def put(path, data=b"", size=None):
-    """An image with these bytes, sparse from there to size."""
-    with open(path, "wb") as f:
-        f.write(data)
-        if size is not None:
-            f.truncate(size)
-    return path
-
-
-def sha256(path, size=None):
-    """The sum of a file, or of its first bytes."""
-    h = hashlib.sha256()
-    left = os.path.getsize(path) if size is None else size
-    with open(path, "rb") as f:
-        while left > 0:
-            block = f.read(min(left, MIB))
-            h.update(block)
-            left -= len(block)
-    return h.hexdigest()
 
 
 def in_nested_rig():
@@ -164,6 +146,16 @@ class Guest(guest.Hvhost):
             name, _, rest = line.rpartition(": ")
             if name:
                 found[name] = int(rest.split()[0])
+        return found
+
+    def held(self, *nodes):
+        """What may leak, by name: memory, and sysctls below these nodes."""
+        found = {}
+        for what in ("malloc", "zones"):
+            for name, n in self.counted("vmstat " + what).items():
+                found["%s %s" % (what, name)] = n
+        for node in nodes:
+            found["sysctl " + node] = self.number("sysctl count " + node)
         return found
 
     def number(self, command):

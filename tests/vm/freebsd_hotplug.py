@@ -10,9 +10,10 @@ import os
 import shutil
 
 import iso9660
-from freebsd_guest import (CACHES, FreeBsd, MIB, SCSI_CLASS, SCSI_INSTANCE,
-                           make_ext2, make_ufs, pattern, put, sha256)
+from freebsd_guest import (CACHES, FreeBsd, SCSI_CLASS, SCSI_INSTANCE,
+                           make_ext2, make_ufs)
 from guest import Fail
+from images import MIB, pattern, put, sha256
 
 # A guest with nothing to wait for has ended its I/O long before.
 END_LIMIT = 60
@@ -343,29 +344,19 @@ class Rounds(Pluggable):
             self.ended(job, "I/O of a removed disk")
         self.vm.within("not raw size " + unit, "end of " + unit)
 
-    def state(self):
-        """What may leak, by name."""
-        found = {}
-        for what in ("malloc", "zones"):
-            for name, n in self.vm.counted("vmstat " + what).items():
-                found["%s %s" % (what, name)] = n
-        for node in ("dev", "kern.cam", "kern.geom"):
-            found["sysctl " + node] = self.vm.number("sysctl count " + node)
-        return found
-
     def check_rounds(self):
         """a disk added and removed 30 times, used each time, half of the
         times to the end"""
         for n in range(self.warm):
             self.turn(n, n % 2 == 1)
-        self.before = self.state()
+        self.before = self.vm.held("dev", "kern.cam", "kern.geom")
         for n in range(self.rounds):
             self.turn(self.warm + n, n % 2 == 1)
         return "%d rounds" % self.rounds
 
     def check_leaks(self):
         """nothing is left of those: memory, sysctls"""
-        after = self.state()
+        after = self.vm.held("dev", "kern.cam", "kern.geom")
         # What grows with each round is a leak, caches do so at times.
         more = ["%s: %d, %d" % (k, self.before.get(k, 0), n)
                 for k, n in sorted(after.items()) if k not in CACHES

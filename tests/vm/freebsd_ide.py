@@ -6,13 +6,12 @@
 that say who gets it: storvsc as da, or ata(4) as ada.  Never both, and a CD-ROM
 is always ata(4)'s."""
 
-import os
 import re
 
 import iso9660
-from freebsd_guest import (FreeBsd, MIB, MODULES, in_tree, pattern, put,
-                           sha256)
+from freebsd_guest import FreeBsd, MODULES, in_tree, module_files
 from guest import Fail
+from images import MIB, pattern, put, sha256
 from suite import Skip
 
 ENABLED, OLD = "hw.ata.disk_enabled", "hw.ata.disk_enable"
@@ -251,11 +250,7 @@ class Late(Ide):
 
     @property
     def files(self):
-        found = {}
-        for m in ("hv_vmbus", "hv_storvsc") if MODULES else ():
-            with open(os.path.join(MODULES, m + ".ko"), "rb") as f:
-                found["/boot/modules/%s.ko" % m] = f.read()
-        return found
+        return module_files("hv_vmbus", "hv_storvsc")
 
     def start(self):
         if not MODULES:

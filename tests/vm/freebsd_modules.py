@@ -5,11 +5,11 @@
 """Drivers that come and go: modules loaded and unloaded, beside a kernel's own
 drivers as well, and the device tree suspended and resumed."""
 
-import os
 
-from freebsd_guest import (CACHES, FreeBsd, MIB, MODULES, SCSI_CLASS, in_tree,
-                           pattern, put, sha256)
+from freebsd_guest import (CACHES, FreeBsd, MODULES, SCSI_CLASS, in_tree,
+                           module_files)
 from guest import Fail
+from images import MIB, pattern, put, sha256
 from suite import Skip
 
 NAMES = ("hv_vmbus", "hv_storvsc")
@@ -24,11 +24,7 @@ class Module(FreeBsd):
 
     @property
     def files(self):
-        found = {}
-        for m in NAMES if MODULES else ():
-            with open(os.path.join(MODULES, m + ".ko"), "rb") as f:
-                found["/boot/modules/%s.ko" % m] = f.read()
-        return found
+        return module_files(*NAMES)
 
     def start(self):
         if not MODULES:
@@ -70,13 +66,7 @@ class Reload(Module):
                    "not kld find hv_vmbus.ko\nnot raw size /dev/da0")
 
     def state(self):
-        """What may leak, by name."""
-        found = {}
-        for what in ("malloc", "zones"):
-            for name, n in self.vm.counted("vmstat " + what).items():
-                found["%s %s" % (what, name)] = n
-        for node in ("dev", "hw", "kern", "vm", "kern.cam"):
-            found["sysctl " + node] = self.vm.number("sysctl count " + node)
+        found = self.vm.held("dev", "hw", "kern", "vm", "kern.cam")
         found["devices"] = len(self.vm.devices())
         return found
 
@@ -122,10 +112,6 @@ class Suspend(Module):
     cpus = 2
     order = 40
     modules = NAMES
-
-    def state(self, name):
-        found = [d for d in self.vm.devices() if d.name == name]
-        return found[0].state if found else "gone"
 
     def check_idle(self):
         """vmbus0 suspended and resumed: da0 works again, its channels new"""

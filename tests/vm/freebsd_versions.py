@@ -5,8 +5,9 @@
 """Each version of VMBus a host may have at the most: the drivers agree on it
 and da0 works, as the root that the guest boots from."""
 
-from freebsd_guest import FreeBsd, MODULES, sha256
+from freebsd_guest import FreeBsd, MODULES
 from guest import Fail
+from images import sha256
 from suite import Skip
 
 ALL = ("0.13", "1.1", "2.4", "3.0", "4.0", "4.1", "5.0", "5.1", "5.2", "5.3")

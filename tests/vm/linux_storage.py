@@ -6,7 +6,6 @@
 
 import hashlib
 import os
-import random
 import re
 import subprocess
 import time
@@ -14,32 +13,9 @@ import time
 import guest
 import iso9660
 from guest import Fail
+from images import MIB, pattern, put, sha256
 from linux_basic import complaints, dmesg
 from suite import Boot, Skip
-
-MIB = 1 << 20
-
-
-def pattern(seed, size):
-    return random.Random(seed).randbytes(size)
-
-
-def put(path, data=b"", size=None):
-    """An image with these bytes, sparse from there to size."""
-    with open(path, "wb") as f:
-        f.write(data)
-        if size is not None:
-            f.truncate(size)
-    return path
-
-
-def sha256(path):
-    h = hashlib.sha256()
-    with open(path, "rb") as f:
-        for block in iter(lambda: f.read(MIB), b""):
-            h.update(block)
-    return h.hexdigest()
-
 
 def disk(vm, lun, controller=0):
     """The guest's name of a logical unit."""

@@ -143,6 +143,16 @@ storvsc_ide_is_ada(u_int channel, u_int drive)
 	return (found);
 }
 
+/* CAM was let have the drive not long ago, and may be probing it still. */
+static bool
+storvsc_ide_granted(const struct storvsc_ide_drive *d)
+{
+
+	mtx_assert(&storvsc_ide_mtx, MA_OWNED);
+	return (d->id_granted &&
+	    getsbinuptime() - d->id_when < STORVSC_IDE_PROBE_TIME);
+}
+
 /* Nothing for us: CAM has the disk, is just probing it, or so we were told. */
 static const char *
 storvsc_ide_not_ours(device_t dev, u_int *channel, u_int *drive)
@@ -158,8 +168,7 @@ storvsc_ide_not_ours(device_t dev, u_int *channel, u_int *drive)
 		return ("it is in use by ada");
 	d = &storvsc_ide_drives[*channel][*drive];
 	mtx_lock(&storvsc_ide_mtx);
-	granted = d->id_granted &&
-	    getsbinuptime() - d->id_when < STORVSC_IDE_PROBE_TIME;
+	granted = storvsc_ide_granted(d);
 	mtx_unlock(&storvsc_ide_mtx);
 	return (granted ? "it is being probed" : NULL);
 }
@@ -192,8 +201,7 @@ storvsc_ide_claim(struct storvsc_softc *sc)
 		return (EBUSY);
 	d = &storvsc_ide_drives[channel][drive];
 	mtx_lock(&storvsc_ide_mtx);
-	if (d->id_claimed || (d->id_granted &&
-	    getsbinuptime() - d->id_when < STORVSC_IDE_PROBE_TIME))
+	if (d->id_claimed || storvsc_ide_granted(d))
 		error = EBUSY;
 	else
 		d->id_claimed = true;
