@@ -8,9 +8,9 @@
  * State of a network adapter, shared by the files of this driver.  No wire
  * layout here (*_reg.h), no state outside the softc.
  *
- * Control path: if_hn.c, hn_chan.c, hn_nvs.c, hn_rndis.c, hn_offload.c,
- * hn_link.c, hn_sysctl.c.  Data path: hn_ring.c, hn_tx.c, hn_tx_agg.c,
- * hn_rx.c, hn_vf.c.
+ * Control path: if_hn.c, hn_if.c, hn_synth.c, hn_chan.c, hn_xchg.c, hn_nvs.c,
+ * hn_rndis.c, hn_rndis_msg.c, hn_offload.c, hn_rss.c, hn_link.c, hn_sysctl.c.
+ * Data path: hn_ring.c, hn_tx.c, hn_tx_agg.c, hn_rx.c, hn_vf.c.
  */
 
 #ifndef _HN_VAR_H_
@@ -89,6 +89,8 @@ struct hn_rx_ring;
 #define	HN_TIMEOUT_DRAIN	5	/* sends under way before a close */
 #define	HN_TIMEOUT_LOANS	5	/* received packets held elsewhere */
 #define	HN_TIMEOUT_NETCHG	5	/* link is down for so long */
+
+#define	HN_REVOKE_LINGER_MS	200
 
 /*
  * Transaction ids.  A send's is the index of its descriptor and which use of it
@@ -224,13 +226,16 @@ struct hn_xchg {
 	bool		 xc_done;	/* (s) it is in xc_nvs */
 	bool		 xc_rwaiting;	/* (s) for an RNDIS answer */
 	bool		 xc_rdone;	/* (s) it is in xc_reply */
-	bool		 xc_held;	/* (s) the host has xc_req */
+	bool		 xc_mute;	/* (s) the host owes an answer */
+	u_int		 xc_room;	/* (A) waits for room in the ring */
 	uint32_t	 xc_gen;	/* (s) of the transaction id */
+	uint32_t	 xc_held;	/* (s) with this one the host has
+					 * xc_req; 0: it is ours */
 	uint32_t	 xc_rid;	/* (s) of the RNDIS request */
 	uint32_t	 xc_rtype;	/* (s) of its answer */
 	size_t		 xc_nvslen;	/* (s) valid bytes */
 	struct hn_nvs_msg xc_nvs;	/* (s) */
-	size_t		 xc_rlen;	/* (s) valid bytes of xc_reply */
+	size_t		 xc_rlen;	/* (s) bytes the answer has */
 	uint8_t		*xc_reply;	/* (s) HN_CTL_REPLY_MAX */
 	uint8_t		*xc_req;	/* (x) HN_CTL_REQ_MAX */
 };
@@ -258,6 +263,7 @@ struct hn_softc {
 	uint32_t	 sc_tso_max;		/* bytes, 0: none */
 	uint32_t	 sc_tso_minsg;		/* segments */
 	uint32_t	 sc_rxpiece;		/* bytes of a receive piece */
+	uint32_t	 sc_nrxpieces;		/* of them in the buffer */
 	uint32_t	 sc_mtu;		/* told to the host */
 	uint8_t		 sc_mac[ETHER_ADDR_LEN];
 	uint32_t	 sc_rss_hash;		/* NDIS_HASH_ in use */
@@ -266,13 +272,14 @@ struct hn_softc {
 	struct ndis_rss_toeplitz sc_rss;	/* (x) */
 	uint32_t	 sc_txtbl[HN_NVS_TXTBL_CNT];	/* (A) channel for a
 						 * hash; the host's wish */
-	bool		 sc_txtbl_valid;	/* (A) it said so */
+	u_int		 sc_txtbl_valid;	/* (A) it said so */
 	struct hn_xchg	 sc_xchg;
 
 	/* Settings of the administrator (x). */
 	uint32_t	 sc_filter;		/* HN_FILTER_ the host has */
-	u_int		 sc_user_agg_size;	/* (A) 0: the host's */
-	int		 sc_user_agg_pkts;	/* (A) */
+	int		 sc_user_agg_size;	/* (A) bytes of a batch; -1: the
+						 * host's limit, 0: no batches */
+	int		 sc_user_agg_pkts;	/* (A) messages, the same way */
 	u_int		 sc_copy_size;		/* (A) 0: a section */
 	u_int		 sc_trust;		/* (A) */
 #define	HN_TRUST_IP	0x0001
@@ -286,10 +293,11 @@ struct hn_softc {
 
 	/* Tasks; all on a thread of this adapter. */
 	struct taskqueue *sc_tq;		/* (a) */
-	struct task	 sc_link_task;
+	struct timeout_task sc_link_task;
 	struct timeout_task sc_netchg_task;
 	struct task	 sc_filter_task;
 	struct task	 sc_recover_task;
+	struct task	 sc_keepalive_task;
 
 	struct mtx	 sc_mtx;
 	uint32_t	 sc_flags;		/* (s) */
@@ -304,10 +312,12 @@ struct hn_softc {
 #define	HN_F_BAD_SAID	0x0100	/* a bad packet was reported */
 #define	HN_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
 #define	HN_F_BROKEN	0x0400	/* a ring cannot be used any more */
-#define	HN_F_LINK_HELD	0x0800	/* notices wait until this is cleared */
+#define	HN_F_ATTACHED	0x0800	/* the interface is there */
 #define	HN_F_GONE	(HN_F_RESCINDED | HN_F_DETACHING)
 	uint64_t	 sc_late;	/* (s) answers that came too late */
 	uint64_t	 sc_bad;	/* (s) control messages of no sense */
+	uint32_t	 sc_keepalive;	/* (s) request id to be answered */
+	int		 sc_link_ticks;	/* (s) when the host was asked last */
 	uint64_t	 sc_link_events;/* (s) */
 	uint64_t	 sc_reattaches;	/* (s) */
 	uint64_t	 sc_lost_bytes;	/* (s) leaked: the host kept them */
@@ -346,7 +356,7 @@ extern u_int	hn_tx_ring_desc;	/* descriptors a TX ring */
 extern u_int	hn_tx_swq_depth;	/* packets a buf_ring */
 extern u_int	hn_tx_copy_size;
 extern u_int	hn_direct_tx_size;
-extern u_int	hn_tx_agg_size;
+extern int	hn_tx_agg_size;
 extern int	hn_tx_agg_pkts;
 extern u_int	hn_tso_maxlen;
 extern u_int	hn_lro_entries;
@@ -394,116 +404,177 @@ int	hn_chan_close(struct hn_softc *sc);
 void	hn_bad(struct hn_softc *sc, const char *what, uint64_t value);
 
 /*
- * hn_nvs.c: sessions.  With sc_lock held; they sleep, for a bounded time.
- */
-
-/* A whole session with this MTU, from open to sub-channels; or nothing. */
-int	hn_nvs_attach(struct hn_softc *sc, u_int mtu);
-/* Tells the host to let go of the buffers.  The channel is open. */
-void	hn_nvs_revoke(struct hn_softc *sc);
-/* Takes the buffers back.  Before or after the close, by bus version. */
-void	hn_nvs_unshare(struct hn_softc *sc);
-int	hn_nvs_subchannels(struct hn_softc *sc);
-void	hn_nvs_free(struct hn_softc *sc);
-/* Sends a message without waiting; the answer, if one, is thrown away. */
-int	hn_nvs_send(struct hn_softc *sc, const struct hn_nvs_msg *msg);
-/* From the callback of the primary: an answer, or a message unasked. */
-void	hn_nvs_reply(struct hn_softc *sc, uint64_t xid, const void *data,
-	    size_t len);
-void	hn_nvs_notice(struct hn_softc *sc, const void *data, size_t len);
-/* Makes whoever waits look again at whether the device is there. */
-void	hn_xchg_wake(struct hn_softc *sc);
-/* VF data path (hn_vf.c): HN_NVS_DATAPATH_. */
-int	hn_nvs_set_datapath(struct hn_softc *sc, uint32_t path);
-
-/*
- * A reference to a receive buffer for each packet of it that is out on loan;
- * any context.  The last one frees it, asleep or not.
- */
-void	hn_rxbuf_ref(struct hn_rxbuf *rb);
-void	hn_rxbuf_rele(struct hn_rxbuf *rb);
-
-/*
- * hn_rndis.c: control messages.  With sc_lock held; they sleep.
+ * hn_xchg.c: control exchanges.  With sc_lock held; they sleep, for a bounded
+ * time.
  *
  * 0		done
  * EIO		the host refused
  * EPROTO	the answer makes no sense, or is too short
  * ETIMEDOUT	no answer
- * ENXIO	the device is gone
+ * ENXIO	the device is gone, or without a channel
+ */
+int	hn_xchg_alloc(struct hn_softc *sc);
+void	hn_xchg_free(struct hn_softc *sc);
+/* The channel was closed.  lost: the host may still read the request. */
+void	hn_xchg_reset(struct hn_softc *sc, bool lost);
+/*
+ * Sends *msg and waits for the answer, which replaces it: of this type, with
+ * want bytes.  What it says is the caller's.
+ */
+int	hn_xchg_nvs(struct hn_softc *sc, struct hn_nvs_msg *msg, uint32_t type,
+	    size_t want);
+/* Sends *msg, to which there is no answer. */
+int	hn_xchg_send(struct hn_softc *sc, const struct hn_nvs_msg *msg);
+/* Waits until xc_req may be filled in, and makes a request id for it. */
+int	hn_xchg_rndis_begin(struct hn_softc *sc, uint32_t *rid);
+/*
+ * Sends the RNDIS message in xc_req, of len bytes, and waits for the host's
+ * acknowledgement and, if type is not 0, for an answer of that type with the
+ * same request id.  It is in xc_reply then, *rlen bytes of it.
+ */
+int	hn_xchg_rndis(struct hn_softc *sc, size_t len, uint32_t type,
+	    size_t *rlen);
+/* From the callback of the primary: answers. */
+void	hn_xchg_nvs_reply(struct hn_softc *sc, uint64_t xid, const void *data,
+	    size_t len);
+void	hn_xchg_rndis_reply(struct hn_softc *sc, const void *data, size_t len);
+/* Makes whoever waits look again: at the ring, or whether all is over. */
+void	hn_xchg_wake(struct hn_softc *sc);
+/* Sleeps, unless the device is gone. */
+void	hn_linger(struct hn_softc *sc, int ms);
+
+/*
+ * hn_nvs.c: what goes with the channel itself, and memory shared with the host.
+ * With sc_lock held; they sleep.  Errors as above.
+ */
+
+/* Version, NDIS, buffers.  On failure hn_nvs_unshare() undoes it. */
+int	hn_nvs_attach(struct hn_softc *sc, u_int mtu);
+/* Tells the host to let go of the buffers.  The channel is open. */
+void	hn_nvs_revoke(struct hn_softc *sc);
+/* Takes the buffers back.  Before or after the close, by bus version. */
+void	hn_nvs_unshare(struct hn_softc *sc);
+/* Asks for cnt sub-channels; how many the host grants, 0 for any failure. */
+u_int	hn_nvs_subchannels(struct hn_softc *sc, u_int cnt);
+/* Frees the buffers. */
+void	hn_nvs_free(struct hn_softc *sc);
+/* VF data path (hn_vf.c): HN_NVS_DATAPATH_. */
+int	hn_nvs_set_datapath(struct hn_softc *sc, uint32_t path);
+/* From the callback of the primary: a message unasked. */
+void	hn_nvs_notice(struct hn_softc *sc, const void *data, size_t len);
+/* Pure: entries of an indirection notice; NULL if there is something wrong. */
+const uint8_t *hn_nvs_txtbl(const void *data, size_t len, uint32_t version);
+
+/*
+ * A reference to a receive buffer for each packet of it that is out on loan;
+ * any context.  The last one frees it.
+ */
+void	hn_rxbuf_ref(struct hn_rxbuf *rb);
+void	hn_rxbuf_rele(struct hn_rxbuf *rb);
+
+/*
+ * hn_rndis.c: control messages.  With sc_lock held; they sleep.  Errors as
+ * above.
  */
 int	hn_rndis_attach(struct hn_softc *sc);
 void	hn_rndis_halt(struct hn_softc *sc);
-/* out: room for *outlen bytes; at least min must come. */
+/*
+ * Asks for oid; in: what goes with the question.  *outlen: room in out, then
+ * bytes that came, at least min of which must have.
+ */
 int	hn_rndis_query(struct hn_softc *sc, uint32_t oid, const void *in,
 	    size_t inlen, void *out, size_t *outlen, size_t min);
 int	hn_rndis_set(struct hn_softc *sc, uint32_t oid, const void *data,
 	    size_t len);
+int	hn_rndis_get_u32(struct hn_softc *sc, uint32_t oid, uint32_t *value);
 int	hn_rndis_get_mac(struct hn_softc *sc, uint8_t *mac);
-int	hn_rndis_get_mtu(struct hn_softc *sc, uint32_t *mtu);
-int	hn_rndis_get_link(struct hn_softc *sc, bool *up);
-int	hn_rndis_get_speed(struct hn_softc *sc, uint64_t *bps);
 int	hn_rndis_set_filter(struct hn_softc *sc, uint32_t filter);
-/* From the callback of the primary: any message but PACKET.  Copies it. */
+/*
+ * From the callback of the primary: any message but PACKET, len bytes in the
+ * receive buffer, where the host can change them at any time.
+ */
 void	hn_rndis_input(struct hn_softc *sc, const void *data, size_t len);
+void	hn_rndis_keepalive_task(void *arg, int pending);
 
-/* Pure: an answer, an indication.  Everything checked; 0 or EPROTO. */
-int	hn_rndis_parse_query(const void *msg, size_t len, const void **datap,
-	    size_t *datalen);
+/*
+ * hn_rndis_msg.c: control messages as bytes; pure.  Parsers return 0 or EPROTO,
+ * and trust no field.
+ */
+size_t	hn_rndis_fill_oid(void *buf, size_t size, uint32_t type, uint32_t rid,
+	    uint32_t oid, const void *data, size_t len);
+int	hn_rndis_parse_comp(const void *msg, size_t len, uint32_t type,
+	    size_t min);
 int	hn_rndis_parse_init(const void *msg, size_t len,
 	    struct hn_rndis_init_comp *comp);
+int	hn_rndis_parse_query(const void *msg, size_t len, const void **datap,
+	    size_t *datalen);
 int	hn_rndis_parse_indicate(const void *msg, size_t len,
 	    uint32_t *status, const void **datap, size_t *datalen);
-size_t	hn_rndis_fill_oid(void *buf, size_t size, uint32_t type,
-	    uint32_t rid, uint32_t oid, const void *data, size_t len);
 
 /*
  * hn_offload.c.  With sc_lock held.
  */
 
 /* Asks what can be offloaded, switches it on, fills in sc_caps, sc_tso_*. */
-int	hn_offload_config(struct hn_softc *sc);
-/* How many rings the host's RSS can feed, at most want; 1 without RSS. */
-u_int	hn_rss_query(struct hn_softc *sc, u_int want);
-/* Key and table of the administrator or defaults, for sc_nrings rings. */
-int	hn_rss_config(struct hn_softc *sc);
-/* Changed by the administrator while there is traffic. */
-int	hn_rss_reconfig(struct hn_softc *sc);
-/* Pure: what an answer is worth. */
-int	hn_offload_parse(const void *data, size_t len, bool rsc,
+int	hn_offload_config(struct hn_softc *sc, u_int mtu);
+/* Pure: an answer; what it is worth, and what to ask for. */
+int	hn_offload_parse(const void *data, size_t len,
 	    struct ndis_offload *of);
 uint32_t hn_offload_caps(const struct ndis_offload *of, u_int mtu,
-	    struct ndis_offload_params *params, uint32_t *tso_max,
+	    bool rsc, struct ndis_offload_params *op, uint32_t *tso_max,
 	    uint32_t *tso_minsg);
-int	hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
-	    uint32_t *hash);
 
 /*
- * hn_link.c.  Any context.
+ * hn_rss.c.  With sc_lock held.
+ */
+
+/* How many rings the host's RSS can feed, at most want; 1 without RSS. */
+u_int	hn_rss_query(struct hn_softc *sc, u_int want);
+/* Key and table, the administrator's or the default, for sc_nrings rings. */
+int	hn_rss_config(struct hn_softc *sc);
+/* Pure. */
+int	hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
+	    uint32_t *hash);
+bool	hn_rss_table_ok(const uint32_t *ind, u_int cnt, u_int nrings);
+
+/*
+ * hn_link.c: whether there is a link.  Any context unless said otherwise.
  */
 void	hn_link_init(struct hn_softc *sc);
 void	hn_link_indicate(struct hn_softc *sc, uint32_t status,
 	    const void *data, size_t len);
-/* Asks the host again, soon. */
-void	hn_link_check(struct hn_softc *sc);
-void	hn_link_hold(struct hn_softc *sc);	/* with sc_lock */
-void	hn_link_release(struct hn_softc *sc);	/* with sc_lock */
+void	hn_link_check(struct hn_softc *sc);	/* asks the host, soon */
+int	hn_link_update(struct hn_softc *sc);	/* now; with sc_lock, sleeps */
+/* The link is down until there is a session again; with sc_lock. */
+void	hn_link_down(struct hn_softc *sc);
 void	hn_link_drain(struct hn_softc *sc);	/* sleeps, without sc_lock */
 
 /*
- * if_hn.c.  With sc_lock held.
+ * hn_synth.c: a session as a whole.  With sc_lock held; they sleep.
  */
 int	hn_synth_attach(struct hn_softc *sc, u_int mtu);
 /*
- * Ends the session, in whatever state.  0 if all memory is ours again.  Until
- * hn_synth_attach() works nothing is sent or received.
+ * Ends the session, in whatever state, and all sends.  0 if all memory is ours
+ * again.
  */
 int	hn_synth_detach(struct hn_softc *sc);
-/* Both; traffic is suspended meanwhile. */
+/* Both: packets wait meanwhile.  Without a session when it fails. */
 int	hn_synth_reattach(struct hn_softc *sc, u_int mtu);
 /* A ring is broken: a new session, by a task.  Any context. */
 void	hn_recover(struct hn_softc *sc);
-void	hn_update_hwassist(struct hn_softc *sc);
+void	hn_recover_task(void *arg, int pending);
+
+/*
+ * hn_if.c: the interface.
+ */
+int	hn_if_attach(struct hn_softc *sc);	/* without sc_lock */
+void	hn_if_detach(struct hn_softc *sc);	/* without sc_lock */
+void	hn_if_free(struct hn_softc *sc);
+/* The session may be able to do other things now; with sc_lock. */
+void	hn_if_update(struct hn_softc *sc);
+/* What the interface's flags ask for; with sc_lock. */
+int	hn_if_apply(struct hn_softc *sc);
+void	hn_if_filter_task(void *arg, int pending);
 
 /* hn_sysctl.c */
 void	hn_sysctl_attach(struct hn_softc *sc);
@@ -525,6 +596,12 @@ void	hn_ring_config(struct hn_softc *sc);
 void	hn_ring_limits(struct hn_softc *sc);
 
 /*
+ * Segments of a packet; with its header they are as many pieces as any host
+ * takes.
+ */
+#define	HN_TX_SEGS	31
+
+/*
  * hn_tx.c.  hn_transmit() and hn_qflush() are the stack's; packets that come
  * while suspended wait in the buf_ring.
  */
@@ -536,7 +613,8 @@ void	hn_tx_suspend(struct hn_softc *sc);
 void	hn_tx_resume(struct hn_softc *sc);
 /*
  * Waits until the host has completed all sends, at most seconds and no longer
- * once the device is gone.  Whether it has.
+ * once the device is gone: sleepers on &sc_flags with sc_mtx are woken by that.
+ * Whether it has.
  */
 bool	hn_tx_drain(struct hn_softc *sc, int seconds);
 /*
@@ -553,7 +631,8 @@ void	hn_tx_flush(struct hn_tx_ring *txr);
 /*
  * hn_rx.c.  From the callback: a transfer-page packet.  Control messages in it
  * go to hn_rndis_input(), if it came on the primary channel.  Acknowledges it,
- * or lets the last loan do that.
+ * or lets the last loan do that.  Data is dropped unless the interface is there
+ * (HN_F_ATTACHED) and running: the host's filter may be open from before.
  */
 void	hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp);
 /* At the end of a batch: LRO's packets, held acknowledgements. */
