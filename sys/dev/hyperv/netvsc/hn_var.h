@@ -1,0 +1,573 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * State of a network adapter, shared by the files of this driver.  No wire
+ * layout here (*_reg.h), no state outside the softc.
+ *
+ * Control path: if_hn.c, hn_chan.c, hn_nvs.c, hn_rndis.c, hn_offload.c,
+ * hn_link.c, hn_sysctl.c.  Data path: hn_ring.c, hn_tx.c, hn_tx_agg.c,
+ * hn_rx.c, hn_vf.c.
+ */
+
+#ifndef _HN_VAR_H_
+#define	_HN_VAR_H_
+
+#include <sys/param.h>
+#include <sys/bus.h>
+#include <sys/buf_ring.h>
+#include <sys/eventhandler.h>
+#include <sys/lock.h>
+#include <sys/malloc.h>
+#include <sys/mbuf.h>
+#include <sys/mutex.h>
+#include <sys/socket.h>
+#include <sys/sx.h>
+#include <sys/sysctl.h>
+#include <sys/taskqueue.h>
+
+#include <machine/bus.h>
+
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <net/if_media.h>
+#include <net/if_var.h>
+
+#include <netinet/in.h>
+#include <netinet/tcp_lro.h>
+
+#include <dev/hyperv/include/hyperv.h>
+#include <dev/hyperv/include/vmbus.h>
+#include <dev/hyperv/netvsc/hn_nvs_reg.h>
+#include <dev/hyperv/netvsc/hn_rndis_reg.h>
+#include <dev/hyperv/netvsc/ndis_reg.h>
+
+/*
+ * Locks.  The order is
+ *
+ *	configuration (x)  ->  TX ring (t)  ->  softc (s)
+ *
+ * The configuration lock is an sx: its owner may sleep for the host, always
+ * for a bounded time.  Nobody takes it who may not sleep: what the stack asks
+ * for elsewhere (filters) is done by a task.  No lock of ours is held when a
+ * packet goes into the stack.  Two processors that send or receive on
+ * different rings share no lock.  vmbus takes no lock of this driver.
+ *
+ * Lock key of the members below:
+ *	(x)	sc_lock
+ *	(s)	sc_mtx
+ *	(t)	txr_mtx of the TX ring
+ *	(r)	only by the ring's channel callback, which never runs twice at
+ *		once; by others when the channel is closed
+ *	(a)	set while attaching, before anyone else can look; then constant
+ *	(n)	set by hn_synth_attach(), with (x) and while no channel but
+ *		perhaps the primary is open and nobody sends; read freely when
+ *		there is traffic
+ *	(A)	atomic
+ */
+
+struct hn_softc;
+struct hn_tx_ring;
+struct hn_rx_ring;
+
+#define	HN_MAX_CHANS		64	/* primary included */
+#define	HN_DEFAULT_CHANS	8
+#define	HN_MTU_MAX		(65535 - ETHER_ADDR_LEN)
+
+#define	HN_RXBUF_SIZE		(31 * 1024 * 1024)
+#define	HN_RXBUF_SIZE_OLD	(15 * 1024 * 1024)	/* versions 1 and 2 */
+#define	HN_TXBUF_SIZE		(15 * 1024 * 1024)
+
+#define	HN_BATCH		256	/* packets a callback, then again */
+
+/* Limits of waits, in seconds. */
+#define	HN_TIMEOUT_XCHG		5	/* one control exchange */
+#define	HN_TIMEOUT_SUBCH	10	/* sub-channels to be offered */
+#define	HN_TIMEOUT_DRAIN	5	/* sends under way before a close */
+#define	HN_TIMEOUT_LOANS	5	/* received packets held elsewhere */
+#define	HN_TIMEOUT_NETCHG	5	/* link is down for so long */
+
+/*
+ * Transaction ids.  A send's is the index of its descriptor and which use of it
+ * this is; an exchange's has an index that no descriptor has.
+ */
+#define	HN_ID_CONTROL		0xffffffffu
+#define	HN_ID_NONE		0xfffffffeu	/* nobody waits for it */
+
+static __inline uint64_t
+hn_id(uint32_t index, uint32_t gen)
+{
+
+	return (((uint64_t)gen << 32) | index);
+}
+
+/*
+ * Memory shared with the host for as long as a session lasts.  A receive buffer
+ * of which packets are out on loan when the session ends is replaced by a new
+ * one and freed with the last loan.
+ */
+struct hn_rxbuf {
+	u_int		 rb_refs;	/* (A) the softc's, one each loan */
+	struct hn_softc	*rb_sc;		/* (a) */
+	uint8_t		*rb_mem;	/* (a) pages, physically anywhere */
+	size_t		 rb_size;	/* (a) */
+	uint32_t	 rb_gpadl;	/* (x) 0: not shared */
+	bool		 rb_shared;	/* (x) and the host was told of it */
+	bool		 rb_lost;	/* (x) the host may still write to it:
+					 * never to be freed */
+};
+
+struct hn_txbuf {
+	uint8_t		*tb_mem;	/* (x) pages, physically anywhere */
+	size_t		 tb_size;	/* (x) */
+	uint32_t	 tb_gpadl;	/* (x) 0: not shared */
+	bool		 tb_shared;	/* (x) */
+	uint32_t	 tb_sectsz;	/* (n) bytes, multiple of 4 */
+	uint32_t	 tb_nsect;	/* (n) 0: no send buffer */
+};
+
+/* A packet, or several in one section, that the host has or will have. */
+struct hn_txdesc {
+	STAILQ_ENTRY(hn_txdesc) txd_link;
+	struct mbuf	*txd_m;		/* (t) data, NULL if in a section */
+	bus_dmamap_t	 txd_map;	/* (a) */
+	uint32_t	 txd_index;	/* (a) in txr_desc */
+	uint32_t	 txd_gen;	/* (t) which use of it */
+	uint32_t	 txd_sect;	/* (t) or HN_NVS_SECT_NONE */
+	uint16_t	 txd_flags;	/* (t) */
+#define	HN_TXD_BUSY	0x0001		/* neither free nor being filled in */
+#define	HN_TXD_LOADED	0x0002		/* txd_map holds txd_m */
+	uint16_t	 txd_pkts;	/* (t) for counters */
+	uint8_t		*txd_hdr;	/* (a) RNDIS header room, one page */
+	bus_addr_t	 txd_hdr_paddr;	/* (a) */
+};
+
+STAILQ_HEAD(hn_txdescs, hn_txdesc);
+
+struct hn_tx_ring {
+	struct mtx	 txr_mtx;
+	struct hn_softc	*txr_sc;	/* (a) */
+	u_int		 txr_idx;	/* (a) and that of its RX ring */
+	struct vmbus_channel *txr_ch;	/* (t) NULL: closed */
+	bool		 txr_suspended;	/* (t) nothing may be sent */
+	bool		 txr_oactive;	/* (t) no room: the callback goes on */
+	struct buf_ring	*txr_br;	/* (a) packets handed in */
+	struct hn_txdesc *txr_desc;	/* (a) all of them */
+	u_int		 txr_ndesc;	/* (a) */
+	u_int		 txr_navail;	/* (t) of them on txr_free */
+	struct hn_txdescs txr_free;	/* (t) */
+	bus_dma_tag_t	 txr_tag;	/* (a) */
+	struct vmbus_signal txr_signal;	/* (t) due when txr_mtx is dropped */
+
+	/* Limits of what goes into one section (n). */
+	uint32_t	 txr_agg_szmax;	/* bytes, 0: one message each */
+	uint32_t	 txr_agg_pktmax;
+	uint32_t	 txr_agg_align;	/* of a message's start, bytes */
+	uint32_t	 txr_sect_base;	/* first section of this ring */
+	uint32_t	 txr_nsect;	/* how many are its own */
+	uint32_t	 txr_copy_max;	/* larger messages are not copied */
+
+	/* Statistics (t) */
+	uint64_t	 txr_pkts;
+	uint64_t	 txr_sends;	/* packets of the bus */
+	uint64_t	 txr_no_descs;
+	uint64_t	 txr_send_failed;
+	uint64_t	 txr_dma_failed;
+	uint64_t	 txr_collapsed;
+	uint64_t	 txr_copied;	/* into sections */
+	uint64_t	 txr_copy_tried;
+	uint64_t	 txr_flush_failed;
+	uint64_t	 txr_bad;	/* completions that made no sense */
+	uint64_t	 txr_rejected;	/* completions that say failure */
+} __aligned(CACHE_LINE_SIZE);
+
+struct hn_rx_ring {
+	struct hn_softc	*rxr_sc;	/* (a) */
+	struct hn_tx_ring *rxr_txr;	/* (a) of the same channel */
+	u_int		 rxr_idx;	/* (a) */
+	struct vmbus_channel *rxr_ch;	/* (r) NULL: closed */
+	uint32_t	 rxr_id;	/* (n) of the channel */
+	bool		 rxr_dead;	/* (r) ring broken, said so */
+	struct lro_ctrl	 rxr_lro;	/* (r) */
+	uint32_t	 rxr_hash;	/* (n) NDIS_HASH_ that are trusted */
+
+	/* Statistics (r) */
+	uint64_t	 rxr_pkts;
+	uint64_t	 rxr_csum_ip;
+	uint64_t	 rxr_csum_tcp;
+	uint64_t	 rxr_csum_udp;
+	uint64_t	 rxr_csum_trusted;
+	uint64_t	 rxr_lro_tried;
+	uint64_t	 rxr_small;	/* copied: small */
+	uint64_t	 rxr_copied;	/* copied: buffer was running dry */
+	uint64_t	 rxr_loaned;	/* not copied */
+	uint64_t	 rxr_rss_pkts;
+	uint64_t	 rxr_rsc_pkts;
+	uint64_t	 rxr_rsc_drop;
+	uint64_t	 rxr_ack_failed;
+	uint64_t	 rxr_bad;	/* what a host should not send */
+} __aligned(CACHE_LINE_SIZE);
+
+/*
+ * The one control exchange that can be under way, on the primary channel; who
+ * has one holds sc_lock.  RNDIS requests have two answers: the host's
+ * acknowledgement of the packet, and its own.
+ */
+#define	HN_CTL_REQ_MAX		PAGE_SIZE	/* one page: one range */
+#define	HN_CTL_REPLY_MAX	1024
+
+struct hn_xchg {
+	bool		 xc_waiting;	/* (s) for an NVS answer */
+	bool		 xc_done;	/* (s) it is in xc_nvs */
+	bool		 xc_rwaiting;	/* (s) for an RNDIS answer */
+	bool		 xc_rdone;	/* (s) it is in xc_reply */
+	bool		 xc_held;	/* (s) the host has xc_req */
+	uint32_t	 xc_gen;	/* (s) of the transaction id */
+	uint32_t	 xc_rid;	/* (s) of the RNDIS request */
+	uint32_t	 xc_rtype;	/* (s) of its answer */
+	size_t		 xc_nvslen;	/* (s) valid bytes */
+	struct hn_nvs_msg xc_nvs;	/* (s) */
+	size_t		 xc_rlen;	/* (s) valid bytes of xc_reply */
+	uint8_t		*xc_reply;	/* (s) HN_CTL_REPLY_MAX */
+	uint8_t		*xc_req;	/* (x) HN_CTL_REQ_MAX */
+};
+
+struct hn_softc {
+	device_t	 sc_dev;	/* (a) */
+	if_t		 sc_ifp;	/* (a) NULL: not there yet */
+	struct ifmedia	 sc_media;	/* (x) */
+	struct sx	 sc_lock;
+	u_int		 sc_nalloc;	/* (a) rings there are */
+	u_int		 sc_nrings;	/* (A) rings in use, >= 1 */
+	struct hn_tx_ring *sc_txr;	/* (a) array of sc_nalloc */
+	struct hn_rx_ring *sc_rxr;	/* (a) array of sc_nalloc */
+	struct hn_rxbuf	*sc_rxbuf;	/* (n) */
+	struct hn_txbuf	 sc_txbuf;
+	u_int		 sc_nrxbufs;	/* (A) not freed yet, old ones too */
+
+	/* What the session with the host is like (n). */
+	uint32_t	 sc_nvs_version;	/* HN_NVS_VERSION_ */
+	uint32_t	 sc_ndis_version;	/* NDIS_VERSION_ */
+	uint32_t	 sc_caps;		/* HN_CAP_ */
+	uint32_t	 sc_agg_size;		/* host's limits of a batch */
+	uint32_t	 sc_agg_pkts;
+	uint32_t	 sc_agg_align;		/* bytes */
+	uint32_t	 sc_tso_max;		/* bytes, 0: none */
+	uint32_t	 sc_tso_minsg;		/* segments */
+	uint32_t	 sc_rxpiece;		/* bytes of a receive piece */
+	uint32_t	 sc_mtu;		/* told to the host */
+	uint8_t		 sc_mac[ETHER_ADDR_LEN];
+	uint32_t	 sc_rss_hash;		/* NDIS_HASH_ in use */
+	uint32_t	 sc_rss_hcap;		/* NDIS_HASH_ possible */
+	u_int		 sc_rss_nind;		/* entries of the table */
+	struct ndis_rss_toeplitz sc_rss;	/* (x) */
+	uint32_t	 sc_txtbl[HN_NVS_TXTBL_CNT];	/* (A) channel for a
+						 * hash; the host's wish */
+	bool		 sc_txtbl_valid;	/* (A) it said so */
+	struct hn_xchg	 sc_xchg;
+
+	/* Settings of the administrator (x). */
+	uint32_t	 sc_filter;		/* HN_FILTER_ the host has */
+	u_int		 sc_user_agg_size;	/* (A) 0: the host's */
+	int		 sc_user_agg_pkts;	/* (A) */
+	u_int		 sc_copy_size;		/* (A) 0: a section */
+	u_int		 sc_trust;		/* (A) */
+#define	HN_TRUST_IP	0x0001
+#define	HN_TRUST_TCP	0x0002
+#define	HN_TRUST_UDP	0x0004
+	u_int		 sc_rsc;		/* receive coalescing */
+	u_int		 sc_pollhz;
+	bool		 sc_user_key;		/* RSS key was set */
+	bool		 sc_user_ind;		/* RSS table was set */
+	int		 sc_if_flags;		/* IFF_ acted upon */
+
+	/* Tasks; all on a thread of this adapter. */
+	struct taskqueue *sc_tq;		/* (a) */
+	struct task	 sc_link_task;
+	struct timeout_task sc_netchg_task;
+	struct task	 sc_filter_task;
+	struct task	 sc_recover_task;
+
+	struct mtx	 sc_mtx;
+	uint32_t	 sc_flags;		/* (s) */
+#define	HN_F_RESCINDED	0x0001	/* the host took the device away */
+#define	HN_F_DETACHING	0x0002
+#define	HN_F_IN_DETACH	0x0004	/* a thread is in it */
+#define	HN_F_SYNTH	0x0008	/* a session is there */
+#define	HN_F_DEAD	0x0010	/* a session could not be had again */
+#define	HN_F_SUSPENDED	0x0020
+#define	HN_F_LINK_UP	0x0040	/* as the host says */
+#define	HN_F_NETCHG	0x0080	/* link is held down for a while */
+#define	HN_F_BAD_SAID	0x0100	/* a bad packet was reported */
+#define	HN_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
+#define	HN_F_BROKEN	0x0400	/* a ring cannot be used any more */
+#define	HN_F_LINK_HELD	0x0800	/* notices wait until this is cleared */
+#define	HN_F_GONE	(HN_F_RESCINDED | HN_F_DETACHING)
+	uint64_t	 sc_late;	/* (s) answers that came too late */
+	uint64_t	 sc_bad;	/* (s) control messages of no sense */
+	uint64_t	 sc_link_events;/* (s) */
+	uint64_t	 sc_reattaches;	/* (s) */
+	uint64_t	 sc_lost_bytes;	/* (s) leaked: the host kept them */
+	uint32_t	 sc_vf_serial;	/* (s) of the VF, as the host says */
+	bool		 sc_vf_assoc;	/* (s) there is one */
+
+	struct hn_vf	*sc_vf;		/* (a) hn_vf.c's own, NULL: none */
+	struct sysctl_ctx_list sc_sysctl;	/* (a) */
+	bool		 sc_sysctl_init;	/* (a) */
+};
+
+/* sc_caps, and what is printed of them with %b. */
+#define	HN_CAP_VLAN	0x0001
+#define	HN_CAP_MTU	0x0002
+#define	HN_CAP_IPCS	0x0004
+#define	HN_CAP_TCP4CS	0x0008
+#define	HN_CAP_TCP6CS	0x0010
+#define	HN_CAP_UDP4CS	0x0020
+#define	HN_CAP_UDP6CS	0x0040
+#define	HN_CAP_TSO4	0x0080
+#define	HN_CAP_TSO6	0x0100
+#define	HN_CAP_HASHVAL	0x0200	/* hash values may be sent along */
+#define	HN_CAP_UDPHASH	0x0400	/* UDP is hashed, said to be TCP */
+#define	HN_CAP_RSC	0x0800	/* coalesced packets can be asked for */
+#define	HN_CAP_BITS							\
+	"\020\1VLAN\2MTU\3IPCS\4TCP4CS\5TCP6CS\6UDP4CS\7UDP6CS\10TSO4"	\
+	"\11TSO6\12HASHVAL\13UDPHASH\14RSC"
+
+MALLOC_DECLARE(M_HN);
+
+/* Tunables; constant after boot unless sysctl can change them. */
+extern u_int	hn_chan_cnt;
+extern u_int	hn_rxbuf_size;
+extern u_int	hn_txbuf_size;
+extern u_int	hn_tx_ring_desc;	/* descriptors a TX ring */
+extern u_int	hn_tx_swq_depth;	/* packets a buf_ring */
+extern u_int	hn_tx_copy_size;
+extern u_int	hn_direct_tx_size;
+extern u_int	hn_tx_agg_size;
+extern int	hn_tx_agg_pkts;
+extern u_int	hn_tso_maxlen;
+extern u_int	hn_lro_entries;
+extern u_int	hn_lro_mbufq;
+extern int	hn_trust_hosttcp;
+extern int	hn_trust_hostudp;
+extern int	hn_trust_hostip;
+extern int	hn_udp4cs;
+extern int	hn_udp6cs;
+extern u_int	hn_udpcs_fixup_mtu;
+extern uint64_t	hn_udpcs_fixups;	/* (A) */
+
+/* Whether any of these flags is set. */
+static __inline bool
+hn_flagged(struct hn_softc *sc, uint32_t flags)
+{
+	bool set;
+
+	mtx_lock(&sc->sc_mtx);
+	set = (sc->sc_flags & flags) != 0;
+	mtx_unlock(&sc->sc_mtx);
+	return (set);
+}
+
+static __inline bool
+hn_gone(struct hn_softc *sc)
+{
+
+	return (hn_flagged(sc, HN_F_GONE));
+}
+
+/*
+ * hn_chan.c: channels, and which packet goes where.
+ */
+
+/* Opens ch for ring idx on a CPU.  Errors of vmbus_ch_open(). */
+int	hn_chan_open(struct hn_softc *sc, u_int idx,
+	    struct vmbus_channel *ch, int cpu);
+/*
+ * Closes all; no callback runs from then on.  0 if the host has given back the
+ * rings, and so let go of all memory that packets named.
+ */
+int	hn_chan_close(struct hn_softc *sc);
+/* Reports what a host should not send once; the caller counts. */
+void	hn_bad(struct hn_softc *sc, const char *what, uint64_t value);
+
+/*
+ * hn_nvs.c: sessions.  With sc_lock held; they sleep, for a bounded time.
+ */
+
+/* A whole session with this MTU, from open to sub-channels; or nothing. */
+int	hn_nvs_attach(struct hn_softc *sc, u_int mtu);
+/* Tells the host to let go of the buffers.  The channel is open. */
+void	hn_nvs_revoke(struct hn_softc *sc);
+/* Takes the buffers back.  Before or after the close, by bus version. */
+void	hn_nvs_unshare(struct hn_softc *sc);
+int	hn_nvs_subchannels(struct hn_softc *sc);
+void	hn_nvs_free(struct hn_softc *sc);
+/* Sends a message without waiting; the answer, if one, is thrown away. */
+int	hn_nvs_send(struct hn_softc *sc, const struct hn_nvs_msg *msg);
+/* From the callback of the primary: an answer, or a message unasked. */
+void	hn_nvs_reply(struct hn_softc *sc, uint64_t xid, const void *data,
+	    size_t len);
+void	hn_nvs_notice(struct hn_softc *sc, const void *data, size_t len);
+/* Makes whoever waits look again at whether the device is there. */
+void	hn_xchg_wake(struct hn_softc *sc);
+/* VF data path (hn_vf.c): HN_NVS_DATAPATH_. */
+int	hn_nvs_set_datapath(struct hn_softc *sc, uint32_t path);
+
+/*
+ * A reference to a receive buffer for each packet of it that is out on loan;
+ * any context.  The last one frees it, asleep or not.
+ */
+void	hn_rxbuf_ref(struct hn_rxbuf *rb);
+void	hn_rxbuf_rele(struct hn_rxbuf *rb);
+
+/*
+ * hn_rndis.c: control messages.  With sc_lock held; they sleep.
+ *
+ * 0		done
+ * EIO		the host refused
+ * EPROTO	the answer makes no sense, or is too short
+ * ETIMEDOUT	no answer
+ * ENXIO	the device is gone
+ */
+int	hn_rndis_attach(struct hn_softc *sc);
+void	hn_rndis_halt(struct hn_softc *sc);
+/* out: room for *outlen bytes; at least min must come. */
+int	hn_rndis_query(struct hn_softc *sc, uint32_t oid, const void *in,
+	    size_t inlen, void *out, size_t *outlen, size_t min);
+int	hn_rndis_set(struct hn_softc *sc, uint32_t oid, const void *data,
+	    size_t len);
+int	hn_rndis_get_mac(struct hn_softc *sc, uint8_t *mac);
+int	hn_rndis_get_mtu(struct hn_softc *sc, uint32_t *mtu);
+int	hn_rndis_get_link(struct hn_softc *sc, bool *up);
+int	hn_rndis_get_speed(struct hn_softc *sc, uint64_t *bps);
+int	hn_rndis_set_filter(struct hn_softc *sc, uint32_t filter);
+/* From the callback of the primary: any message but PACKET.  Copies it. */
+void	hn_rndis_input(struct hn_softc *sc, const void *data, size_t len);
+
+/* Pure: an answer, an indication.  Everything checked; 0 or EPROTO. */
+int	hn_rndis_parse_query(const void *msg, size_t len, const void **datap,
+	    size_t *datalen);
+int	hn_rndis_parse_init(const void *msg, size_t len,
+	    struct hn_rndis_init_comp *comp);
+int	hn_rndis_parse_indicate(const void *msg, size_t len,
+	    uint32_t *status, const void **datap, size_t *datalen);
+size_t	hn_rndis_fill_oid(void *buf, size_t size, uint32_t type,
+	    uint32_t rid, uint32_t oid, const void *data, size_t len);
+
+/*
+ * hn_offload.c.  With sc_lock held.
+ */
+
+/* Asks what can be offloaded, switches it on, fills in sc_caps, sc_tso_*. */
+int	hn_offload_config(struct hn_softc *sc);
+/* How many rings the host's RSS can feed, at most want; 1 without RSS. */
+u_int	hn_rss_query(struct hn_softc *sc, u_int want);
+/* Key and table of the administrator or defaults, for sc_nrings rings. */
+int	hn_rss_config(struct hn_softc *sc);
+/* Changed by the administrator while there is traffic. */
+int	hn_rss_reconfig(struct hn_softc *sc);
+/* Pure: what an answer is worth. */
+int	hn_offload_parse(const void *data, size_t len, bool rsc,
+	    struct ndis_offload *of);
+uint32_t hn_offload_caps(const struct ndis_offload *of, u_int mtu,
+	    struct ndis_offload_params *params, uint32_t *tso_max,
+	    uint32_t *tso_minsg);
+int	hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
+	    uint32_t *hash);
+
+/*
+ * hn_link.c.  Any context.
+ */
+void	hn_link_init(struct hn_softc *sc);
+void	hn_link_indicate(struct hn_softc *sc, uint32_t status,
+	    const void *data, size_t len);
+/* Asks the host again, soon. */
+void	hn_link_check(struct hn_softc *sc);
+void	hn_link_hold(struct hn_softc *sc);	/* with sc_lock */
+void	hn_link_release(struct hn_softc *sc);	/* with sc_lock */
+void	hn_link_drain(struct hn_softc *sc);	/* sleeps, without sc_lock */
+
+/*
+ * if_hn.c.  With sc_lock held.
+ */
+int	hn_synth_attach(struct hn_softc *sc, u_int mtu);
+/*
+ * Ends the session, in whatever state.  0 if all memory is ours again.  Until
+ * hn_synth_attach() works nothing is sent or received.
+ */
+int	hn_synth_detach(struct hn_softc *sc);
+/* Both; traffic is suspended meanwhile. */
+int	hn_synth_reattach(struct hn_softc *sc, u_int mtu);
+/* A ring is broken: a new session, by a task.  Any context. */
+void	hn_recover(struct hn_softc *sc);
+void	hn_update_hwassist(struct hn_softc *sc);
+
+/* hn_sysctl.c */
+void	hn_sysctl_attach(struct hn_softc *sc);
+void	hn_sysctl_detach(struct hn_softc *sc);
+
+/*
+ * hn_ring.c: memory of the data path.  sc_nalloc says how many rings; arrays
+ * sc_txr, sc_rxr and what hangs on them are allocated, with locks, idle and
+ * suspended.  Sleeps.  hn_ring_free() takes any half-built state.
+ */
+int	hn_ring_alloc(struct hn_softc *sc);
+void	hn_ring_free(struct hn_softc *sc);
+/*
+ * There is a (new) session: members (n) of the softc are set and nobody sends.
+ * Deals out sections, sets the rings' limits, LRO's, too.
+ */
+void	hn_ring_config(struct hn_softc *sc);
+/* The limits of aggregation or copying were changed by sysctl. */
+void	hn_ring_limits(struct hn_softc *sc);
+
+/*
+ * hn_tx.c.  hn_transmit() and hn_qflush() are the stack's; packets that come
+ * while suspended wait in the buf_ring.
+ */
+int	hn_transmit(if_t ifp, struct mbuf *m);
+void	hn_qflush(if_t ifp);
+/* When it returns no thread is about to send.  sc_lock held. */
+void	hn_tx_suspend(struct hn_softc *sc);
+/* Sends what waits as well. */
+void	hn_tx_resume(struct hn_softc *sc);
+/*
+ * Waits until the host has completed all sends, at most seconds and no longer
+ * once the device is gone.  Whether it has.
+ */
+bool	hn_tx_drain(struct hn_softc *sc, int seconds);
+/*
+ * All channels are closed: ends all sends under way.  lost: the host did not
+ * give memory back, so what it may still read stays allocated, counted in
+ * sc_lost_bytes.
+ */
+void	hn_tx_reclaim(struct hn_softc *sc, bool lost);
+/* From the callback: a completion; at the end of a batch. */
+void	hn_tx_complete(struct hn_tx_ring *txr, uint64_t xid,
+	    const void *data, size_t len);
+void	hn_tx_flush(struct hn_tx_ring *txr);
+
+/*
+ * hn_rx.c.  From the callback: a transfer-page packet.  Control messages in it
+ * go to hn_rndis_input(), if it came on the primary channel.  Acknowledges it,
+ * or lets the last loan do that.
+ */
+void	hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp);
+/* At the end of a batch: LRO's packets, held acknowledgements. */
+void	hn_rx_flush(struct hn_rx_ring *rxr);
+/* Packets of all receive buffers, old ones too, that the stack has. */
+u_int	hn_rx_loans(struct hn_softc *sc);
+/* Waits until there are none, at most seconds.  Whether there are none. */
+bool	hn_rx_drain(struct hn_softc *sc, int seconds);
+/* All channels are closed: loans of this session are not acknowledged. */
+void	hn_rx_reclaim(struct hn_softc *sc);
+
+/* hn_vf.c.  Sleep; without sc_lock, but for hn_vf_assoc(): any context. */
+int	hn_vf_attach(struct hn_softc *sc);
+void	hn_vf_detach(struct hn_softc *sc);
+void	hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial);
+
+#endif	/* !_HN_VAR_H_ */
