@@ -131,23 +131,31 @@ struct hn_txbuf {
 	uint32_t	 tb_nsect;	/* (n) 0: no send buffer */
 };
 
-/* A packet, or several in one section, that the host has or will have. */
+/*
+ * A packet, or several in one section, that the host has or will have.  Who
+ * fills it in holds txr_mtx; from the moment it is sent (its state says so) it
+ * is the channel callback's, which gives it back by txr_done.
+ */
 struct hn_txdesc {
-	STAILQ_ENTRY(hn_txdesc) txd_link;
-	struct mbuf	*txd_m;		/* (t) data, NULL if in a section */
-	bus_dmamap_t	 txd_map;	/* (a) */
+	struct mbuf	*txd_m;		/* data, NULL if in a section */
+	bus_dmamap_t	 txd_map;	/* (a) holds txd_m, if there is one */
 	uint32_t	 txd_index;	/* (a) in txr_desc */
-	uint32_t	 txd_gen;	/* (t) which use of it */
-	uint32_t	 txd_sect;	/* (t) or HN_NVS_SECT_NONE */
-	uint16_t	 txd_flags;	/* (t) */
-#define	HN_TXD_BUSY	0x0001		/* neither free nor being filled in */
-#define	HN_TXD_LOADED	0x0002		/* txd_map holds txd_m */
-	uint16_t	 txd_pkts;	/* (t) for counters */
-	uint8_t		*txd_hdr;	/* (a) RNDIS header room, one page */
+	uint32_t	 txd_gen;	/* which use of it */
+	uint32_t	 txd_state;	/* (A) HN_TXD_ */
+#define	HN_TXD_FREE	0		/* or being filled in */
+#define	HN_TXD_SENT	1		/* the host has it, or soon will */
+#define	HN_TXD_LOST	2		/* the host never gave it back */
+	uint32_t	 txd_pkts;	/* for counters */
+	uint8_t		*txd_sect;	/* (n) section of its own, or NULL */
+	uint8_t		*txd_hdr;	/* (a) HN_TX_HDR_ROOM, in one page */
 	bus_addr_t	 txd_hdr_paddr;	/* (a) */
 };
 
-STAILQ_HEAD(hn_txdescs, hn_txdesc);
+/* RNDIS header and the frame's headers of what is not copied as a whole. */
+#define	HN_TX_HDR_ROOM		256
+/* Pieces of a page that a frame may have beside its headers; the interface's
+ * limit for segmentation, too. */
+#define	HN_TX_SEGS_MAX		31
 
 struct hn_tx_ring {
 	struct mtx	 txr_mtx;
@@ -155,22 +163,46 @@ struct hn_tx_ring {
 	u_int		 txr_idx;	/* (a) and that of its RX ring */
 	struct vmbus_channel *txr_ch;	/* (t) NULL: closed */
 	bool		 txr_suspended;	/* (t) nothing may be sent */
-	bool		 txr_oactive;	/* (t) no room: the callback goes on */
+	u_int		 txr_kicked;	/* (A) look again, who has txr_mtx */
+	u_int		 txr_draining;	/* (A) someone waits for completions */
 	struct buf_ring	*txr_br;	/* (a) packets handed in */
-	struct hn_txdesc *txr_desc;	/* (a) all of them */
-	u_int		 txr_ndesc;	/* (a) */
-	u_int		 txr_navail;	/* (t) of them on txr_free */
-	struct hn_txdescs txr_free;	/* (t) */
-	bus_dma_tag_t	 txr_tag;	/* (a) */
+	struct task	 txr_task;	/* goes on where a sender gave up */
 	struct vmbus_signal txr_signal;	/* (t) due when txr_mtx is dropped */
 
+	/* Descriptors: those with a section and those without, as stacks. */
+	struct hn_txdesc *txr_desc;	/* (a) all of them */
+	u_int		 txr_ndesc;	/* (a) */
+	uint32_t	*txr_free[2];	/* (t) indices; HN_TXF_ */
+	u_int		 txr_nfree[2];	/* (t) */
+#define	HN_TXF_BARE	0
+#define	HN_TXF_SECT	1
+	uint32_t	*txr_done;	/* completed: from the callback to the
+					 * sender; txr_donemask + 1 entries */
+	u_int		 txr_donemask;	/* (a) */
+	u_int		 txr_donecons;	/* (t) */
+	u_int		 txr_nsent;	/* (t) as txr_doneprod counts */
+	uint8_t		*txr_hdrs;	/* (a) all of txd_hdr */
+	bus_dma_tag_t	 txr_hdr_tag;	/* (a) */
+	bus_dmamap_t	 txr_hdr_map;	/* (a) */
+	bus_dma_tag_t	 txr_tag;	/* (a) frames */
+
+	/* What is under way to the ring: at most one of the two. */
+	struct hn_txdesc *txr_agg;	/* (t) section being filled */
+	uint32_t	 txr_agg_len;	/* (t) bytes in it */
+	struct hn_txdesc *txr_wait;	/* (t) no room for it so far */
+	u_int		 txr_nseg;	/* (t) its memory */
+	struct vmbus_gpa_seg txr_seg[HN_TX_SEGS_MAX + 1];	/* (t) */
+
 	/* Limits of what goes into one section (n). */
-	uint32_t	 txr_agg_szmax;	/* bytes, 0: one message each */
-	uint32_t	 txr_agg_pktmax;
-	uint32_t	 txr_agg_align;	/* of a message's start, bytes */
+	struct hn_agg_limits {
+		uint32_t al_size;	/* bytes */
+		uint32_t al_pkts;	/* messages, 1: no aggregation */
+		uint32_t al_align;	/* of each, bytes, power of two */
+	}		 txr_lim;
+	uint32_t	 txr_copy_max;	/* larger messages are not copied */
 	uint32_t	 txr_sect_base;	/* first section of this ring */
 	uint32_t	 txr_nsect;	/* how many are its own */
-	uint32_t	 txr_copy_max;	/* larger messages are not copied */
+	uint32_t	 txr_sectsz;	/* bytes of one */
 
 	/* Statistics (t) */
 	uint64_t	 txr_pkts;
@@ -182,9 +214,28 @@ struct hn_tx_ring {
 	uint64_t	 txr_copied;	/* into sections */
 	uint64_t	 txr_copy_tried;
 	uint64_t	 txr_flush_failed;
+
+	/* The channel callback's side, and its statistics (r). */
+	u_int		 txr_doneprod __aligned(CACHE_LINE_SIZE); /* (A) */
 	uint64_t	 txr_bad;	/* completions that made no sense */
 	uint64_t	 txr_rejected;	/* completions that say failure */
 } __aligned(CACHE_LINE_SIZE);
+
+/*
+ * A transfer of the host some of whose packets went into the stack where they
+ * lie.  Acknowledged when the last of them has been freed.
+ */
+struct hn_loan {
+	struct hn_loan	*ln_next;	/* in one of three lists */
+	struct hn_rx_ring *ln_rxr;	/* (a) */
+	struct hn_rxbuf	*ln_rxbuf;	/* one reference */
+	uint64_t	 ln_xid;
+	u_int		 ln_refs;	/* (A) packets, and the callback */
+	u_int		 ln_session;	/* as in rxr_session */
+	u_int		 ln_pieces;	/* of the buffer that it occupies */
+};
+
+#define	HN_RX_ACKS	64		/* acknowledgements held back */
 
 struct hn_rx_ring {
 	struct hn_softc	*rxr_sc;	/* (a) */
@@ -195,6 +246,24 @@ struct hn_rx_ring {
 	bool		 rxr_dead;	/* (r) ring broken, said so */
 	struct lro_ctrl	 rxr_lro;	/* (r) */
 	uint32_t	 rxr_hash;	/* (n) NDIS_HASH_ that are trusted */
+
+	/* Acknowledgements that are due (r). */
+	u_int		 rxr_nacks;
+	uint64_t	 rxr_ack[HN_RX_ACKS];
+	struct vmbus_signal rxr_signal;
+
+	/* Loans: from free to a packet, back to returned, acked, and free. */
+	struct hn_loan	*rxr_loans;	/* (a) all of them */
+	u_int		 rxr_nloans;	/* (a) */
+	struct hn_loan	*rxr_free;	/* (r) */
+	u_int		 rxr_piece_max;	/* (n) pieces that may be out */
+	u_int		 rxr_ack_batch;	/* (n) returned ones not waited with */
+	u_int		 rxr_session;	/* (A) */
+	uintptr_t	 rxr_returned __aligned(CACHE_LINE_SIZE); /* (A) */
+	uintptr_t	 rxr_acked;	/* (A) */
+	u_int		 rxr_nreturned;	/* (A) */
+	u_int		 rxr_pieces;	/* (A) that are out, or not acked */
+	u_int		 rxr_out;	/* (A) loans out */
 
 	/* Statistics (r) */
 	uint64_t	 rxr_pkts;
