@@ -363,9 +363,10 @@ struct hn_softc {
 #define	HN_TRUST_UDP	0x0004
 	u_int		 sc_rsc;		/* receive coalescing */
 	u_int		 sc_pollhz;
-	bool		 sc_user_key;		/* RSS key was set */
-	bool		 sc_user_ind;		/* RSS table was set */
-	int		 sc_if_flags;		/* IFF_ acted upon */
+	bool		 sc_rss_key;		/* there is a key */
+	bool		 sc_rss_user;		/* the table was set */
+	uint64_t	 sc_baudrate;		/* as the host says */
+	u_int		 sc_rxok;		/* (A) data goes to the stack */
 
 	/* Tasks; all on a thread of this adapter. */
 	struct taskqueue *sc_tq;		/* (a) */
@@ -492,6 +493,15 @@ void	hn_bad(struct hn_softc *sc, const char *what, uint64_t value);
  * ETIMEDOUT	no answer
  * ENXIO	the device is gone, or without a channel
  */
+
+/* Whether the host is well but will not have what it was asked for. */
+static __inline bool
+hn_refused(int error)
+{
+
+	return (error == EIO || error == EPROTO);
+}
+
 int	hn_xchg_alloc(struct hn_softc *sc);
 void	hn_xchg_free(struct hn_softc *sc);
 /* The channel was closed.  lost: the host may still read the request. */
@@ -608,9 +618,12 @@ uint32_t hn_offload_caps(const struct ndis_offload *of, u_int mtu,
  */
 
 /* How many rings the host's RSS can feed, at most want; 1 without RSS. */
-u_int	hn_rss_query(struct hn_softc *sc, u_int want);
-/* Key and table, the administrator's or the default, for sc_nrings rings. */
-int	hn_rss_config(struct hn_softc *sc);
+int	hn_rss_query(struct hn_softc *sc, u_int want, u_int *got);
+/*
+ * Key and table, the administrator's or the default, for sc_nrings rings.
+ * again: not for the first time in this session.
+ */
+int	hn_rss_config(struct hn_softc *sc, bool again);
 /* Pure. */
 int	hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
 	    uint32_t *hash);
@@ -754,10 +767,11 @@ hn_tx_outstanding(struct hn_tx_ring *txr)
 /*
  * hn_rx.c.  From the callback: a transfer-page packet.  Control messages in it
  * go to hn_rndis_input(), if it came on the primary channel.  Acknowledges it,
- * or lets the last loan do that.  Data is dropped unless the interface is there
- * (HN_F_ATTACHED) and running: the host's filter may be open from before.
- * Only while hn_rx_ready(), which says whether one more acknowledgement can be
- * held back; if not, the callback comes again when there is room in the ring.
+ * or lets the last loan do that.  Data is dropped unless sc_rxok (acquire) says
+ * that the rings are ready and the interface is running: the host's filter may
+ * be open from before.  Only while hn_rx_ready(), which says whether one more
+ * acknowledgement can be held back; if not, the callback comes again when there
+ * is room in the ring.
  */
 void	hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp);
 bool	hn_rx_ready(struct hn_rx_ring *rxr);

@@ -108,7 +108,8 @@ hn_xchg_put(struct hn_softc *sc, uint16_t flags, const struct hn_nvs_msg *msg,
 	seg.gs_len = len;
 	seg.gs_ofs = 0;
 	seg.gs_pfn = atop(vtophys(sc->sc_xchg.xc_req));
-	return (vmbus_ch_send_sglist(ch, &seg, 1, msg, sizeof(*msg), xid));
+	return (vmbus_ch_send_sglist(ch, &seg, 1, msg, sizeof(*msg), xid,
+	    NULL));
 }
 
 /*
