@@ -48,7 +48,7 @@ SYSCTL_INT(_net_link, OID_AUTO, ifqmaxlen, CTLFLAG_RDTUN, &ifqmaxlen, 0,
 
 struct sx	ifnet_sxlock;
 SX_SYSINIT(ifnet_sx, &ifnet_sxlock, "ifnet_sx");
-static struct sx ifnet_detach_sxlock;
+struct sx	ifnet_detach_sxlock;
 SX_SYSINIT(ifnet_detach, &ifnet_detach_sxlock, "ifnet_detach_sx");
 
 VNET_DEFINE(struct ifnethead, ifnet) = CK_STAILQ_HEAD_INITIALIZER(ifnet);

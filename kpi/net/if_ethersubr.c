@@ -136,7 +136,8 @@ ether_ifattach(struct ifnet *ifp, const u_int8_t *lla)
 	memcpy(LLADDR(sdl), lla, ETHER_ADDR_LEN);
 	memcpy(ifp->if_hw_addr, lla, ETHER_ADDR_LEN);
 	bpfattach(ifp, DLT_EN10MB, ETHER_HDR_LEN);
-	if_printf(ifp, "Ethernet address: %6D\n", lla, ":");
+	if_printf(ifp, "Ethernet address: %02x:%02x:%02x:%02x:%02x:%02x\n",
+	    lla[0], lla[1], lla[2], lla[3], lla[4], lla[5]);
 	EVENTHANDLER_INVOKE(ether_ifattach_event, ifp);
 	devctl_notify("ETHERNET", ifp->if_xname, "IFATTACH", NULL);
 }

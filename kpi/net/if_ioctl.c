@@ -170,7 +170,7 @@ ifhwioctl(u_long cmd, struct ifnet *ifp, caddr_t data, struct thread *td)
 	case SIOCSIFMTU:
 		return (if_set_user_mtu(ifp, ifr));
 	case SIOCSIFLLADDR:
-		return (if_setlladdr(ifp, ifr->ifr_addr.sa_data,
+		return (if_setlladdr(ifp, (u_char *)ifr->ifr_addr.sa_data,
 		    ifr->ifr_addr.sa_len));
 	case SIOCGHWADDR:
 		return (if_gethwaddr(ifp, ifr));

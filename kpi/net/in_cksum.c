@@ -11,6 +11,7 @@
 
 #include <kern/kpi_internal.h>
 
+#include <sys/endian.h>
 #include <sys/mbuf.h>
 
 #include <netinet/in.h>

@@ -40,7 +40,7 @@ bool		mb_use_ext_pgs = false;
 
 static volatile uint64_t mb_ext;	/* m_extadd() without its free */
 
-static SYSCTL_NODE(_kern, KERN_IPC, ipc, CTLFLAG_RW | CTLFLAG_MPSAFE, 0,
+SYSCTL_NODE(_kern, KERN_IPC, ipc, CTLFLAG_RW | CTLFLAG_MPSAFE, 0,
     "Network buffers");
 SYSCTL_INT(_kern_ipc, OID_AUTO, nmbclusters, CTLFLAG_RDTUN, &nmbclusters, 0,
     "Clusters of 2 KiB that may be in use");
@@ -153,6 +153,21 @@ mb_start(void *arg)
 	zone_jumbo16 = mb_zone_clust(MBUF_JUMBO16_MEM_NAME, MJUM16BYTES, 0);
 }
 SYSINIT(kpi_mbuf, SI_SUB_MBUF, SI_ORDER_FIRST, mb_start, NULL);
+
+/* The zones stay, for who looks for leaks, but not what they keep. */
+static void
+mb_end(void *arg)
+{
+	uma_zone_t zones[] = {
+		zone_pack, zone_mbuf, zone_clust, zone_jumbop, zone_jumbo9,
+		zone_jumbo16
+	};
+	u_int i;
+
+	for (i = 0; i < nitems(zones); i++)
+		uma_zone_reclaim(zones[i], UMA_RECLAIM_DRAIN);
+}
+SYSUNINIT(kpi_mbuf_end, SI_SUB_MBUF, SI_ORDER_FIRST, mb_end, NULL);
 
 /* --- Getting --- */
 

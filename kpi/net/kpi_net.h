@@ -24,7 +24,10 @@
 #define	_KPI_NET_H_
 
 #include <sys/param.h>
+#include <sys/eventhandler.h>
 #include <sys/mbuf.h>
+#include <sys/socket.h>
+#include <sys/systm.h>
 
 #include <net/if.h>
 #include <net/if_var.h>

@@ -293,7 +293,7 @@ kpi_net_mbuf(struct ifnet *ifp, const struct kpi_frame *f, struct mbuf **mp)
 	if (len < ETHER_HDR_LEN || len > 0xffff + ETHER_HDR_LEN +
 	    ETHER_VLAN_ENCAP_LEN)
 		return (EINVAL);
-	kpi_frame_copy(f, 0, MIN(len, sizeof(hdr)), hdr);
+	kpi_frame_copy(f, 0, MIN(len, sizeof(hdr)), (char *)hdr);
 	kpi_headers_parse(&kh, hdr, MIN(len, sizeof(hdr)));
 	m = (f->flags & KPI_NET_AS_IS) != 0 ? kpi_mbuf_as_is(f) :
 	    kpi_mbuf_as_stack(f, len, MIN(kh.kh_data, len));

@@ -12,6 +12,7 @@
 #include <ktest.h>
 
 #include <sys/bus.h>
+#include <sys/lock.h>
 #include <sys/malloc.h>
 #include <sys/mbuf.h>
 
@@ -62,7 +63,7 @@ packet(const int *len, int n)
 static void
 check_bytes(struct mbuf *m, int off, int len)
 {
-	u_char c;
+	char c;
 	int i, bad = 0;
 
 	KT_EQ(m_length(m, NULL), len);
@@ -71,7 +72,7 @@ check_bytes(struct mbuf *m, int off, int len)
 	(void)m_sanity(m, 0);
 	for (i = 0; i < len; i++) {
 		m_copydata(m, i, 1, &c);
-		bad += c != byte_at(off + i);
+		bad += (uint8_t)c != byte_at(off + i);
 	}
 	KT_EQ(bad, 0);
 }
