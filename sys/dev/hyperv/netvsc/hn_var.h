@@ -158,7 +158,7 @@ struct hn_txdesc {
  * Segments of a packet; with its header they are as many pieces as any host
  * takes.
  */
-#define	HN_TX_SEGS		31
+#define	HN_TX_SEGS_MAX		31
 
 struct hn_tx_ring {
 	struct mtx	 txr_mtx;
@@ -192,7 +192,7 @@ struct hn_tx_ring {
 	uint32_t	 txr_agg_len;	/* (t) bytes in it */
 	struct hn_txdesc *txr_wait;	/* (t) no room for it so far */
 	u_int		 txr_nseg;	/* (t) its memory */
-	struct vmbus_gpa_seg txr_seg[HN_TX_SEGS + 1];	/* (t) */
+	struct vmbus_gpa_seg txr_seg[HN_TX_SEGS_MAX + 1];	/* (t) */
 
 	/* Limits of what goes into one section (n). */
 	struct hn_agg_limits {
