@@ -447,6 +447,8 @@ extern int	hn_trust_hostip;
 extern int	hn_udp4cs;
 extern int	hn_udp6cs;
 extern u_int	hn_udpcs_fixup_mtu;
+extern u_int	hn_vf_transparent;
+extern u_int	hn_vf_attwait;		/* seconds */
 extern uint64_t	hn_udpcs_fixups;	/* (A) */
 
 /* Whether any of these flags is set. */
@@ -801,9 +803,18 @@ bool	hn_rx_drain(struct hn_softc *sc, int seconds);
 /* All channels are closed: loans of this session are not acknowledged. */
 void	hn_rx_reclaim(struct hn_softc *sc);
 
-/* hn_vf.c.  Sleep; without sc_lock, but for hn_vf_assoc(): any context. */
-int	hn_vf_attach(struct hn_softc *sc);
-void	hn_vf_detach(struct hn_softc *sc);
+/*
+ * hn_vf.c: a PCI function that takes the adapter's packets.
+ */
+int	hn_vf_attach(struct hn_softc *sc);	/* without sc_lock, sleeps */
+void	hn_vf_detach(struct hn_softc *sc);	/* without sc_lock, sleeps */
+/* The host says so; any context. */
 void	hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial);
+/* Looks again, soon, whether it can be used; any context. */
+void	hn_vf_update(struct hn_softc *sc);
+/* The session ends: it is not used until hn_vf_update(); with sc_lock. */
+void	hn_vf_suspend(struct hn_softc *sc);
+/* True: it has taken the packet, with this result. */
+bool	hn_vf_transmit(struct hn_softc *sc, struct mbuf *m, int *error);
 
 #endif	/* !_HN_VAR_H_ */
