@@ -727,6 +727,9 @@ KTEST(real_ifnet_detach, "an interface goes while threads send")
 		m = fnic_sent(fn);
 		m_freem(m);
 		fnic_receive(fn, fnic_frame(fn, buf, 60));
+		/* For a while nothing leaves, and the ring is full. */
+		if (i == 500 || i == 1000)
+			atomic_store_rel_int(&fn->fn_stopped, i == 500);
 		if (i % 100 == 0)
 			if_link_state_change(fn->fn_ifp, 1 + i / 100 % 2);
 	}
