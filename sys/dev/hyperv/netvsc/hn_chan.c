@@ -93,12 +93,14 @@ hn_chan_callback(struct vmbus_channel *ch, void *arg)
 {
 	struct hn_rx_ring *rxr = arg;
 	struct hn_softc *sc = rxr->rxr_sc;
+	struct epoch_tracker et;
 	struct vmbus_rxpkt rp;
 	u_int n;
 	int error;
 
 	error = 0;
-	for (n = 0; n < HN_BATCH; n++) {
+	NET_EPOCH_ENTER(et);
+	for (n = 0; n < HN_BATCH && hn_rx_ready(rxr); n++) {
 		error = vmbus_ch_peek(ch, &rp);
 		if (error != 0)
 			break;
@@ -108,6 +110,7 @@ hn_chan_callback(struct vmbus_channel *ch, void *arg)
 	if (error == 0)
 		vmbus_ch_release(ch);
 	hn_rx_flush(rxr);
+	NET_EPOCH_EXIT(et);
 	hn_tx_flush(rxr->rxr_txr);
 	if (rxr->rxr_idx == 0 && atomic_load_int(&sc->sc_xchg.xc_room) != 0)
 		hn_xchg_wake(sc);

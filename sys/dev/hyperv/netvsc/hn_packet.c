@@ -20,7 +20,7 @@
 
 /* A word of what the host can change any time: read once, used afterwards. */
 static __inline uint32_t
-hn_packet_word(const volatile uint8_t *p)
+hn_packet_word(const uint8_t *p)
 {
 
 	return (*(const volatile uint32_t *)p);
@@ -86,7 +86,7 @@ hn_packet_ppi(struct hn_rxinfo *ri, uint32_t type, uint32_t data)
  * an entry's header, so the walk ends.
  */
 static int
-hn_packet_ppis(const volatile uint8_t *p, uint32_t len, struct hn_rxinfo *ri)
+hn_packet_ppis(const uint8_t *p, uint32_t len, struct hn_rxinfo *ri)
 {
 	uint32_t ofs, size, type;
 
@@ -109,8 +109,7 @@ hn_packet_ppis(const volatile uint8_t *p, uint32_t len, struct hn_rxinfo *ri)
 }
 
 int
-hn_packet_parse(const volatile uint8_t *msg, uint32_t len,
-    struct hn_rxinfo *ri)
+hn_packet_parse(const uint8_t *msg, uint32_t len, struct hn_rxinfo *ri)
 {
 	struct hn_rndis_packet rm;
 	uint32_t msglen;
@@ -119,7 +118,7 @@ hn_packet_parse(const volatile uint8_t *msg, uint32_t len,
 	if (len < sizeof(rm))
 		return (EINVAL);
 	/* The one copy of the header: only it is looked at from here on. */
-	memcpy(&rm, __DEVOLATILE(const uint8_t *, msg), sizeof(rm));
+	memcpy(&rm, msg, sizeof(rm));
 	__compiler_membar();
 	/* The length stated may be that of the piece of buffer (pitfall 6). */
 	msglen = rm.rm_hdr.rh_len;

@@ -51,7 +51,7 @@ struct hn_rxinfo {
  * Reads the message of len bytes at msg, which the host can write to at any
  * time.  EINVAL if anything of it is out of place.
  */
-int	hn_packet_parse(const volatile uint8_t *msg, uint32_t len,
+int	hn_packet_parse(const uint8_t *msg, uint32_t len,
 	    struct hn_rxinfo *ri);
 
 /* What a message to the host shall say beside the frame. */
@@ -91,7 +91,7 @@ struct hn_frame {
 };
 
 /* Bytes of a frame that are enough for any headers worth a look. */
-#define	HN_FRAME_PEEK	128
+#define	HN_FRAME_PEEK	144
 
 /*
  * Finds the headers in the first len bytes of a frame.  Looks through VLAN

@@ -10,7 +10,8 @@
  *
  * Control path: if_hn.c, hn_if.c, hn_synth.c, hn_chan.c, hn_xchg.c, hn_nvs.c,
  * hn_rndis.c, hn_rndis_msg.c, hn_offload.c, hn_rss.c, hn_link.c, hn_sysctl.c.
- * Data path: hn_ring.c, hn_tx.c, hn_tx_agg.c, hn_rx.c, hn_vf.c.
+ * Data path: hn_ring.c, hn_tx.c, hn_tx_encap.c, hn_tx_agg.c, hn_rx.c,
+ * hn_loan.c, hn_vf.c; pure: hn_packet.h.
  */
 
 #ifndef _HN_VAR_H_
@@ -153,9 +154,11 @@ struct hn_txdesc {
 
 /* RNDIS header and the frame's headers of what is not copied as a whole. */
 #define	HN_TX_HDR_ROOM		256
-/* Pieces of a page that a frame may have beside its headers; the interface's
- * limit for segmentation, too. */
-#define	HN_TX_SEGS_MAX		31
+/*
+ * Segments of a packet; with its header they are as many pieces as any host
+ * takes.
+ */
+#define	HN_TX_SEGS		31
 
 struct hn_tx_ring {
 	struct mtx	 txr_mtx;
@@ -182,8 +185,6 @@ struct hn_tx_ring {
 	u_int		 txr_donecons;	/* (t) */
 	u_int		 txr_nsent;	/* (t) as txr_doneprod counts */
 	uint8_t		*txr_hdrs;	/* (a) all of txd_hdr */
-	bus_dma_tag_t	 txr_hdr_tag;	/* (a) */
-	bus_dmamap_t	 txr_hdr_map;	/* (a) */
 	bus_dma_tag_t	 txr_tag;	/* (a) frames */
 
 	/* What is under way to the ring: at most one of the two. */
@@ -191,7 +192,7 @@ struct hn_tx_ring {
 	uint32_t	 txr_agg_len;	/* (t) bytes in it */
 	struct hn_txdesc *txr_wait;	/* (t) no room for it so far */
 	u_int		 txr_nseg;	/* (t) its memory */
-	struct vmbus_gpa_seg txr_seg[HN_TX_SEGS_MAX + 1];	/* (t) */
+	struct vmbus_gpa_seg txr_seg[HN_TX_SEGS + 1];	/* (t) */
 
 	/* Limits of what goes into one section (n). */
 	struct hn_agg_limits {
@@ -215,7 +216,7 @@ struct hn_tx_ring {
 	uint64_t	 txr_copy_tried;
 	uint64_t	 txr_flush_failed;
 
-	/* The channel callback's side, and its statistics (r). */
+	/* The channel callback's side and its statistics (r). */
 	u_int		 txr_doneprod __aligned(CACHE_LINE_SIZE); /* (A) */
 	uint64_t	 txr_bad;	/* completions that made no sense */
 	uint64_t	 txr_rejected;	/* completions that say failure */
@@ -235,7 +236,9 @@ struct hn_loan {
 	u_int		 ln_pieces;	/* of the buffer that it occupies */
 };
 
-#define	HN_RX_ACKS	64		/* acknowledgements held back */
+#define	HN_RX_ACKS	2048		/* acknowledgements held back: as many
+					 * as a host has pieces for a ring */
+#define	HN_RX_ACK_BATCH	64		/* those that wait for no callback */
 
 struct hn_rx_ring {
 	struct hn_softc	*rxr_sc;	/* (a) */
@@ -249,7 +252,10 @@ struct hn_rx_ring {
 
 	/* Acknowledgements that are due (r). */
 	u_int		 rxr_nacks;
-	uint64_t	 rxr_ack[HN_RX_ACKS];
+	struct hn_ack {
+		uint64_t ak_xid;
+		uint32_t ak_status;	/* HN_NVS_STATUS_ */
+	}		*rxr_ack;	/* (a) HN_RX_ACKS of them */
 	struct vmbus_signal rxr_signal;
 
 	/* Loans: from free to a packet, back to returned, acked, and free. */
@@ -259,6 +265,7 @@ struct hn_rx_ring {
 	u_int		 rxr_piece_max;	/* (n) pieces that may be out */
 	u_int		 rxr_ack_batch;	/* (n) returned ones not waited with */
 	u_int		 rxr_session;	/* (A) */
+	u_int		 rxr_draining;	/* (A) someone waits for loans */
 	uintptr_t	 rxr_returned __aligned(CACHE_LINE_SIZE); /* (A) */
 	uintptr_t	 rxr_acked;	/* (A) */
 	u_int		 rxr_nreturned;	/* (A) */
@@ -426,6 +433,9 @@ extern u_int	hn_tx_ring_desc;	/* descriptors a TX ring */
 extern u_int	hn_tx_swq_depth;	/* packets a buf_ring */
 extern u_int	hn_tx_copy_size;
 extern u_int	hn_direct_tx_size;
+extern u_int	hn_tx_agg_hold;		/* sends under way from which on small
+					 * packets wait for company */
+extern u_int	hn_rx_copybreak;	/* payload from which on not copied */
 extern int	hn_tx_agg_size;
 extern int	hn_tx_agg_pkts;
 extern u_int	hn_tso_maxlen;
@@ -704,16 +714,86 @@ void	hn_tx_complete(struct hn_tx_ring *txr, uint64_t xid,
 	    const void *data, size_t len);
 void	hn_tx_flush(struct hn_tx_ring *txr);
 
+/* Looks whether something can be sent, unless someone is doing that now. */
+void	hn_tx_kick(struct hn_tx_ring *txr);
+void	hn_tx_task(void *arg, int pending);
+
+/*
+ * Descriptors, with txr_mtx.  hn_txd_get() gives one with a section
+ * (HN_TXF_SECT), or better without (HN_TXF_BARE), NULL if all are out.
+ * hn_txd_send() sends len bytes of the section,
+ * or with len 0 txr_seg; on failure, EAGAIN or ENXIO, the descriptor is the
+ * caller's still.  hn_txd_unload() frees the frame and leaves the rest.
+ */
+struct hn_txdesc *hn_txd_get(struct hn_tx_ring *txr, u_int kind);
+void	hn_txd_put(struct hn_tx_ring *txr, struct hn_txdesc *txd);
+int	hn_txd_send(struct hn_tx_ring *txr, struct hn_txdesc *txd,
+	    uint32_t len);
+void	hn_txd_unload(struct hn_tx_ring *txr, struct hn_txdesc *txd);
+
+/*
+ * hn_tx_encap.c: makes a frame a message and sends it or puts it where the
+ * next one joins it; with txr_mtx.  0: the mbuf is taken, if only to be
+ * dropped; EAGAIN: it is not, there is no room now.
+ */
+int	hn_tx_encap(struct hn_tx_ring *txr, struct mbuf *m);
+
+/*
+ * hn_tx_agg.c: messages in a section, with txr_mtx.  hn_agg_room() says where a
+ * message of len bytes goes, NULL if nowhere now; hn_agg_add() takes it in;
+ * hn_agg_flush() sends the section: 0, or EAGAIN and it waits.
+ */
+uint8_t	*hn_agg_room(struct hn_tx_ring *txr, uint32_t len);
+void	hn_agg_add(struct hn_tx_ring *txr, uint32_t len);
+int	hn_agg_flush(struct hn_tx_ring *txr);
+/* The sender has nothing more now. */
+void	hn_agg_end(struct hn_tx_ring *txr);
+
+/* Pure. */
+void	hn_agg_limits(struct hn_agg_limits *al, uint32_t sectsz,
+	    uint32_t host_size, uint32_t host_pkts, uint32_t host_align,
+	    int user_size, int user_pkts);
+bool	hn_agg_fits(const struct hn_agg_limits *al, uint32_t used,
+	    uint32_t pkts, uint32_t len);
+
+/* Sends that the host has not completed; with txr_mtx. */
+static __inline u_int
+hn_tx_outstanding(struct hn_tx_ring *txr)
+{
+
+	return (txr->txr_nsent - atomic_load_acq_int(&txr->txr_doneprod));
+}
+
 /*
  * hn_rx.c.  From the callback: a transfer-page packet.  Control messages in it
  * go to hn_rndis_input(), if it came on the primary channel.  Acknowledges it,
  * or lets the last loan do that.  Data is dropped unless sc_rxok (acquire) says
  * that the rings are ready and the interface is running: the host's filter may
  * be open from before.
+ * Only while hn_rx_ready(), which says whether one more acknowledgement can be
+ * held back; if not, the callback comes again when there is room in the ring.
  */
 void	hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp);
+bool	hn_rx_ready(struct hn_rx_ring *rxr);
 /* At the end of a batch: LRO's packets, held acknowledgements. */
 void	hn_rx_flush(struct hn_rx_ring *rxr);
+int	hn_rx_send_ack(struct vmbus_channel *ch, uint64_t xid,
+	    uint32_t status, struct vmbus_signal *sg);
+
+/*
+ * hn_loan.c: the receive buffer's memory in the stack.  hn_loan_get() begins
+ * one for a transfer of so many pieces, NULL if that must not be;
+ * hn_loan_mbuf() makes len bytes at p an mbuf, NULL without memory; when
+ * hn_loan_end() returns true no mbuf was made, and the transfer is to be
+ * acknowledged at once.  From the callback.
+ */
+struct hn_loan *hn_loan_get(struct hn_rx_ring *rxr, uint64_t xid,
+	    u_int pieces);
+struct mbuf *hn_loan_mbuf(struct hn_loan *ln, uint8_t *p, uint32_t len);
+bool	hn_loan_end(struct hn_loan *ln);
+/* Acknowledges those that have come back; with txr_mtx, or the callback. */
+void	hn_loan_ack(struct hn_rx_ring *rxr, struct vmbus_channel *ch,
+	    struct vmbus_signal *sg);
 /* Packets of all receive buffers, old ones too, that the stack has. */
 u_int	hn_rx_loans(struct hn_softc *sc);
 /* Waits until there are none, at most seconds.  Whether there are none. */
