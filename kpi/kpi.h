@@ -203,7 +203,7 @@ struct kpi_piece {
 	kpi_size	 len;
 };
 
-/* Of a frame that is sent: what is asked.  Of one that came in: what is known. */
+/* out: what is asked of a frame that is sent; in: what is known of one. */
 #define	KPI_NET_CSUM_IP	0x01	/* out: fill in the IPv4 header's checksum;
 				 * in: it was verified and is right */
 #define	KPI_NET_CSUM_L4	0x02	/* out: complete TCP's or UDP's checksum, whose

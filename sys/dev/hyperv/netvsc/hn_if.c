@@ -86,6 +86,7 @@ hn_if_apply(struct hn_softc *sc)
 	sx_assert(&sc->sc_lock, SA_XLOCKED);
 	if (!hn_flagged(sc, HN_F_ATTACHED))
 		return (0);
+	hn_vf_update(sc);
 	if ((if_getflags(sc->sc_ifp) & IFF_UP) != 0 && !hn_gone(sc))
 		return (hn_if_start(sc));
 	hn_if_stop(sc);

@@ -54,7 +54,7 @@ hn_txr_alloc_descs(struct hn_tx_ring *txr, u_int cnt)
 
 	error = bus_dma_tag_create(bus_get_dma_tag(txr->txr_sc->sc_dev), 1,
 	    PAGE_SIZE, BUS_SPACE_MAXADDR, BUS_SPACE_MAXADDR, NULL, NULL,
-	    HN_FRAME_MAX, HN_TX_SEGS, PAGE_SIZE, 0, NULL, NULL,
+	    HN_FRAME_MAX, HN_TX_SEGS_MAX, PAGE_SIZE, 0, NULL, NULL,
 	    &txr->txr_tag);
 	if (error != 0)
 		return (error);
@@ -160,7 +160,7 @@ hn_rxr_alloc(struct hn_softc *sc, u_int idx)
 		rxr->rxr_free = &rxr->rxr_loans[i];
 	}
 	rxr->rxr_nloans = HN_LOANS_MAX;
-	error = tcp_lro_init_args(&rxr->rxr_lro, sc->sc_ifp, hn_lro_entries,
+	error = tcp_lro_init_args(&rxr->rxr_lro, NULL, hn_lro_entries,
 	    hn_lro_mbufq);
 	return (error);
 }
@@ -266,7 +266,6 @@ hn_rxr_config(struct hn_softc *sc, struct hn_rx_ring *rxr)
 		rxr->rxr_piece_max = sc->sc_nrxpieces / sc->sc_nrings / 2;
 	rxr->rxr_ack_batch = MAX(MIN(rxr->rxr_piece_max / 8,
 	    HN_RX_ACK_BATCH), 1);
-	rxr->rxr_lro.ifp = sc->sc_ifp;
 }
 
 void

@@ -499,12 +499,12 @@ hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
 		hn_rx_ack(rxr, rp->rp_xid, true);
 		return;
 	}
-	if (sc->sc_ifp != NULL) {
+	rx.rx_deaf = atomic_load_acq_int(&sc->sc_rxok) == 0;
+	if (!rx.rx_deaf) {
 		rx.rx_caps = if_getcapenable(sc->sc_ifp);
-		rx.rx_deaf = (if_getdrvflags(sc->sc_ifp) &
-		    IFF_DRV_RUNNING) == 0;
-	} else
-		rx.rx_deaf = true;
+		/* The interface is younger than the ring. */
+		rxr->rxr_lro.ifp = sc->sc_ifp;
+	}
 	rr = (const volatile struct vmbus_rxbuf_range *)
 	    ((const uint8_t *)rp->rp_hdr + sizeof(struct vmbus_pkt_rxbuf));
 	for (i = 0; i < rx.rx_cnt; i++)

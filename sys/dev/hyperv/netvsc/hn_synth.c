@@ -218,6 +218,7 @@ hn_synth_detach(struct hn_softc *sc)
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_flags &= ~HN_F_SYNTH;
 	mtx_unlock(&sc->sc_mtx);
+	hn_vf_suspend(sc);
 	hn_tx_suspend(sc);
 	atomic_store_rel_int(&sc->sc_rxok, 0);
 	if (hn_synth_listens(sc))

@@ -285,6 +285,8 @@ hn_transmit(if_t ifp, struct mbuf *m)
 		m_freem(m);
 		return (ENETDOWN);
 	}
+	if (hn_vf_transmit(sc, m, &error))
+		return (error);
 	txr = hn_tx_select(sc, m);
 	error = buf_ring_enqueue(txr->txr_br, m);
 	if (__predict_false(error != 0)) {

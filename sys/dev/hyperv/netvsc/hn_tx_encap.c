@@ -297,7 +297,7 @@ static int
 hn_tx_direct(struct hn_tx_ring *txr, const struct hn_txframe *tf,
     struct mbuf *m)
 {
-	bus_dma_segment_t segs[HN_TX_SEGS];
+	bus_dma_segment_t segs[HN_TX_SEGS_MAX];
 	struct hn_txdesc *txd;
 	uint32_t n;
 	int error, i, nsegs;

@@ -158,7 +158,7 @@ struct hn_txdesc {
  * Segments of a packet; with its header they are as many pieces as any host
  * takes.
  */
-#define	HN_TX_SEGS		31
+#define	HN_TX_SEGS_MAX		31
 
 struct hn_tx_ring {
 	struct mtx	 txr_mtx;
@@ -192,7 +192,7 @@ struct hn_tx_ring {
 	uint32_t	 txr_agg_len;	/* (t) bytes in it */
 	struct hn_txdesc *txr_wait;	/* (t) no room for it so far */
 	u_int		 txr_nseg;	/* (t) its memory */
-	struct vmbus_gpa_seg txr_seg[HN_TX_SEGS + 1];	/* (t) */
+	struct vmbus_gpa_seg txr_seg[HN_TX_SEGS_MAX + 1];	/* (t) */
 
 	/* Limits of what goes into one section (n). */
 	struct hn_agg_limits {
@@ -447,6 +447,8 @@ extern int	hn_trust_hostip;
 extern int	hn_udp4cs;
 extern int	hn_udp6cs;
 extern u_int	hn_udpcs_fixup_mtu;
+extern u_int	hn_vf_transparent;
+extern u_int	hn_vf_attwait;		/* seconds */
 extern uint64_t	hn_udpcs_fixups;	/* (A) */
 
 /* Whether any of these flags is set. */
@@ -769,9 +771,9 @@ hn_tx_outstanding(struct hn_tx_ring *txr)
  * go to hn_rndis_input(), if it came on the primary channel.  Acknowledges it,
  * or lets the last loan do that.  Data is dropped unless sc_rxok (acquire) says
  * that the rings are ready and the interface is running: the host's filter may
- * be open from before.
- * Only while hn_rx_ready(), which says whether one more acknowledgement can be
- * held back; if not, the callback comes again when there is room in the ring.
+ * be open from before.  Only while hn_rx_ready(), which says whether one more
+ * acknowledgement can be held back; if not, the callback comes again when there
+ * is room in the ring.
  */
 void	hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp);
 bool	hn_rx_ready(struct hn_rx_ring *rxr);
@@ -801,9 +803,18 @@ bool	hn_rx_drain(struct hn_softc *sc, int seconds);
 /* All channels are closed: loans of this session are not acknowledged. */
 void	hn_rx_reclaim(struct hn_softc *sc);
 
-/* hn_vf.c.  Sleep; without sc_lock, but for hn_vf_assoc(): any context. */
-int	hn_vf_attach(struct hn_softc *sc);
-void	hn_vf_detach(struct hn_softc *sc);
+/*
+ * hn_vf.c: a PCI function that takes the adapter's packets.
+ */
+int	hn_vf_attach(struct hn_softc *sc);	/* without sc_lock, sleeps */
+void	hn_vf_detach(struct hn_softc *sc);	/* without sc_lock, sleeps */
+/* The host says so; any context. */
 void	hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial);
+/* Looks again, soon, whether it can be used; any context. */
+void	hn_vf_update(struct hn_softc *sc);
+/* The session ends: it is not used until hn_vf_update(); with sc_lock. */
+void	hn_vf_suspend(struct hn_softc *sc);
+/* True: it has taken the packet, with this result. */
+bool	hn_vf_transmit(struct hn_softc *sc, struct mbuf *m, int *error);
 
 #endif	/* !_HN_VAR_H_ */
