@@ -17,8 +17,10 @@
 #include <sys/endian.h>
 #include <sys/kernel.h>
 
+#include "kpi.h"
 #include "ktest.h"
 #include "ktest_hn_fake.h"
+#include "ktest_threads.h"
 
 static const struct hn_fake_msg plain;
 static uint8_t frame[FAKE_PIECE];
@@ -587,4 +589,107 @@ KTEST(real_hn_rx_drain, "who waits for loans is woken by the last")
 	KT_CHECK(hn_rx_drain(f->f_sc, 10));
 	taskqueue_drain_timeout(taskqueue_thread, &task);
 	hn_fake_end(f);
+}
+
+KTEST(hn_rx_nomem, "each mbuf that is not to be had costs a packet at most")
+{
+	struct hn_fake *f;
+	struct mbuf *m;
+	u_int n, got;
+	bool hit;
+
+	for (n = 1, hit = true; hit; n++) {
+		f = hn_fake_begin(65536, 0);
+		tcp(f, 0, 20);
+		tcp(f, 1, 1448);
+		tcp(f, 2, 200);
+		part(f, 3, 0, RSC(NDIS_RSC_FIRST, 9));
+		part(f, 4, 1, RSC(0, 9));
+		part(f, 5, 2, RSC(NDIS_RSC_LAST, 9));
+		kpi_fail_nth(KPI_FAIL_MBUF, n);
+		hn_fake_transfer(f, 1, 0, 6);
+		hit = kpi_fail_hit(KPI_FAIL_MBUF);
+		kpi_fail_nth(KPI_FAIL_MBUF, 0);
+		for (got = 0; (m = hn_fake_input(f)) != NULL; got++) {
+			KT_EQ(m_length(m, NULL), m->m_pkthdr.len);
+			m_freem(m);
+		}
+		KT_CHECK(hit ? got >= 3 : got == 4);
+		hn_fake_flush(f);
+		hn_fake_acked(f, 1, HN_NVS_STATUS_OK);
+		hn_fake_end(f);
+	}
+	KT_CHECK(n > 6);
+}
+
+#define	RACE_THREADS	3
+#define	RACE_TRANSFERS	2000
+
+static struct hn_fake *race;
+static u_int race_me, race_done;
+static uintptr_t race_mbufs[64];
+
+/* Receives, and reads the acknowledgements: each transfer's must come once. */
+static void
+race_receive(void)
+{
+	static uint8_t seen[RACE_TRANSFERS];
+	struct hn_fake_pkt p;
+	struct mbuf *m;
+	u_int acked, i, n;
+
+	for (acked = i = 0; acked < RACE_TRANSFERS;) {
+		if (i < RACE_TRANSFERS && i - acked < FAKE_PIECES / 2 &&
+		    hn_rx_ready(race->f_rxr)) {
+			hn_fake_transfer(race, i, i % FAKE_PIECES, 1);
+			i++;
+		}
+		while ((m = hn_fake_input(race)) != NULL) {
+			for (n = i; atomic_cmpset_rel_ptr(&race_mbufs[n %
+			    nitems(race_mbufs)], 0, (uintptr_t)m) == 0; n++)
+				hn_fake_flush(race);
+		}
+		hn_fake_flush(race);
+		while (hn_fake_read(race, &p)) {
+			KT_EQ(p.p_type, VMBUS_PKT_TYPE_COMP);
+			KT_CHECK(p.p_xid < i && seen[p.p_xid]++ == 0);
+			acked++;
+		}
+		hn_fake_room(race);
+	}
+	atomic_store_rel_int(&race_done, 1);
+}
+
+static void
+race_thread(void *arg __unused)
+{
+	uintptr_t m;
+	u_int i;
+
+	if (atomic_fetchadd_int(&race_me, 1) == 0) {
+		race_receive();
+		return;
+	}
+	while (atomic_load_acq_int(&race_done) == 0) {
+		for (i = 0; i < nitems(race_mbufs); i++) {
+			m = atomic_swap_ptr(&race_mbufs[i], 0);
+			atomic_thread_fence_acq();
+			m_freem((struct mbuf *)m);
+		}
+	}
+}
+
+KTEST(real_hn_rx_race, "loans come back on other threads meanwhile")
+{
+	u_int i;
+
+	race = hn_fake_begin(PAGE_SIZE, 0);
+	for (i = 0; i < FAKE_PIECES; i++)
+		tcp(race, i, 1448);
+	ktest_threads(RACE_THREADS + 1, race_thread, NULL);
+	KT_EQ(race->f_rxr->rxr_loaned + race->f_rxr->rxr_copied,
+	    RACE_TRANSFERS);
+	KT_EQ(race->f_rxr->rxr_pieces, 0);
+	KT_EQ(race->f_rxr->rxr_nreturned, 0);
+	hn_fake_end(race);
 }

@@ -17,6 +17,7 @@
 #include <sys/endian.h>
 #include <sys/kernel.h>
 
+#include "kpi.h"
 #include "ktest.h"
 #include "ktest_hn_fake.h"
 #include "ktest_threads.h"
@@ -473,6 +474,36 @@ KTEST(hn_tx_reclaim, "a closed channel gives back what was under way")
 	hn_ring_config(f->f_sc);
 	KT_EQ(f->f_txr->txr_nfree[HN_TXF_BARE] +
 	    f->f_txr->txr_nfree[HN_TXF_SECT], f->f_txr->txr_ndesc);
+	hn_fake_end(f);
+}
+
+KTEST(hn_tx_dma, "frames that cannot be mapped")
+{
+	struct hn_fake *f;
+	struct hn_fake_pkt p;
+
+	f = hn_fake_begin(65536, FAKE_SECTS);
+	kpi_fail_nth(KPI_FAIL_BUSDMA, 1);
+	KT_EQ(send(f, hn_fake_mbuf(0, 9000, MCLBYTES)), 0);
+	KT_CHECK(kpi_fail_hit(KPI_FAIL_BUSDMA));
+	kpi_fail_nth(KPI_FAIL_BUSDMA, 0);
+	KT_CHECK(!hn_fake_read(f, &p));
+	KT_EQ(f->f_txr->txr_dma_failed, 1);
+	KT_EQ(if_getcounter(f->f_sc->sc_ifp, IFCOUNTER_OERRORS), 1);
+	/* Too many pieces: put together, or dropped if even that fails. */
+	KT_EQ(send(f, hn_fake_mbuf(1, 9000, 100)), 0);
+	receive_one(f, &p);
+	KT_CHECK(intact(1, 9000));
+	KT_EQ(f->f_txr->txr_collapsed, 1);
+	hn_tx_suspend(f->f_sc);
+	KT_EQ(send(f, hn_fake_mbuf(2, 9000, 100)), 0);
+	kpi_fail_nth(KPI_FAIL_MBUF, 1);
+	hn_tx_resume(f->f_sc);
+	KT_CHECK(kpi_fail_hit(KPI_FAIL_MBUF));
+	kpi_fail_nth(KPI_FAIL_MBUF, 0);
+	KT_CHECK(!hn_fake_read(f, &p));
+	KT_EQ(f->f_txr->txr_dma_failed, 2);
+	KT_EQ(hn_tx_outstanding(f->f_txr), 0);
 	hn_fake_end(f);
 }
 

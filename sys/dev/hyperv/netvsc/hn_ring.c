@@ -280,8 +280,8 @@ hn_ring_limits(struct hn_softc *sc)
 		mtx_lock(&txr->txr_mtx);
 		hn_agg_limits(&txr->txr_lim, txr->txr_sectsz,
 		    sc->sc_agg_size, sc->sc_agg_pkts, sc->sc_agg_align,
-		    atomic_load_int(&sc->sc_user_agg_size),
-		    atomic_load_int(&sc->sc_user_agg_pkts));
+		    (int)atomic_load_int((u_int *)&sc->sc_user_agg_size),
+		    (int)atomic_load_int((u_int *)&sc->sc_user_agg_pkts));
 		txr->txr_copy_max = txr->txr_nsect == 0 ? 0 : txr->txr_sectsz;
 		if (sc->sc_copy_size != 0)
 			txr->txr_copy_max = MIN(txr->txr_copy_max,
