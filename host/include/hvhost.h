@@ -29,6 +29,7 @@
 struct hvh;			/* a partition */
 struct hvh_scsi;		/* a synthetic SCSI controller */
 struct hvh_blk;			/* a storage back end */
+struct hvh_net;			/* a synthetic network adapter */
 struct hvh_netbe;		/* a network back end */
 
 struct hvh_guid {
@@ -321,6 +322,56 @@ void	hvh_netbe_get_stats(struct hvh_netbe *be, struct hvh_netbe_stats *st);
 /* Only while attached to nothing. */
 void	hvh_netbe_close(struct hvh_netbe *be);
 
+/* --- Management side: network adapters --- */
+
+struct hvh_net_params {
+	struct hvh_guid	 instance;
+	uint8_t		 mac[6];	/* unicast */
+	uint16_t	 max_channels;	/* 1 to 64, 0: 8; the primary counts */
+	uint32_t	 max_version;	/* NVSP, 0: 0x00060001 */
+	uint32_t	 max_mtu;	/* of IP, 1500 to 9202, 0: 9000 */
+	uint64_t	 speed;		/* bit/s, 0: 10 Gbit/s */
+	bool		 link_down;	/* to begin with */
+	bool		 monitored;	/* signalled through the monitor
+					 * page, if there is one */
+	struct hvh_netbe *be;		/* the adapter's from now on */
+};
+
+struct hvh_net_stats {
+	uint64_t	 tx_packets, tx_bytes;	/* to the back end */
+	uint64_t	 tx_messages;	/* of the guest, with packets in them */
+	uint64_t	 tx_large;	/* packets to be cut (TSO) */
+	uint64_t	 tx_bad;	/* messages refused, status 2 */
+	uint64_t	 tx_drops;	/* not taken: no link, no back end */
+	uint64_t	 rx_packets, rx_bytes;	/* to the guest */
+	uint64_t	 rx_messages;	/* transfer-page packets */
+	uint64_t	 rx_filtered;	/* not asked for by the guest */
+	uint64_t	 rx_no_buffer;	/* lost: the guest holds all buffers */
+	uint64_t	 rx_oversize;	/* lost: larger than the MTU */
+	uint64_t	 csum_bad;	/* told as bad to the guest */
+	uint32_t	 version;	/* NVSP, 0: not agreed */
+	uint32_t	 mtu;		/* of IP, as the guest said */
+	uint32_t	 filter;	/* NDIS packet filter */
+	uint32_t	 channels;	/* open */
+	uint32_t	 rx_held;	/* receive buffers the guest has */
+	bool		 link_up;
+	bool		 vf_active;	/* the guest sends through the VF */
+};
+
+/* As hvh_scsi_add(); EINVAL: a parameter. */
+int	hvh_net_add(struct hvh *h, const struct hvh_net_params *np,
+	    struct hvh_net **net);
+/* As hvh_scsi_remove(). */
+void	hvh_net_remove(struct hvh_net *net);
+/* The cable; the guest is told.  ENODEV: rescinded. */
+int	hvh_net_link(struct hvh_net *net, bool up);
+/*
+ * A virtual function with the adapter's MAC has come to the guest or is about
+ * to leave it; serial tells the guest which.  ENODEV: rescinded.
+ */
+int	hvh_net_vf(struct hvh_net *net, bool present, uint32_t serial);
+void	hvh_net_get_stats(struct hvh_net *net, struct hvh_net_stats *st);
+
 /* --- Management side: faults --- */
 
 /* Where a fault strikes. */
@@ -329,9 +380,11 @@ enum hvh_fault_point {
 	HVH_FAULT_MSG_IN,	/* channel message from the guest; key: type */
 	HVH_FAULT_POST,		/* the post-message hypercall; key: 0 */
 	HVH_FAULT_SIGNAL_OUT,	/* event to the guest; key: channel id */
-	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: VSTOR operation */
+	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: its first word,
+				 * VSTOR operation or NVSP type */
 	HVH_FAULT_PKT_IN,	/* packet from the guest; key: as above */
 	HVH_FAULT_BLK,		/* back-end I/O; key: SCSI opcode */
+	HVH_FAULT_RNDIS_OUT,	/* RNDIS message to the guest; key: type */
 	HVH_FAULT_POINTS
 };
 
