@@ -39,6 +39,7 @@ struct way {
 	bool		 full;		/* the next one has no room */
 	unsigned	 n;
 	struct late	*late;		/* by time */
+	struct late	*last;		/* of those */
 	struct hvh_timer timer;
 };
 
@@ -93,6 +94,18 @@ pass(struct way *w, struct late *l)
 }
 
 static void
+way_remove(struct way *w)
+{
+	struct late *l = w->late;
+
+	w->late = l->next;
+	if (w->late == NULL)
+		w->last = NULL;
+	w->n--;
+	free(l);
+}
+
+static void
 way_run(void *arg)
 {
 	struct way *w = arg;
@@ -111,9 +124,7 @@ way_run(void *arg)
 			w->full = true;
 			break;
 		}
-		w->late = l->next;
-		w->n--;
-		free(l);
+		way_remove(w);
 	}
 	if (n > 0 && w->out)
 		net_run(w->nf->be->lower);
@@ -141,12 +152,17 @@ way_again(struct way *w)
 static void
 way_insert(struct way *w, struct late *l)
 {
-	struct late **p;
+	struct late **p = &w->late;
 
-	for (p = &w->late; *p != NULL && (*p)->at <= l->at; p = &(*p)->next)
-		continue;
+	/* Most are the latest. */
+	if (w->last != NULL && w->last->at <= l->at)
+		p = &w->last->next;
+	while (*p != NULL && (*p)->at <= l->at)
+		p = &(*p)->next;
 	l->next = *p;
 	*p = l;
+	if (l->next == NULL)
+		w->last = l;
 	w->n++;
 	if (w->late == l && !w->full)
 		hvh_timer_set(w->nf->be->h, &w->timer, l->at);
@@ -205,13 +221,10 @@ way_take(struct way *w, const struct iovec *iov, int niov, uint32_t len,
 static void
 way_clear(struct way *w)
 {
-	struct late *l;
 
 	hvh_timer_clear(w->nf->be->h, &w->timer);
-	while ((l = w->late) != NULL) {
-		w->late = l->next;
-		free(l);
-	}
+	while (w->late != NULL)
+		way_remove(w);
 }
 
 /* --- As a back end --- */

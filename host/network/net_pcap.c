@@ -117,7 +117,7 @@ put_head(struct net_pcap *p)
 	from = p->used;
 	put(p, &ifc, sizeof(ifc));
 	put_option(p, PCAPNG_TSRESOL, &resolution, sizeof(resolution));
-	put_option(p, PCAPNG_END, NULL, 0);
+	put_option(p, PCAPNG_END, "", 0);
 	put_end(p, from);
 }
 
@@ -161,7 +161,7 @@ pcap_frame(struct net_pcap *p, const struct iovec *iov, int niov, uint32_t len,
 	textlen = comment(text, m);
 	if (textlen > 0)
 		put_option(p, PCAPNG_COMMENT, text, textlen);
-	put_option(p, PCAPNG_END, NULL, 0);
+	put_option(p, PCAPNG_END, "", 0);
 	put_end(p, from);
 	if (p->timer.at == 0)
 		hvh_timer_set(p->be->h, &p->timer, hvh_now(p->be->h) +
