@@ -32,6 +32,7 @@ liburing-dev		/usr/include/liburing.h
 libnbd-dev		/usr/include/libnbd.h
 libjansson-dev		/usr/include/jansson.h
 libseccomp-dev		/usr/include/seccomp.h
+libslirp-dev		/usr/include/slirp/libslirp.h
 libnbd-bin		nbdcopy
 fuse3			fusermount3
 fio			fio

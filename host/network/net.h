@@ -113,6 +113,8 @@ struct hvh_netbe {
 	unsigned	 accept;	/* NET_CAN_* of what it may deliver */
 	bool		 link;
 	bool		 stalled;	/* the user owes net_resume() */
+	bool		 dropping;	/* has been full for too long */
+	struct hvh_timer stall;		/* full since NET_STALL_NS before */
 	struct hvh_netbe *lower;	/* of a layer */
 	struct hvh_netbe_stats stats;
 };
@@ -151,6 +153,12 @@ void	net_close_locked(struct hvh_netbe *be);
 /* ENOMEM.  What ops->close undoes is not begun. */
 int	net_new(struct hvh *h, const struct net_ops *ops, void *priv,
 	    const char *name, struct hvh_netbe **bep);
+/*
+ * A layer upon lower, whose user it becomes, with priv as its argument; named
+ * and linked as lower is.  ENOMEM.
+ */
+int	net_new_layer(struct hvh_netbe *lower, const struct net_ops *ops,
+	    const struct net_user *user, void *priv, struct hvh_netbe **bep);
 /* One that has not been used: without ops->close. */
 void	net_free(struct hvh_netbe *be);
 /* True: the frame is done with; false: keep it, net_resume() comes. */
@@ -162,6 +170,37 @@ void	net_set_link(struct hvh_netbe *be, bool up);
 /* Copies at most size bytes of a frame; how many. */
 uint32_t net_gather(void *buf, uint32_t size, const struct iovec *iov,
 	    int niov);
+
+/*
+ * Frames in a ring of memory, each in one piece, with its meta.
+ */
+struct net_queue {
+	uint8_t		*mem;
+	uint32_t	 size;
+	uint32_t	 in, out;	/* bytes from mem */
+	uint32_t	 wrap;		/* nothing is behind it; if out > in */
+	unsigned	 n;		/* frames */
+};
+
+struct net_queued {
+	uint32_t	 len;
+	struct net_meta	 meta;
+	uint8_t		 data[];
+};
+
+int	net_queue_init(struct net_queue *q, uint32_t size);
+void	net_queue_fini(struct net_queue *q);
+/* False: there is no room. */
+bool	net_queue_put(struct net_queue *q, const struct iovec *iov, int niov,
+	    uint32_t len, const struct net_meta *m);
+/* The oldest frame, or NULL. */
+const struct net_queued *net_queue_head(const struct net_queue *q);
+void	net_queue_pop(struct net_queue *q);
+/*
+ * A turn: at most NET_BUDGET frames to the user.  True: there are more, and
+ * the user takes them.
+ */
+bool	net_queue_deliver(struct net_queue *q, struct hvh_netbe *be);
 
 /* --- Kinds --- */
 

@@ -39,7 +39,7 @@ sandboxed(void (*fn)(void))
 	pid = fork();
 	ATF_REQUIRE(pid >= 0);
 	if (pid == 0) {
-		if (sandbox_enter(err, sizeof(err)) != 0)
+		if (sandbox_enter(false, err, sizeof(err)) != 0)
 			_exit(2);
 		fn();
 		_exit(0);
