@@ -97,8 +97,9 @@ net_add(const struct hvctl *hc, const char *where, json_t *request)
 	if (status != HVCTL_OK)
 		return (status);
 	if (!hc->json)
-		printf("%s is adapter %lld\n", where, (long long)
-		    json_integer_value(json_object_get(result, "adapter")));
+		printf("%s is adapter %lld\n", where,
+		    (long long)json_integer_value(json_object_get(result,
+		    "adapter")));
 	hvctl_done(hc, result);
 	return (HVCTL_OK);
 }

@@ -45,7 +45,7 @@
 /* So long a back end may refuse frames for want of room; then it drops. */
 #define	NET_STALL_NS	100000000ull
 
-/* What is left to do, as capabilities: NET_CAN_* of net_caps(), net_accept(). */
+/* What may be left to do, for net_caps() and net_accept(). */
 #define	NET_CAN_CSUM	0x1u	/* NET_NEEDS_CSUM */
 #define	NET_CAN_TSO4	0x2u	/* NET_GSO_TCP4; implies CSUM */
 #define	NET_CAN_TSO6	0x4u	/* NET_GSO_TCP6; implies CSUM */

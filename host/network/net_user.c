@@ -16,7 +16,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <libslirp.h>
+#include <slirp/libslirp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -178,7 +178,7 @@ counters(const struct hvh_net_stats *st)
 	PUT(rx_messages);
 	PUT(rx_filtered);
 	PUT(rx_no_buffer);
-	PUT(rx_oversize);
+	PUT(rx_bad);
 	PUT(csum_bad);
 	PUT(version);
 	PUT(mtu);

@@ -551,6 +551,13 @@ hvh_unlock(struct hvh *h)
 }
 
 void
+hvh_unlock_quiet(struct hvh *h)
+{
+
+	hvh_unlock(h);
+}
+
+void
 hvh_kick(struct hvh *h)
 {
 

@@ -4,7 +4,8 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
-#include <assert.h>
+/* See fake_nic.h. */
+
 #include <stdlib.h>
 #include <string.h>
 

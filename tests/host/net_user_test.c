@@ -117,6 +117,7 @@ static void
 arp(void)
 {
 	const struct fake_frame *f;
+	unsigned had = nic.n;
 
 	ethernet((const uint8_t *)"\xFF\xFF\xFF\xFF\xFF\xFF", 0x0806);
 	memcpy(frame + 14, "\x00\x01\x08\x00\x06\x04\x00\x01", 8);
@@ -124,7 +125,7 @@ arp(void)
 	memcpy(frame + 28, "\x0A\x00\x02\x0F", 4);
 	memcpy(frame + 38, "\x0A\x00\x02\x02", 4);
 	ATF_REQUIRE_EQ(0, fake_nic_send(&nic, frame, 60));
-	ATF_CHECK_EQ_MSG(0, nic.n, "delivered from within net_send()");
+	ATF_CHECK_EQ_MSG(had, nic.n, "delivered from within net_send()");
 	f = wait_for(14, "\x00\x01\x08\x00\x06\x04\x00\x02", 8);
 	ATF_REQUIRE_MSG(f != NULL, "no answer to ARP");
 	ATF_CHECK_EQ(0, memcmp(f->data + 28, "\x0A\x00\x02\x02", 4));
