@@ -37,6 +37,9 @@ libnbd-bin		nbdcopy
 fuse3			fusermount3
 fio			fio
 e2fsprogs		mke2fs
+ethtool			ethtool
+iperf3			iperf3
+iproute2		ip
 makefs			makefs
 valgrind		valgrind
 qemu-system-x86		qemu-system-x86_64
