@@ -369,8 +369,9 @@ ifnet_byindex(u_int idx)
 {
 
 	NET_EPOCH_ASSERT();
-	return (idx >= IF_TABLE ? NULL : (struct ifnet *)
-	    atomic_load_acq_ptr((uintptr_t *)&if_table[idx].ife_ifnet));
+	if (idx >= IF_TABLE)
+		return (NULL);
+	return (__atomic_load_n(&if_table[idx].ife_ifnet, __ATOMIC_ACQUIRE));
 }
 
 struct ifnet *

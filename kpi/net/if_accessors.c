@@ -267,14 +267,14 @@ if_transmit(if_t ifp, struct mbuf *m)
 {
 
 	NET_EPOCH_ASSERT();
-	return (IF_LOAD(ifp, if_transmit)(ifp, m));
+	return (if_gettransmitfn(ifp)(ifp, m));
 }
 
 void
 if_input(if_t ifp, struct mbuf *m)
 {
 
-	IF_LOAD(ifp, if_input)(ifp, m);
+	if_getinputfn(ifp)(ifp, m);
 }
 
 int

@@ -5,8 +5,8 @@
  */
 
 /*
- * What is asked of an interface by ioctl(2), before its driver is: ifconfig(8)'s
- * requests and those of the kernel itself.
+ * What is asked of an interface by ioctl(2), before its driver is:
+ * ifconfig(8)'s requests and those of the kernel itself.
  */
 
 #include <kern/kpi_internal.h>
@@ -29,8 +29,8 @@ ifr_set_flags(struct ifreq *ifr, int flags)
 }
 
 /*
- * A mode that several may want, counted; pflag: the user wants it for good.  The
- * driver hears of the first and the last.
+ * A mode that several may want, counted; pflag: the user wants it for good.
+ * The driver hears of the first and the last.
  */
 static int
 if_count_flag(struct ifnet *ifp, int flag, int pflag, int *count, int on)

@@ -319,7 +319,7 @@ mb_dupcl(struct mbuf *n, struct mbuf *m)
 	    ("mb_dupcl: mbuf %p shares the storage of %p", n, m));
 	(void)mb_owner(m, &count);
 	KASSERT(*count != 0, ("mb_dupcl: storage of mbuf %p is free", m));
-	/* Only the owner knows how to free, unless there is none among mbufs. */
+	/* Only the owner knows how to free, unless no mbuf is it. */
 	n->m_ext = m->m_ext;
 	n->m_ext.ext_cnt = count;
 	n->m_ext.ext_flags &= ~EXT_FLAG_EMBREF;

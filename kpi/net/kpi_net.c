@@ -5,9 +5,9 @@
  */
 
 /*
- * kpi.h's handle on an interface: what the kernel's stack would be.  Frames that
- * come in end here; how they are sent is in kpi_netsend.c, what ifconfig(8) does
- * in kpi_netconf.c.
+ * kpi.h's handle on an interface: what the kernel's stack would be.  Frames
+ * that come in end here; how they are sent is in kpi_netsend.c, what
+ * ifconfig(8) does in kpi_netconf.c.
  */
 
 #include <kern/kpi_internal.h>

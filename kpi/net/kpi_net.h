@@ -49,7 +49,7 @@ void	kpi_if_list(void (*fn)(void *arg, struct ifnet *ifp), void *arg);
 /* if_multi.c */
 void	kpi_if_purge_multi(struct ifnet *ifp);
 
-/* kpi_net.c: within the network epoch, of an interface that may have no handle. */
+/* kpi_net.c: within the network epoch; the interface may have no handle. */
 void	kpi_net_input(struct ifnet *ifp, struct mbuf *m);	/* consumes m */
 bool	kpi_net_listens(struct ifnet *ifp);
 void	kpi_net_capture(struct ifnet *ifp, struct mbuf *m);

@@ -6,8 +6,8 @@
 
 /*
  * A frame as mbufs, as TCP, UDP and ether_output() leave it: where which bytes
- * lie, and what the driver is asked for.  What the interface is not set to do is
- * done here, as the stack would.
+ * lie, and what the driver is asked for.  What the interface is not set to do
+ * is done here, as the stack would.
  */
 
 #include <kern/kpi_internal.h>

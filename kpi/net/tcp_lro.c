@@ -11,9 +11,9 @@
  * flushes.
  *
  * Merged are segments with data, without options but timestamps, without flags
- * but ACK and PSH, whose checksum is known to be right.  All else goes on alone,
- * after what its connection still has here.  A merged packet's TCP checksum
- * field is 0: csum_flags vouch for it.
+ * but ACK and PSH, whose checksum is known to be right.  All else goes on
+ * alone, after what its connection still has here.  A merged packet's TCP
+ * checksum field is 0: csum_flags vouch for it.
  */
 
 #include <kern/kpi_internal.h>

@@ -294,7 +294,7 @@ on_vlan(void *arg, if_t ifp, uint16_t tag)
 	vlans += tag;
 }
 
-KTEST(ifnet_vlan, "a tag is the card's, or in the frame; it comes in either way")
+KTEST(ifnet_vlan, "a tag is the card's or in the frame, out and in")
 {
 	struct tframe tf = { .tf_len = 100, .tf_udp = true };
 	struct kpi_net_info info;

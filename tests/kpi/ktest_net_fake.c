@@ -80,8 +80,8 @@ fnic_ioctl(if_t ifp, u_long cmd, caddr_t data)
 		return (if_setmtu(ifp, ifr->ifr_mtu));
 	case SIOCSIFCAP:
 		(void)if_setcapenable(ifp, ifr->ifr_reqcap);
-		(void)if_sethwassist(ifp, (ifr->ifr_reqcap & IFCAP_TXCSUM) != 0 ?
-		    FNIC_ASSIST : 0);
+		(void)if_sethwassist(ifp,
+		    (ifr->ifr_reqcap & IFCAP_TXCSUM) != 0 ? FNIC_ASSIST : 0);
 		return (0);
 	case SIOCSIFMEDIA:
 	case SIOCGIFMEDIA:
