@@ -286,7 +286,7 @@ if_attach(struct ifnet *ifp)
 	IFNET_WLOCK();
 	KASSERT(!KPI_IF(ifp)->ki_attached,
 	    ("if_attach: %s twice", ifp->if_xname));
-	KPI_IF(ifp)->ki_attached = true;
+	__atomic_store_n(&KPI_IF(ifp)->ki_attached, true, __ATOMIC_RELEASE);
 	CK_STAILQ_INSERT_TAIL(&V_ifnet, ifp, if_link);
 	IFNET_WUNLOCK();
 	EVENTHANDLER_INVOKE(ifnet_arrival_event, ifp);
@@ -348,7 +348,7 @@ if_detach(struct ifnet *ifp)
 	KASSERT(KPI_IF(ifp)->ki_attached,
 	    ("if_detach: %s is not attached", ifp->if_xname));
 	CK_STAILQ_REMOVE(&V_ifnet, ifp, ifnet, if_link);
-	KPI_IF(ifp)->ki_attached = false;
+	__atomic_store_n(&KPI_IF(ifp)->ki_attached, false, __ATOMIC_RELEASE);
 	IFNET_WUNLOCK();
 	NET_EPOCH_WAIT();
 	NET_EPOCH_DRAIN_CALLBACKS();

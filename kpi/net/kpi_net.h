@@ -37,7 +37,7 @@ struct kpi_net;
 
 struct kpi_if {
 	struct ifnet	 ki_if;		/* first */
-	bool		 ki_attached;	/* on the list; under ifnet_sxlock */
+	bool		 ki_attached;	/* (atomic) on the list */
 	struct kpi_net	*ki_net;	/* (atomic, epoch) NULL: nobody */
 };
 

@@ -162,6 +162,7 @@ hn_rxr_alloc(struct hn_softc *sc, u_int idx)
 	rxr->rxr_nloans = HN_LOANS_MAX;
 	error = tcp_lro_init_args(&rxr->rxr_lro, NULL, hn_lro_entries,
 	    hn_lro_mbufq);
+	rxr->rxr_lro_init = error == 0;
 	return (error);
 }
 
@@ -172,7 +173,7 @@ hn_rxr_free(struct hn_rx_ring *rxr)
 	if (rxr->rxr_sc == NULL)
 		return;
 	KASSERT(rxr->rxr_out == 0, ("%s: %u loans", __func__, rxr->rxr_out));
-	if (rxr->rxr_lro.lro_hash != NULL)
+	if (rxr->rxr_lro_init)
 		tcp_lro_free(&rxr->rxr_lro);
 	free(rxr->rxr_loans, M_HN);
 	free(rxr->rxr_ack, M_HN);

@@ -248,6 +248,7 @@ struct hn_rx_ring {
 	uint32_t	 rxr_id;	/* (n) of the channel */
 	bool		 rxr_dead;	/* (r) ring broken, said so */
 	struct lro_ctrl	 rxr_lro;	/* (r) */
+	bool		 rxr_lro_init;	/* (a) */
 	uint32_t	 rxr_hash;	/* (n) NDIS_HASH_ that are trusted */
 
 	/* Acknowledgements that are due (r). */
