@@ -12,12 +12,15 @@
 #include <sys/param.h>
 #include <sys/systm.h>
 #include <sys/kernel.h>
+#include <sys/socket.h>
 #include <sys/sockio.h>
 
+#include <net/if.h>
 #include <net/if_dl.h>
 #include <net/if_types.h>
 #include <net/if_vlan_var.h>
 
+#include <netinet/in.h>
 #include <netinet/ip.h>
 
 #include <dev/hyperv/netvsc/hn_var.h>
@@ -196,8 +199,6 @@ hn_if_update(struct hn_softc *sc)
 	if_t ifp = sc->sc_ifp;
 	int caps;
 
-	if (ifp == NULL)
-		return;
 	caps = hn_if_capabilities(sc);
 	if_setcapabilities(ifp, caps);
 	if_setcapenable(ifp, if_getcapenable(ifp) & caps);
@@ -360,30 +361,39 @@ hn_if_media_status(if_t ifp, struct ifmediareq *ifmr)
 	ifmr->ifm_active |= hn_media[i].media | IFM_FDX;
 }
 
+/* The rings want to know whose they are, so this comes before them. */
 int
-hn_if_attach(struct hn_softc *sc)
+hn_if_alloc(struct hn_softc *sc)
 {
 	if_t ifp;
 
 	ifp = if_alloc(IFT_ETHER);
+	if (ifp == NULL)
+		return (ENOMEM);
 	sc->sc_ifp = ifp;
 	if_setsoftc(ifp, sc);
 	if_initname(ifp, device_get_name(sc->sc_dev),
 	    device_get_unit(sc->sc_dev));
 	if_setdev(ifp, sc->sc_dev);
-	if_setbaudrate(ifp, sc->sc_baudrate);
 	if_setflags(ifp, IFF_BROADCAST | IFF_SIMPLEX | IFF_MULTICAST);
 	if_setinitfn(ifp, hn_if_init);
 	if_setioctlfn(ifp, hn_if_ioctl);
 	if_settransmitfn(ifp, hn_transmit);
 	if_setqflushfn(ifp, hn_qflush);
+	return (0);
+}
+
+int
+hn_if_attach(struct hn_softc *sc)
+{
+	if_t ifp = sc->sc_ifp;
 
 	ifmedia_init(&sc->sc_media, 0, hn_if_media_change,
 	    hn_if_media_status);
 	ifmedia_add(&sc->sc_media, IFM_ETHER | IFM_AUTO, 0, NULL);
 	ifmedia_set(&sc->sc_media, IFM_ETHER | IFM_AUTO);
 
-	if_setmtu(ifp, ETHERMTU);
+	if_setbaudrate(ifp, sc->sc_baudrate);
 	if_setcapabilities(ifp, hn_if_capabilities(sc));
 	if_setcapenable(ifp, if_getcapabilities(ifp));
 	hn_if_update(sc);

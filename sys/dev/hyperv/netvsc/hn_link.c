@@ -141,8 +141,7 @@ hn_link_netchg(struct hn_softc *sc)
 }
 
 void
-hn_link_indicate(struct hn_softc *sc, uint32_t status, const void *data __unused,
-    size_t len __unused)
+hn_link_indicate(struct hn_softc *sc, uint32_t status)
 {
 
 	mtx_lock(&sc->sc_mtx);

@@ -212,7 +212,7 @@ hn_rndis_indicated(struct hn_softc *sc, const void *data, size_t len)
 	if (hn_rndis_parse_indicate(msg, len, &status, &info, &infolen) != 0)
 		hn_rndis_unasked(sc, "malformed indication", len);
 	else
-		hn_link_indicate(sc, status, info, infolen);
+		hn_link_indicate(sc, status);
 }
 
 /*

@@ -16,6 +16,7 @@
 #include <sys/kernel.h>
 #include <sys/smp.h>
 
+#include <netinet/in.h>
 #include <netinet/ip.h>
 
 #include <dev/hyperv/netvsc/hn_var.h>

@@ -431,7 +431,7 @@ hn_tx_drain(struct hn_softc *sc, int seconds)
 		atomic_store_int(&txr->txr_draining, 1);
 		atomic_thread_fence_seq_cst();
 		while (hn_tx_outstanding(txr) != 0 && left > 0 &&
-		    (sc->sc_flags & HN_F_GONE) == 0)
+		    (sc->sc_flags & HN_F_RESCINDED) == 0)
 			vmbus_sleep(&sc->sc_flags, &sc->sc_mtx, "hntxdrn",
 			    &left);
 		atomic_store_int(&txr->txr_draining, 0);

@@ -319,7 +319,7 @@ struct hn_xchg {
 
 struct hn_softc {
 	device_t	 sc_dev;	/* (a) */
-	if_t		 sc_ifp;	/* (a) NULL: not there yet */
+	if_t		 sc_ifp;	/* (a) */
 	struct ifmedia	 sc_media;	/* (x) */
 	struct sx	 sc_lock;
 	u_int		 sc_nalloc;	/* (a) rings there are */
@@ -347,8 +347,8 @@ struct hn_softc {
 	uint32_t	 sc_rss_hcap;		/* NDIS_HASH_ possible */
 	u_int		 sc_rss_nind;		/* entries of the table */
 	struct ndis_rss_toeplitz sc_rss;	/* (x) */
-	uint32_t	 sc_txtbl[HN_NVS_TXTBL_CNT];	/* (A) channel for a
-						 * hash; the host's wish */
+	/* (A) channel for a hash, as the host wishes */
+	uint32_t	 sc_txtbl[HN_NVS_TXTBL_CNT];
 	u_int		 sc_txtbl_valid;	/* (A) it said so */
 	struct hn_xchg	 sc_xchg;
 
@@ -407,7 +407,7 @@ struct hn_softc {
 	bool		 sc_sysctl_init;	/* (a) */
 };
 
-/* sc_caps, and what is printed of them with %b. */
+/* sc_caps, and their names as for "%b" of printf(9). */
 #define	HN_CAP_VLAN	0x0001
 #define	HN_CAP_MTU	0x0002
 #define	HN_CAP_IPCS	0x0004
@@ -636,8 +636,7 @@ bool	hn_rss_table_ok(const uint32_t *ind, u_int cnt, u_int nrings);
  * hn_link.c: whether there is a link.  Any context unless said otherwise.
  */
 void	hn_link_init(struct hn_softc *sc);
-void	hn_link_indicate(struct hn_softc *sc, uint32_t status,
-	    const void *data, size_t len);
+void	hn_link_indicate(struct hn_softc *sc, uint32_t status);
 void	hn_link_check(struct hn_softc *sc);	/* asks the host, soon */
 int	hn_link_update(struct hn_softc *sc);	/* now; with sc_lock, sleeps */
 /* The link is down until there is a session again; with sc_lock. */
@@ -662,6 +661,7 @@ void	hn_recover_task(void *arg, int pending);
 /*
  * hn_if.c: the interface.
  */
+int	hn_if_alloc(struct hn_softc *sc);
 int	hn_if_attach(struct hn_softc *sc);	/* without sc_lock */
 void	hn_if_detach(struct hn_softc *sc);	/* without sc_lock */
 void	hn_if_free(struct hn_softc *sc);

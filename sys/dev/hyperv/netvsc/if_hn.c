@@ -16,11 +16,90 @@
 #include <sys/module.h>
 #include <sys/smp.h>
 
+#include <netinet/in.h>
 #include <netinet/ip.h>
 
 #include <dev/hyperv/netvsc/hn_var.h>
 
 MALLOC_DEFINE(M_HN, "hn", "Hyper-V network adapters");
+
+static SYSCTL_NODE(_hw, OID_AUTO, hn, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
+    "Hyper-V network");
+
+#define	HN_TUNABLE_UINT(name, value, flags, descr)			\
+	SYSCTL_UINT(_hw_hn, OID_AUTO, name, flags, &value, 0, descr)
+#define	HN_TUNABLE_INT(name, value, descr)				\
+	SYSCTL_INT(_hw_hn, OID_AUTO, name, CTLFLAG_RDTUN, &value, 0, descr)
+
+u_int hn_chan_cnt = 0;
+HN_TUNABLE_UINT(chan_cnt, hn_chan_cnt, CTLFLAG_RDTUN,
+    "Channels of an adapter, 0: one for each processor");
+u_int hn_rxbuf_size = HN_RXBUF_SIZE;
+HN_TUNABLE_UINT(rxbuf_size, hn_rxbuf_size, CTLFLAG_RDTUN,
+    "Bytes of the receive buffer");
+u_int hn_txbuf_size = HN_TXBUF_SIZE;
+HN_TUNABLE_UINT(txbuf_size, hn_txbuf_size, CTLFLAG_RDTUN,
+    "Bytes of the send buffer, 0: none");
+u_int hn_tx_ring_desc = 512;
+HN_TUNABLE_UINT(tx_desc_cnt, hn_tx_ring_desc, CTLFLAG_RDTUN,
+    "Sends of a channel that can be under way");
+u_int hn_tx_swq_depth = 4096;
+HN_TUNABLE_UINT(tx_swq_depth, hn_tx_swq_depth, CTLFLAG_RDTUN,
+    "Packets of a channel that can wait to be sent");
+u_int hn_tx_copy_size = 0;
+HN_TUNABLE_UINT(tx_chimney_size, hn_tx_copy_size, CTLFLAG_RDTUN,
+    "Packets up to this size are copied to be sent, 0: that fit into a "
+    "section");
+u_int hn_tx_agg_hold = 4;
+HN_TUNABLE_UINT(tx_agg_hold, hn_tx_agg_hold, CTLFLAG_RWTUN,
+    "Sends under way from which on small packets wait for company, 0: never");
+int hn_tx_agg_size = -1;
+HN_TUNABLE_INT(tx_agg_size, hn_tx_agg_size,
+    "Bytes of a batch of packets, -1: as the host says, 0: no batches");
+int hn_tx_agg_pkts = -1;
+HN_TUNABLE_INT(tx_agg_pkts, hn_tx_agg_pkts,
+    "Packets of a batch, -1: as the host says, 0: no batches");
+u_int hn_rx_copybreak = 1024;
+HN_TUNABLE_UINT(rx_copybreak, hn_rx_copybreak, CTLFLAG_RWTUN,
+    "Received payload from this size on is not copied");
+u_int hn_tso_maxlen = IP_MAXPACKET;
+HN_TUNABLE_UINT(tso_maxlen, hn_tso_maxlen, CTLFLAG_RDTUN,
+    "Bytes that are handed over to be segmented");
+u_int hn_lro_entries = 128;
+HN_TUNABLE_UINT(lro_entry_count, hn_lro_entries, CTLFLAG_RDTUN,
+    "LRO entries of a channel");
+u_int hn_lro_mbufq = 0;
+HN_TUNABLE_UINT(lro_mbufq_depth, hn_lro_mbufq, CTLFLAG_RDTUN,
+    "Packets that LRO sorts, 0: it does not");
+int hn_trust_hosttcp = 1;
+HN_TUNABLE_INT(trust_hosttcp, hn_trust_hosttcp,
+    "TCP checksums are good if the host says nothing of them");
+int hn_trust_hostudp = 1;
+HN_TUNABLE_INT(trust_hostudp, hn_trust_hostudp,
+    "UDP checksums are good if the host says nothing of them");
+int hn_trust_hostip = 1;
+HN_TUNABLE_INT(trust_hostip, hn_trust_hostip,
+    "IP checksums are good if the host says nothing of them");
+int hn_udp4cs = 1;
+HN_TUNABLE_INT(enable_udp4cs, hn_udp4cs,
+    "Leave UDP checksums over IPv4 to the host");
+int hn_udp6cs = 1;
+HN_TUNABLE_INT(enable_udp6cs, hn_udp6cs,
+    "Leave UDP checksums over IPv6 to the host");
+u_int hn_udpcs_fixup_mtu = 1420;
+HN_TUNABLE_UINT(udpcs_fixup_mtu, hn_udpcs_fixup_mtu, CTLFLAG_RWTUN,
+    "UDP checksums of longer IPv4 packets are not left to the host unless "
+    "they may not be fragmented, 0: all are");
+u_int hn_vf_transparent = 1;
+HN_TUNABLE_UINT(vf_transparent, hn_vf_transparent, CTLFLAG_RDTUN,
+    "Send and receive by virtual functions");
+u_int hn_vf_attwait = 2;
+HN_TUNABLE_UINT(vf_xpnt_attwait, hn_vf_attwait, CTLFLAG_RWTUN,
+    "Seconds that a virtual function gets to attach");
+
+uint64_t hn_udpcs_fixups;
+SYSCTL_U64(_hw_hn, OID_AUTO, udpcs_fixup, CTLFLAG_RD, &hn_udpcs_fixups, 0,
+    "UDP checksums that were not left to the host");
 
 /* Bounds of the tunables. */
 #define	HN_BUF_MIN	(1024 * 1024)
@@ -143,11 +222,12 @@ static const struct {
 } hn_steps[] = {
 	{ "prepare to talk", hn_xchg_alloc },
 	{ "start a thread", hn_step_thread },
+	{ "allocate an interface", hn_if_alloc },
 	{ "allocate rings", hn_step_rings },
 	{ "connect", hn_step_connect },
 	{ "add sysctls", hn_step_sysctl },
 	{ "announce itself", hn_step_announce },
-	{ "add an interface", hn_if_attach },
+	{ "add the interface", hn_if_attach },
 	{ "ask for the link", hn_step_link },
 	{ "look for a VF", hn_vf_attach },
 };

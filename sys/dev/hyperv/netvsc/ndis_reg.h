@@ -225,7 +225,7 @@ _Static_assert(__offsetof(struct ndis_rss_toeplitz, rt_ind) == 80,
 #define	NDIS_HASH_UDP4		0x00004000	/* told, never asked for */
 #define	NDIS_HASH_TYPE_MASK	0x00ffff00
 
-/* Printed with %b. */
+/* Their names as for "%b" of printf(9). */
 #define	NDIS_HASH_BITS							\
 	"\020\1TOEPLITZ\11IP4\12TCP4\13IP6\14IP6EX\15TCP6\16TCP6EX\17UDP4"
 
