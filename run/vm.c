@@ -252,7 +252,9 @@ vm_pump_thread(void *arg)
 	return (NULL);
 }
 
-static const char *const vm_modules[] = { "hv_vmbus", "hv_storvsc", NULL };
+static const char *const vm_modules[] = {
+	"hv_vmbus", "hv_storvsc", "hv_netvsc", NULL
+};
 
 void
 vm_create(const struct vm_config *cf)
@@ -328,11 +330,12 @@ vm_boot(void)
 int
 vm_load(void)
 {
+	unsigned i;
 	int error;
 
-	error = kpi_kldload("hv_vmbus");
-	if (error == 0)
-		error = kpi_kldload("hv_storvsc");
+	error = 0;
+	for (i = 0; error == 0 && vm_modules[i] != NULL; i++)
+		error = kpi_kldload(vm_modules[i]);
 	return (error);
 }
 
@@ -359,13 +362,16 @@ int
 vm_unload(void)
 {
 	const int enoent = 2;
-	int error, error2;
+	unsigned i;
+	int error, last;
 
-	error = vm_kldunload("hv_storvsc");
-	error2 = vm_kldunload("hv_vmbus");
-	if (error == enoent)
-		error = error2;
-	return (error != 0 ? error : error2);
+	error = 0;
+	for (i = sizeof(vm_modules) / sizeof(vm_modules[0]) - 1; i-- > 0;) {
+		last = vm_kldunload(vm_modules[i]);
+		if (last != 0 && (last != enoent || i == 0) && error == 0)
+			error = last;
+	}
+	return (error);
 }
 
 void
