@@ -252,7 +252,9 @@ vm_pump_thread(void *arg)
 	return (NULL);
 }
 
-static const char *const vm_modules[] = { "hv_vmbus", "hv_storvsc", NULL };
+static const char *const vm_modules[] = {
+	"hv_vmbus", "hv_storvsc", "hv_netvsc", NULL
+};
 
 void
 vm_create(const struct vm_config *cf)
@@ -328,11 +330,11 @@ vm_boot(void)
 int
 vm_load(void)
 {
-	int error;
+	int error, i;
 
-	error = kpi_kldload("hv_vmbus");
-	if (error == 0)
-		error = kpi_kldload("hv_storvsc");
+	error = 0;
+	for (i = 0; vm_modules[i] != NULL && error == 0; i++)
+		error = kpi_kldload(vm_modules[i]);
 	return (error);
 }
 
@@ -359,13 +361,18 @@ int
 vm_unload(void)
 {
 	const int enoent = 2;
-	int error, error2;
+	int error, first, i;
 
-	error = vm_kldunload("hv_storvsc");
-	error2 = vm_kldunload("hv_vmbus");
-	if (error == enoent)
-		error = error2;
-	return (error != 0 ? error : error2);
+	first = 0;
+	for (i = sizeof(vm_modules) / sizeof(vm_modules[0]) - 2; i >= 0; i--) {
+		error = vm_kldunload(vm_modules[i]);
+		/* All of them gone is told by the bus. */
+		if (error == enoent && i > 0)
+			continue;
+		if (first == 0)
+			first = error;
+	}
+	return (first);
 }
 
 void
