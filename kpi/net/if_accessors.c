@@ -21,6 +21,7 @@
 #include <net/bpf.h>
 #include <net/if_dl.h>
 #include <net/if_types.h>
+#include <net/if_vlan_var.h>
 
 #define	IF_LOAD(ifp, field)						\
 	__atomic_load_n(&(ifp)->field, __ATOMIC_RELAXED)
@@ -216,6 +217,13 @@ if_vlantrunkinuse(if_t ifp)
 {
 
 	return (if_getvlantrunk(ifp) != NULL);
+}
+
+void
+if_vlancap(if_t ifp)
+{
+
+	VLAN_CAPABILITIES(ifp);
 }
 
 bool
