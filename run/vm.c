@@ -330,10 +330,11 @@ vm_boot(void)
 int
 vm_load(void)
 {
-	int error, i;
+	unsigned i;
+	int error;
 
 	error = 0;
-	for (i = 0; vm_modules[i] != NULL && error == 0; i++)
+	for (i = 0; error == 0 && vm_modules[i] != NULL; i++)
 		error = kpi_kldload(vm_modules[i]);
 	return (error);
 }
@@ -361,18 +362,16 @@ int
 vm_unload(void)
 {
 	const int enoent = 2;
-	int error, first, i;
+	unsigned i;
+	int error, last;
 
-	first = 0;
-	for (i = sizeof(vm_modules) / sizeof(vm_modules[0]) - 2; i >= 0; i--) {
-		error = vm_kldunload(vm_modules[i]);
-		/* All of them gone is told by the bus. */
-		if (error == enoent && i > 0)
-			continue;
-		if (first == 0)
-			first = error;
+	error = 0;
+	for (i = sizeof(vm_modules) / sizeof(vm_modules[0]) - 1; i-- > 0;) {
+		last = vm_kldunload(vm_modules[i]);
+		if (last != 0 && (last != enoent || i == 0) && error == 0)
+			error = last;
 	}
-	return (first);
+	return (error);
 }
 
 void
