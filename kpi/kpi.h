@@ -320,6 +320,14 @@ int	kpi_net_vlan(struct kpi_net *n, unsigned id, int add);
 /* cmd and data as FreeBSD has them; the struct ifreq's name is filled in. */
 int	kpi_net_ioctl(struct kpi_net *n, unsigned long cmd, void *data);
 
+/*
+ * [k] Sends a frame and polls for one as netdump(4) does: panic state, as
+ * kpi_disk_dump().  *replylen: room in reply; then how much came within ms
+ * milliseconds, 0: nothing.  ENODEV: the driver cannot do it.
+ */
+int	kpi_net_debug(const char *name, const void *frame, kpi_size len,
+	    void *reply, kpi_size *replylen, unsigned ms);
+
 /* mbufs and what belongs to them: given out and not yet freed. */
 struct kpi_mbufs {
 	kpi_u64	mbufs, clusters, jumbop, jumbo9, jumbo16;

@@ -693,6 +693,31 @@ KTEST(ifnet_media, "media are listed, shown and set as the driver allows")
 	down(fn, n);
 }
 
+KTEST(ifnet_debugnet, "a panicked kernel sends a frame and gets one")
+{
+	struct kpi_net *n;
+	struct fnic *fn = up(&n, NULL, NULL);
+	struct kpi_frame f;
+	kpi_size len = 100;
+
+	memset(buf, 0x44, 60);
+	KT_EQ(kpi_net_debug("fnic7", buf, 60, buf + 100, &len, 10), ENXIO);
+	KT_EQ(kpi_net_debug("fnic0", buf, 60, buf + 100, &len, 1000), 0);
+	KT_EQ(len, 60);
+	KT_EQ(memcmp(buf, buf + 100, 60), 0);
+	KT_EQ(fn->fn_debug_events, 101);
+	atomic_store_rel_int(&fn->fn_stopped, 1);
+	KT_EQ(kpi_net_debug("fnic0", buf, 60, buf + 100, &len, 1), EBUSY);
+	KT_EQ(len, 0);
+	/* Afterwards all is as before. */
+	memset(buf, 0xff, 6);
+	fnic_receive(fn, fnic_frame(fn, buf, 60));
+	KT_EQ(kpi_net_recv(n, &f, 1), 0);
+	kpi_net_release(&f);
+	down(fn, n);
+	KT_EQ(mbufs_out(), 0);
+}
+
 /* --- Threads --- */
 
 static volatile u_int senders, sent_ok;

@@ -18,6 +18,7 @@
 #include <sys/sockio.h>
 
 #include <net/bpf.h>
+#include <net/debugnet.h>
 #include <net/ethernet.h>
 #include <net/if_types.h>
 #include <netinet/in.h>
@@ -153,6 +154,55 @@ fnic_media_status(if_t ifp, struct ifmediareq *req)
 	    IFM_ETHER | IFM_NONE;
 }
 
+/* --- As a panicked kernel uses it: what is sent comes back --- */
+
+DEBUGNET_DEFINE(fnic);
+
+static void
+fnic_debugnet_init(if_t ifp, int *nrxr, int *ncl, int *clsize)
+{
+
+	*nrxr = 1;
+	*ncl = DEBUGNET_MAX_IN_FLIGHT;
+	*clsize = MCLBYTES;
+}
+
+static void
+fnic_debugnet_event(if_t ifp, enum debugnet_ev event)
+{
+	struct fnic *fn = if_getsoftc(ifp);
+
+	fn->fn_debug_events += event == DEBUGNET_START ? 1 : 100;
+}
+
+static int
+fnic_debugnet_transmit(if_t ifp, struct mbuf *m)
+{
+	struct fnic *fn = if_getsoftc(ifp);
+
+	if (atomic_load_acq_int(&fn->fn_stopped) != 0) {
+		m_freem(m);
+		return (EBUSY);
+	}
+	mtx_lock(&fn->fn_mtx);
+	(void)mbufq_enqueue(&fn->fn_sent, m);
+	mtx_unlock(&fn->fn_mtx);
+	return (0);
+}
+
+static int
+fnic_debugnet_poll(if_t ifp, int count)
+{
+	struct fnic *fn = if_getsoftc(ifp);
+	struct mbuf *m = fnic_sent(fn);
+
+	if (m == NULL)
+		return (0);
+	m->m_pkthdr.rcvif = ifp;
+	if_input(ifp, m);
+	return (0);
+}
+
 struct fnic *
 fnic_create(const char *name)
 {
@@ -181,6 +231,7 @@ fnic_create(const char *name)
 	ifmedia_add(&fn->fn_media, IFM_ETHER | IFM_10G_T | IFM_FDX, 0, NULL);
 	ifmedia_set(&fn->fn_media, IFM_ETHER | IFM_AUTO);
 	ether_ifattach(ifp, fnic_mac);
+	DEBUGNET_SET(ifp, fnic);
 	if_setbaudrate(ifp, IF_Gbps(10));
 	if_link_state_change(ifp, LINK_STATE_UP);
 	return (fn);

@@ -36,13 +36,11 @@ struct fnic {
 	struct mtx	 fn_mtx;	/* the ring's consumer, and below */
 	struct mbufq	 fn_sent;	/* left the card, for the test to see */
 	volatile u_int	 fn_stopped;	/* nothing leaves */
-	u_int		 fn_transmits;
 	u_int		 fn_flags;	/* ioctls */
 	u_int		 fn_multis;
 	u_int		 fn_groups;	/* at the last of them */
 	int		 fn_refuse;	/* errno of the next ioctl */
-	u_int		 fn_link_events;
-	int		 fn_link;
+	u_int		 fn_debug_events;
 };
 
 /* Attached, down, with all the capabilities a card may have. */
