@@ -21,6 +21,7 @@
 #include <net/bpf.h>
 #include <net/if_dl.h>
 #include <net/if_types.h>
+#include <net/if_vlan_var.h>
 
 #define	IF_LOAD(ifp, field)						\
 	__atomic_load_n(&(ifp)->field, __ATOMIC_RELAXED)
@@ -219,6 +220,14 @@ if_setdev(if_t ifp, void *dev)
 {
 
 	return (0);
+}
+
+/* What of its capabilities interfaces above it inherit has changed. */
+void
+if_vlancap(if_t ifp)
+{
+
+	VLAN_CAPABILITIES(ifp);
 }
 
 int
