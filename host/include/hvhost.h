@@ -347,7 +347,7 @@ struct hvh_net_stats {
 	uint64_t	 rx_messages;	/* transfer-page packets */
 	uint64_t	 rx_filtered;	/* not asked for by the guest */
 	uint64_t	 rx_no_buffer;	/* lost: the guest holds all buffers */
-	uint64_t	 rx_bad;	/* lost: larger than the MTU, malformed */
+	uint64_t	 rx_bad;	/* lost: too large, malformed */
 	uint64_t	 csum_bad;	/* told as bad to the guest */
 	uint32_t	 version;	/* NVSP, 0: not agreed */
 	uint32_t	 mtu;		/* of IP, as the guest said */

@@ -148,6 +148,8 @@ struct ndis_rss_capabilities {
 	uint16_t	entries;	/* revision 2 */
 };
 #define	NDIS_RSS_CAPABILITIES_SIZE	18
+_Static_assert(sizeof(struct ndis_rss_capabilities) == 20,
+    "ndis_rss_capabilities, padded");
 _Static_assert(offsetof(struct ndis_rss_capabilities, entries) == 16,
     "entries");
 #define	NDIS_RSS_CAP_TOEPLITZ		0x00000001u

@@ -302,9 +302,9 @@ frame_segment(uint8_t *head, const struct frame_headers *fh, uint32_t i,
 	}
 	frame_put32(tcp + 4, frame_be32(tcp + 4) + ofs);
 	if (i > 0)
-		tcp[13] &= (uint8_t)~TCP_CWR;
+		tcp[13] = (uint8_t)(tcp[13] & ~TCP_CWR);
 	if (!last)
-		tcp[13] &= (uint8_t)~(TCP_FIN | TCP_PSH);
+		tcp[13] = (uint8_t)(tcp[13] & ~(TCP_FIN | TCP_PSH));
 	frame_put16(tcp + 16, frame_fold(frame_pseudo(head, fh, l4)));
 }
 

@@ -56,7 +56,9 @@ struct nv_xfer {
 	uint64_t	 xid;
 	uint32_t	 type;		/* 0 data, 1 control */
 	uint32_t	 n;
-	struct { uint32_t len, ofs; } range[600];
+	struct {
+		uint32_t len, ofs;
+	}		 range[600];
 };
 
 void	nv_put16(uint8_t *p, uint16_t v);

@@ -224,7 +224,9 @@ ATF_TC_BODY(unasked, tc)
 ATF_TC_WITHOUT_HEAD(receive_buffer);
 ATF_TC_BODY(receive_buffer, tc)
 {
-	static const struct { uint32_t said, mtu; } mtus[] = {
+	static const struct {
+		uint32_t said, mtu;
+	} mtus[] = {
 		{ 0, 1514 }, { 1000, 1514 }, { 1514, 1514 }, { 1515, 1515 },
 		{ 9014, 9014 }, { 9015, 9014 }, { 65535, 9014 },
 		{ 0xffffffff, 9014 },
