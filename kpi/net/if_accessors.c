@@ -237,14 +237,6 @@ if_vlantrunkinuse(if_t ifp)
 	return (if_getvlantrunk(ifp) != NULL);
 }
 
-/* Interfaces on top follow what this one can do; nothing is on top here. */
-void
-if_vlancap(if_t ifp)
-{
-
-	KASSERT(!if_vlantrunkinuse(ifp), ("%s: a VLAN trunk", __func__));
-}
-
 bool
 if_altq_is_enabled(if_t ifp)
 {
