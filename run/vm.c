@@ -252,6 +252,7 @@ vm_pump_thread(void *arg)
 	return (NULL);
 }
 
+/* In the order in which they are loaded. */
 static const char *const vm_modules[] = {
 	"hv_vmbus", "hv_storvsc", "hv_netvsc", NULL
 };
@@ -330,11 +331,10 @@ vm_boot(void)
 int
 vm_load(void)
 {
+	int error = 0;
 	unsigned i;
-	int error;
 
-	error = 0;
-	for (i = 0; error == 0 && vm_modules[i] != NULL; i++)
+	for (i = 0; vm_modules[i] != NULL && error == 0; i++)
 		error = kpi_kldload(vm_modules[i]);
 	return (error);
 }
@@ -362,16 +362,18 @@ int
 vm_unload(void)
 {
 	const int enoent = 2;
+	int error, first = 0;
 	unsigned i;
-	int error, last;
 
-	error = 0;
-	for (i = sizeof(vm_modules) / sizeof(vm_modules[0]) - 1; i-- > 0;) {
-		last = vm_kldunload(vm_modules[i]);
-		if (last != 0 && (last != enoent || i == 0) && error == 0)
-			error = last;
+	for (i = 0; vm_modules[i] != NULL; i++)
+		;
+	while (i-- > 0) {
+		error = vm_kldunload(vm_modules[i]);
+		/* A class driver may not have been loaded. */
+		if (first == 0 && (error != enoent || i == 0))
+			first = error;
 	}
-	return (error);
+	return (first);
 }
 
 void

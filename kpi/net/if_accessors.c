@@ -21,6 +21,7 @@
 #include <net/bpf.h>
 #include <net/if_dl.h>
 #include <net/if_types.h>
+#include <net/if_vlan_var.h>
 
 #define	IF_LOAD(ifp, field)						\
 	__atomic_load_n(&(ifp)->field, __ATOMIC_RELAXED)
@@ -221,19 +222,19 @@ if_setdev(if_t ifp, void *dev)
 	return (0);
 }
 
+/* What of its capabilities interfaces above it inherit has changed. */
+void
+if_vlancap(if_t ifp)
+{
+
+	VLAN_CAPABILITIES(ifp);
+}
+
 int
 if_vlantrunkinuse(if_t ifp)
 {
 
 	return (if_getvlantrunk(ifp) != NULL);
-}
-
-/* Interfaces on top follow what this one can do; nothing is on top here. */
-void
-if_vlancap(if_t ifp)
-{
-
-	KASSERT(!if_vlantrunkinuse(ifp), ("%s: a VLAN trunk", __func__));
 }
 
 bool

@@ -4,256 +4,252 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
-/*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/* See join_net.h. */
+/* What the network's join tests share; see join_net.h. */
 
-#include <sys/param.h>
+#include <sys/socket.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "join_net.h"
 
-#define	WAIT_MS		30000
+#define	ETHER	14
 
-static const uint8_t macs[JOIN_NETS][6] = {
-	{ 0x00, 0x15, 0x5d, 0x01, 0x02, 0x00 },
-	{ 0x00, 0x15, 0x5d, 0x01, 0x02, 0x01 },
-};
+/* --- The machine --- */
 
 static void
-add_adapters(struct join_net *j, const struct join_net_config *cf)
+join_net_add(struct join_net *jn, const struct join_net_config *cf, unsigned i)
 {
-	struct hvh_net_params np = {
-		.max_channels = cf->channels, .max_version = cf->nvsp
-	};
-	struct hvh_netbe *be[JOIN_NETS];
-	char guid[37];
-	unsigned i;
+	struct hvh_netbe_params bp = { .kind = HVH_NETBE_SOCKET,
+	    .name = "wire", .have_fd = true };
+	struct hvh_net_params np = cf->params;
+	char guid[37], msg[200];
+	int fd[2], size = 4 << 20;
 
-	ATF_REQUIRE_EQ(0, hvh_netbe_pair(j->host, be));
-	if (cf->faults != NULL)
-		ATF_REQUIRE_EQ(0, hvh_netbe_disturb(&be[0], cf->faults));
-	for (i = 0; i < JOIN_NETS; i++) {
-		snprintf(guid, sizeof(guid),
-		    "7a1c2d90-52b4-4f60-9d3e-0000000000%02x", i);
-		ATF_REQUIRE_EQ(0, hvh_guid_parse(guid, &np.instance));
-		memcpy(np.mac, macs[i], sizeof(np.mac));
-		np.be = be[i];
-		ATF_REQUIRE_EQ(0, hvh_net_add(j->host, &np, &j->net[i]));
-	}
+	ATF_REQUIRE_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK,
+	    0, fd));
+	(void)setsockopt(fd[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	(void)setsockopt(fd[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	jn->wire = fd[0];
+	bp.fd = fd[1];
+	ATF_REQUIRE_EQ_MSG(0, hvh_netbe_open(vm_host(), &bp, &np.be, msg,
+	    sizeof(msg)), "%s", msg);
+	snprintf(guid, sizeof(guid), "7c1d7a60-5d3c-4f0e-8e0a-0000000000%02x",
+	    i);
+	ATF_REQUIRE_EQ(0, hvh_guid_parse(guid, &np.instance));
+	memcpy(np.mac, "\0\x15\x5d\0\0\0", 6);
+	np.mac[5] = i + 1;
+	ATF_REQUIRE_EQ(0, hvh_net_add(vm_host(), &np, &jn->host));
 }
 
 void
-join_net_start(struct join_net *j, const struct join_net_config *cf)
+join_net_start(struct join_net *jn, const struct join_net_config *conf)
 {
-	struct vm_config vc = cf->vm;
-	char name[8];
+	struct join_net_config cf = *conf;
+	char name[16];
 	unsigned i;
 
-	memset(j, 0, sizeof(*j));
-	vm_create(&vc);
-	j->host = vm_host();
-	add_adapters(j, cf);
+	if (cf.nets == 0)
+		cf.nets = 1;
+	memset(jn, 0, cf.nets * sizeof(*jn));
+	vm_create(&cf.vm);
+	for (i = 0; i < cf.nets; i++)
+		join_net_add(&jn[i], &cf, i);
 	vm_boot();
 	ATF_REQUIRE_EQ(0, vm_load());
-	for (i = 0; i < JOIN_NETS; i++) {
+	for (i = 0; i < cf.nets; i++) {
 		snprintf(name, sizeof(name), "hn%u", i);
-		ATF_REQUIRE_EQ_MSG(0, kpi_net_wait(name, WAIT_MS),
+		ATF_REQUIRE_EQ_MSG(0, kpi_net_wait(name, 30000),
 		    "%s did not appear", name);
-		ATF_REQUIRE_EQ(0, kpi_net_open(name, cf->ops[i], j,
-		    &j->kn[i]));
-		ATF_REQUIRE_EQ(0, kpi_net_up(j->kn[i], 1));
+		ATF_REQUIRE_EQ(0, kpi_net_open(name, cf.ops, cf.arg,
+		    &jn[i].guest));
+		ATF_REQUIRE_EQ(0, kpi_net_up(jn[i].guest, 1));
 	}
 }
 
 void
-join_net_finish(struct join_net *j)
+join_net_finish(struct join_net *jn, unsigned nets)
 {
 	struct kpi_mbufs mb;
 	unsigned i;
 
-	for (i = 0; i < JOIN_NETS; i++)
-		if (j->kn[i] != NULL)
-			kpi_net_close(j->kn[i]);
+	for (i = 0; i < nets; i++)
+		kpi_net_close(jn[i].guest);
 	ATF_CHECK_EQ(0, vm_unload());
 	kpi_mbufs(&mb);
 	ATF_CHECK_EQ_MSG(0, mb.mbufs + mb.clusters + mb.jumbop + mb.jumbo9 +
-	    mb.jumbo16 + mb.ext + mb.tags, "%ju mbufs, %ju clusters are left",
-	    (uintmax_t)mb.mbufs, (uintmax_t)mb.clusters);
+	    mb.jumbo16 + mb.ext + mb.tags, "mbufs %ju clusters %ju ext %ju",
+	    (uintmax_t)mb.mbufs, (uintmax_t)mb.clusters, (uintmax_t)mb.ext);
 	vm_destroy();
 	ATF_CHECK_EQ_MSG(0, kpi_leaks(), "something was left behind");
+	for (i = 0; i < nets; i++)
+		close(jn[i].wire);
 }
+
+/* --- Frames --- */
 
 static void
-be16(uint8_t *p, unsigned v)
+put16(unsigned char *p, unsigned v)
 {
 
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
+	p[0] = v >> 8;
+	p[1] = v;
 }
 
-static void
-be32(uint8_t *p, uint32_t v)
+static unsigned
+fold(uint64_t sum)
 {
 
-	be16(p, v >> 16);
-	be16(p + 2, v & 0xffff);
+	while (sum > 0xffff)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (sum);
 }
 
-/* One's complement sum of big-endian words, folded. */
-static uint32_t
-sum(const uint8_t *p, size_t len, uint32_t acc)
+static uint64_t
+sum_of(const unsigned char *p, size_t len)
 {
+	uint64_t sum = 0;
 	size_t i;
 
-	for (i = 0; i + 1 < len; i += 2) {
-		acc += (uint32_t)p[i] << 8 | p[i + 1];
-		acc = (acc & 0xffff) + (acc >> 16);
-	}
+	for (i = 0; i + 1 < len; i += 2)
+		sum += p[i] << 8 | p[i + 1];
 	if (i < len)
-		acc += (uint32_t)p[i] << 8;
-	return ((acc & 0xffff) + (acc >> 16));
+		sum += p[i] << 8;
+	return (sum);
+}
+
+/* Addresses, protocol and length: what stands before layer 4. */
+static uint64_t
+pseudo(const unsigned char *ip, size_t l4len)
+{
+	bool six = ip[0] >> 4 == 6;
+
+	return (sum_of(ip + (six ? 8 : 12), six ? 32 : 8) +
+	    ip[six ? 6 : 9] + l4len);
+}
+
+static size_t
+ip_header(unsigned char *p, int ip, int proto, size_t len)
+{
+	int addr = ip == 4 ? 4 : 16;
+	unsigned char *a = p + (ip == 4 ? 12 : 8);
+
+	memset(p, 0, 40);
+	p[0] = ip == 4 ? 0x45 : 0x60;
+	if (ip == 4) {
+		put16(p + 2, len + 20);
+		p[8] = 64;
+		p[9] = proto;
+	} else {
+		put16(p + 4, len);
+		p[6] = proto;
+		p[7] = 64;
+	}
+	a[0] = a[addr] = 10;
+	a[addr - 1] = 1;
+	a[2 * addr - 1] = 2;
+	if (ip == 4)
+		put16(p + 10, ~fold(sum_of(p, 20)));
+	return (ip == 4 ? 20 : 40);
 }
 
 void
-join_net_pattern(uint8_t *p, size_t len, uint32_t seed)
+join_frame(struct join_frame *jf, int ip, enum join_l4 l4, size_t len,
+    uint32_t seed, bool whole, bool in)
 {
-	size_t i;
+	size_t hdr = l4 == JOIN_TCP ? 20 : 8, sum, i;
+	unsigned char *p = jf->data, *q;
 
-	for (i = 0; i < len; i++) {
-		seed = seed * 1664525 + 1013904223;
-		p[i] = (uint8_t)(seed >> 24);
-	}
-}
-
-/* Everything but the transport's checksum; where the transport begins. */
-static uint8_t *
-ip_frame(uint8_t *frame, unsigned from, uint8_t proto, size_t len,
-    bool offload)
-{
-	uint8_t *ip = frame + 14;
-
-	memset(frame, 0, 14 + 20 + 20);
-	memcpy(frame, macs[1 - from], 6);
-	memcpy(frame + 6, macs[from], 6);
-	be16(frame + 12, 0x800);
-	ip[0] = 0x45;
-	be16(ip + 2, (unsigned)(20 + len));
-	ip[8] = 64;
-	ip[9] = proto;
-	be32(ip + 12, 0x0a000001 + from);
-	be32(ip + 16, 0x0a000002 - from);
-	if (!offload)
-		be16(ip + 10, ~sum(ip, 20, 0) & 0xffff);
-	return (ip + 20);
-}
-
-static uint32_t
-pseudo(const uint8_t *ip, size_t len)
-{
-
-	return (sum(ip + 12, 8, (uint32_t)(ip[9] + len)));
-}
-
-size_t
-join_net_udp(uint8_t *frame, unsigned from, size_t payload, uint32_t seed,
-    bool offload)
-{
-	uint8_t *ip = frame + 14, *udp;
-	size_t len = 8 + payload;
-	uint32_t s;
-
-	udp = ip_frame(frame, from, 17, len, offload);
-	be16(udp, 1000);
-	be16(udp + 2, 2000);
-	be16(udp + 4, (unsigned)len);
-	be16(udp + 6, 0);
-	join_net_pattern(udp + 8, payload, seed);
-	s = pseudo(ip, len);
-	if (!offload) {
-		s = ~sum(udp, len, s) & 0xffff;
-		if (s == 0)
-			s = 0xffff;
-	}
-	be16(udp + 6, s);
-	return (34 + len);
-}
-
-size_t
-join_net_tcp(uint8_t *frame, unsigned from, size_t payload, uint32_t seq,
-    bool offload)
-{
-	uint8_t *ip = frame + 14, *tcp;
-	size_t len = 20 + payload;
-	uint32_t s;
-
-	tcp = ip_frame(frame, from, 6, len, offload);
-	be16(tcp, 3000);
-	be16(tcp + 2, 4000);
-	be32(tcp + 4, seq);
-	tcp[12] = 0x50;
-	tcp[13] = 0x10;
-	be16(tcp + 14, 1024);
-	join_net_pattern(tcp + 20, payload, seq);
-	s = pseudo(ip, len);
-	be16(tcp + 16, offload ? s : ~sum(tcp, len, s) & 0xffff);
-	return (34 + len);
+	memcpy(p, in ? "\0\x15\x5d\0\0\1\2\0\0\0\0\7" :
+	    "\2\0\0\0\0\7\0\x15\x5d\0\0\1", 12);
+	put16(p + 12, ip == 4 ? 0x0800 : 0x86dd);
+	p += ETHER;
+	q = p + ip_header(p, ip, l4 == JOIN_TCP ? 6 : 17, hdr + len);
+	memset(q, 0, hdr);
+	put16(q, 1000 + (seed & 0xff));
+	put16(q + 2, 2000);
+	if (l4 == JOIN_TCP) {
+		put16(q + 4, seed >> 16);
+		put16(q + 6, seed);
+		q[12] = 0x50;
+		q[13] = 0x10;
+		put16(q + 14, 8192);
+	} else
+		put16(q + 4, hdr + len);
+	for (i = 0; i < len; i++)
+		q[hdr + i] = seed + i + (i >> 8);
+	sum = fold(pseudo(p, hdr + len) + (whole ? sum_of(q, hdr + len) : 0));
+	put16(q + (l4 == JOIN_TCP ? 16 : 6), whole ? ~sum : sum);
+	jf->len = q + hdr + len - jf->data;
 }
 
 bool
-join_net_sums_ok(const uint8_t *frame, size_t len)
+join_frame_right(const struct join_frame *jf)
 {
-	const uint8_t *ip = frame + 14;
-	size_t iplen = (size_t)ip[2] << 8 | ip[3];
+	const unsigned char *ip = jf->data + ETHER;
+	size_t hdr = ip[0] >> 4 == 6 ? 40 : 20, l4len;
 
-	if (iplen < 28 || 14 + iplen > len)
+	l4len = jf->len - ETHER - hdr;
+	if (hdr == 20 && fold(sum_of(ip, hdr)) != 0xffff)
 		return (false);
-	return (sum(ip, 20, 0) == 0xffff &&
-	    sum(ip + 20, iplen - 20, pseudo(ip, iplen - 20)) == 0xffff);
+	return (fold(pseudo(ip, l4len) + sum_of(ip + hdr, l4len)) == 0xffff);
 }
 
+/* --- Both ends --- */
+
 int
-join_net_send(struct join_net *j, unsigned from, const uint8_t *frame,
-    size_t len, uint32_t flags, unsigned mss)
+join_net_send(struct join_net *jn, const struct join_frame *jf, kpi_u32 flags,
+    unsigned mss)
 {
-	struct kpi_piece piece = {
-		.addr = (void *)(uintptr_t)frame, .len = len
-	};
-	struct kpi_frame f = {
-		.piece = &piece, .npieces = 1, .len = len, .flags = flags,
-		.mss = mss
-	};
+	struct kpi_piece piece = { (void *)(uintptr_t)jf->data, jf->len };
+	struct kpi_frame f = { .piece = &piece, .npieces = 1, .flags = flags,
+	    .mss = mss };
 	int error;
 
-	(void)kpi_net_send(j->kn[from], &f, 1, &error);
+	(void)kpi_net_send(jn->guest, &f, 1, &error);
 	return (error);
 }
 
-size_t
-join_net_recv(struct join_net *j, unsigned at, uint8_t *frame, size_t size,
-    struct kpi_frame *info)
+bool
+join_net_heard(struct join_net *jn, struct join_frame *jf, unsigned ms)
 {
-	struct kpi_frame f;
-	size_t len;
+	struct pollfd pfd = { .fd = jn->wire, .events = POLLIN };
+	ssize_t n;
+
+	if (poll(&pfd, 1, ms) != 1)
+		return (false);
+	n = read(jn->wire, jf->data, sizeof(jf->data));
+	jf->len = n > 0 ? n : 0;
+	return (n > 0);
+}
+
+void
+join_net_say(struct join_net *jn, const struct join_frame *jf)
+{
+	struct pollfd pfd = { .fd = jn->wire, .events = POLLOUT };
+
+	ATF_REQUIRE_EQ(1, poll(&pfd, 1, 10000));
+	ATF_REQUIRE_EQ_MSG((ssize_t)jf->len, write(jn->wire, jf->data,
+	    jf->len), "%s", strerror(errno));
+}
+
+bool
+join_net_got(struct join_net *jn, struct join_frame *jf, struct kpi_frame *f,
+    unsigned ms)
+{
 	unsigned i;
 
-	if (kpi_net_recv(j->kn[at], &f, 2000) != 0)
-		return (0);
-	len = 0;
-	for (i = 0; i < f.npieces; i++) {
-		ATF_REQUIRE(len + f.piece[i].len <= size);
-		memcpy(frame + len, f.piece[i].addr, f.piece[i].len);
-		len += f.piece[i].len;
+	if (kpi_net_recv(jn->guest, f, ms) != 0)
+		return (false);
+	jf->len = 0;
+	for (i = 0; i < f->npieces; i++) {
+		ATF_REQUIRE(jf->len + f->piece[i].len <= sizeof(jf->data));
+		memcpy(jf->data + jf->len, f->piece[i].addr, f->piece[i].len);
+		jf->len += f->piece[i].len;
 	}
-	ATF_CHECK_EQ(len, f.len);
-	if (info != NULL)
-		*info = f;
-	kpi_net_release(&f);
-	return (len);
+	kpi_net_release(f);
+	return (true);
 }

@@ -5,9 +5,8 @@
  */
 
 /*
- * Two network adapters of one machine, joined by a cable: what the kernel sends
- * by hn0 goes through driver, provider, cable, provider and driver, and comes
- * in by hn1.
+ * For tests that join the network driver with the network provider: adapters,
+ * each with a wire whose other end is the test's.
  */
 
 #ifndef TESTS_JOIN_JOIN_NET_H
@@ -17,46 +16,57 @@
 
 #include "run/vm.h"
 
-#define	JOIN_NETS	2
+#define	JOIN_NETS	4
+#define	JOIN_FRAME	65600
+
+struct join_net {
+	struct hvh_net		*host;
+	struct kpi_net		*guest;
+	int			 wire;	/* a frame a message */
+};
 
 struct join_net_config {
 	struct vm_config	 vm;
-	uint16_t		 channels;	/* 0: 8 */
-	uint32_t		 nvsp;		/* version, 0: newest */
-	const struct hvh_netbe_faults *faults;	/* of the cable, or NULL */
-	/* See kpi.h; NULL: join_net_recv() takes frames. */
-	const struct kpi_net_ops *ops[JOIN_NETS];
+	unsigned		 nets;		/* 0: 1 */
+	struct hvh_net_params	 params;	/* but instance, mac, be */
+	const struct kpi_net_ops *ops;		/* of all, may be NULL */
+	void			*arg;
 };
 
-struct join_net {
-	struct hvh		*host;
-	struct hvh_net		*net[JOIN_NETS];
-	struct kpi_net		*kn[JOIN_NETS];
+/* Boots, loads the drivers, opens each hnN and takes it up. */
+void	join_net_start(struct join_net *jn, const struct join_net_config *cf);
+/* Takes all away, and fails the case if anything is left behind. */
+void	join_net_finish(struct join_net *jn, unsigned nets);
+
+/* --- Frames --- */
+
+struct join_frame {
+	unsigned char	 data[JOIN_FRAME];
+	size_t		 len;
 };
 
-/* Makes the machine, loads the drivers, takes both interfaces up. */
-void	join_net_start(struct join_net *j, const struct join_net_config *cf);
-/* Takes all down again; fails the case if anything is left, mbufs too. */
-void	join_net_finish(struct join_net *j);
+enum join_l4 { JOIN_UDP, JOIN_TCP };
 
 /*
- * Frames: UDP and TCP over IPv4 from one interface to the other, with right
- * checksums, or with those that the kernel leaves to a card, and payload made
- * from seed.  All return the frame's length.
+ * A frame with len bytes of data that depend on seed; the checksum field has
+ * the pseudo-header's sum, or, if whole, the checksum.  ip: 4 or 6.  To the
+ * guest if in.
  */
-size_t	join_net_udp(uint8_t *frame, unsigned from, size_t payload,
-	    uint32_t seed, bool offload);
-size_t	join_net_tcp(uint8_t *frame, unsigned from, size_t payload,
-	    uint32_t seq, bool offload);
-void	join_net_pattern(uint8_t *p, size_t len, uint32_t seed);
-/* Whether IP header and UDP or TCP are summed up right. */
-bool	join_net_sums_ok(const uint8_t *frame, size_t len);
+void	join_frame(struct join_frame *jf, int ip, enum join_l4 l4, size_t len,
+	    uint32_t seed, bool whole, bool in);
+/* Whether IP's and the layer 4 checksum are right. */
+bool	join_frame_right(const struct join_frame *jf);
 
-/* Sends one frame; flags are KPI_NET_*. */
-int	join_net_send(struct join_net *j, unsigned from, const uint8_t *frame,
-	    size_t len, uint32_t flags, unsigned mss);
-/* The next frame that comes in, within two seconds; 0: none. */
-size_t	join_net_recv(struct join_net *j, unsigned at, uint8_t *frame,
-	    size_t size, struct kpi_frame *info);
+/* [k] Sends it from the guest; returns its errno (FreeBSD's). */
+int	join_net_send(struct join_net *jn, const struct join_frame *jf,
+	    kpi_u32 flags, unsigned mss);
+/* What arrived at the wire within ms milliseconds; false: nothing. */
+bool	join_net_heard(struct join_net *jn, struct join_frame *jf,
+	    unsigned ms);
+/* Puts it on the wire towards the guest. */
+void	join_net_say(struct join_net *jn, const struct join_frame *jf);
+/* What the guest's stack gets; false: nothing. */
+bool	join_net_got(struct join_net *jn, struct join_frame *jf,
+	    struct kpi_frame *f, unsigned ms);
 
 #endif	/* !TESTS_JOIN_JOIN_NET_H */

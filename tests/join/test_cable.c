@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "join_net.h"
+#include "join_cable.h"
 
 /* csum_flags of what came in: FreeBSD's CSUM_IP_VALID, CSUM_DATA_VALID. */
 #define	IP_VALID	0x02000000u
@@ -30,12 +30,12 @@
 static uint8_t sent[65600], got[65600];
 
 static void
-echo(struct join_net *j, unsigned from, size_t len)
+echo(struct cable *j, unsigned from, size_t len)
 {
 	size_t n;
 
-	ATF_REQUIRE_EQ(0, join_net_send(j, from, sent, len, 0, 0));
-	n = join_net_recv(j, 1 - from, got, sizeof(got), NULL);
+	ATF_REQUIRE_EQ(0, cable_send(j, from, sent, len, 0, 0));
+	n = cable_recv(j, 1 - from, got, sizeof(got), NULL);
 	ATF_REQUIRE_EQ_MSG(len, n, "%zu bytes sent, %zu came", len, n);
 	ATF_REQUIRE_EQ(0, memcmp(sent, got, len));
 }
@@ -43,49 +43,49 @@ echo(struct join_net *j, unsigned from, size_t len)
 ATF_TC_WITHOUT_HEAD(sizes);
 ATF_TC_BODY(sizes, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true };
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
 	size_t payload;
 	unsigned from;
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	for (payload = 18; payload <= 1472; payload += 1 + payload / 16)
-		for (from = 0; from < JOIN_NETS; from++)
-			echo(&j, from, join_net_udp(sent, from, payload,
+		for (from = 0; from < CABLE_ENDS; from++)
+			echo(&j, from, cable_udp(sent, from, payload,
 			    payload, false));
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 ATF_TC_WITHOUT_HEAD(jumbo);
 ATF_TC_BODY(jumbo, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true };
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
 	size_t payload;
 	unsigned i;
 
-	join_net_start(&j, &cf);
-	for (i = 0; i < JOIN_NETS; i++)
+	cable_start(&j, &cf);
+	for (i = 0; i < CABLE_ENDS; i++)
 		ATF_REQUIRE_EQ(0, kpi_net_mtu(j.kn[i], 9000));
 	for (payload = 18; payload <= 8972; payload += 1 + payload / 8)
-		echo(&j, payload & 1, join_net_udp(sent, payload & 1, payload,
+		echo(&j, payload & 1, cable_udp(sent, payload & 1, payload,
 		    payload, false));
-	echo(&j, 0, join_net_udp(sent, 0, 8972, 1, false));
-	join_net_finish(&j);
+	echo(&j, 0, cable_udp(sent, 0, 8972, 1, false));
+	cable_finish(&j);
 }
 
 /* Older versions of the protocol, and memory that is not contiguous. */
 static void
 version(uint32_t nvsp)
 {
-	struct join_net_config cf = { .vm.quiet = true, .vm.scatter = true,
+	struct cable_config cf = { .vm.quiet = true, .vm.scatter = true,
 	    .nvsp = nvsp };
-	struct join_net j;
+	struct cable j;
 
-	join_net_start(&j, &cf);
-	echo(&j, 0, join_net_udp(sent, 0, 1400, 1, false));
-	echo(&j, 1, join_net_udp(sent, 1, 100, 2, false));
-	join_net_finish(&j);
+	cable_start(&j, &cf);
+	echo(&j, 0, cable_udp(sent, 0, 1400, 1, false));
+	echo(&j, 1, cable_udp(sent, 1, 100, 2, false));
+	cable_finish(&j);
 }
 
 #define	VERSION(name, number)						\
@@ -105,23 +105,23 @@ VERSION(version_6, 0x00060000)
 ATF_TC_WITHOUT_HEAD(checksums);
 ATF_TC_BODY(checksums, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true };
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
 	struct kpi_frame info;
 	size_t len, n, payload;
 	bool tcp;
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	for (payload = 20; payload <= 1400; payload += 139)
 		for (tcp = false;; tcp = true) {
-			len = tcp ? join_net_tcp(sent, 0, payload, 7, true) :
-			    join_net_udp(sent, 0, payload, 7, true);
-			ATF_REQUIRE(!join_net_sums_ok(sent, len));
-			ATF_REQUIRE_EQ(0, join_net_send(&j, 0, sent, len,
+			len = tcp ? cable_tcp(sent, 0, payload, 7, true) :
+			    cable_udp(sent, 0, payload, 7, true);
+			ATF_REQUIRE(!cable_sums_ok(sent, len));
+			ATF_REQUIRE_EQ(0, cable_send(&j, 0, sent, len,
 			    KPI_NET_CSUM_IP | KPI_NET_CSUM_L4, 0));
-			n = join_net_recv(&j, 1, got, sizeof(got), &info);
+			n = cable_recv(&j, 1, got, sizeof(got), &info);
 			ATF_REQUIRE_EQ(len, n);
-			ATF_CHECK(join_net_sums_ok(got, n));
+			ATF_CHECK(cable_sums_ok(got, n));
 			ATF_CHECK((info.csum_flags & IP_VALID) != 0);
 			ATF_CHECK((info.csum_flags & DATA_VALID) != 0);
 			ATF_CHECK_EQ(0, memcmp(sent + 54, got + 54,
@@ -130,53 +130,53 @@ ATF_TC_BODY(checksums, tc)
 				break;
 		}
 	/* A wrong one is not said to be right. */
-	len = join_net_udp(sent, 0, 100, 7, false);
+	len = cable_udp(sent, 0, 100, 7, false);
 	sent[60] ^= 1;
-	ATF_REQUIRE_EQ(0, join_net_send(&j, 0, sent, len, 0, 0));
-	ATF_REQUIRE_EQ(len, join_net_recv(&j, 1, got, sizeof(got), &info));
+	ATF_REQUIRE_EQ(0, cable_send(&j, 0, sent, len, 0, 0));
+	ATF_REQUIRE_EQ(len, cable_recv(&j, 1, got, sizeof(got), &info));
 	ATF_CHECK((info.csum_flags & DATA_VALID) == 0);
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 ATF_TC_WITHOUT_HEAD(vlan);
 ATF_TC_BODY(vlan, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true };
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
 	struct kpi_piece piece = { .addr = sent };
 	struct kpi_frame f = { .piece = &piece, .npieces = 1 }, info;
 	size_t len;
 	int error;
 
-	join_net_start(&j, &cf);
-	len = join_net_udp(sent, 0, 300, 7, false);
+	cable_start(&j, &cf);
+	len = cable_udp(sent, 0, 300, 7, false);
 	piece.len = f.len = len;
 	f.flags = KPI_NET_VLAN;
 	f.vlan = 5 << 13 | 0x123;
 	ATF_REQUIRE_EQ(1, kpi_net_send(j.kn[0], &f, 1, &error));
-	ATF_REQUIRE_EQ(len, join_net_recv(&j, 1, got, sizeof(got), &info));
+	ATF_REQUIRE_EQ(len, cable_recv(&j, 1, got, sizeof(got), &info));
 	ATF_CHECK((info.flags & KPI_NET_VLAN) != 0);
 	ATF_CHECK_EQ(f.vlan, info.vlan);
 	ATF_CHECK_EQ(0, memcmp(sent, got, len));
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 /* The payload of what comes in, put together by TCP's sequence numbers. */
 static size_t
-collect(struct join_net *j, uint8_t *to, uint32_t seq, size_t want,
+collect(struct cable *j, uint8_t *to, uint32_t seq, size_t want,
     size_t mss)
 {
 	size_t done, n, payload;
 	uint32_t at;
 
 	for (done = 0; done < want; done += payload) {
-		n = join_net_recv(j, 1, got, sizeof(got), NULL);
+		n = cable_recv(j, 1, got, sizeof(got), NULL);
 		if (n == 0)
 			break;
 		ATF_REQUIRE(n > 54);
 		payload = n - 54;
 		ATF_CHECK(mss == 0 || payload <= mss);
-		ATF_CHECK(mss == 0 || join_net_sums_ok(got, n));
+		ATF_CHECK(mss == 0 || cable_sums_ok(got, n));
 		at = ((uint32_t)got[38] << 24 | (uint32_t)got[39] << 16 |
 		    (uint32_t)got[40] << 8 | got[41]) - seq;
 		ATF_REQUIRE_MSG(at + payload <= want, "%u + %zu", at, payload);
@@ -190,20 +190,20 @@ ATF_TC_BODY(tso, tc)
 {
 	static const size_t sizes[] = { 3000, 5800, 6100, 20000, 62700 };
 	static uint8_t data[62700];
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true };
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
 	struct kpi_net_info ni;
 	size_t len;
 	unsigned i, lro;
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	ATF_REQUIRE_EQ(0, kpi_net_info(j.kn[1], &ni));
 	for (lro = 0; lro < 2; lro++) {
 		ATF_REQUIRE_EQ(0, kpi_net_caps(j.kn[1], lro ?
 		    ni.capenable : ni.capenable & ~KPI_NETCAP_LRO));
 		for (i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
-			len = join_net_tcp(sent, 0, sizes[i], 1000 + i, true);
-			ATF_REQUIRE_EQ(0, join_net_send(&j, 0, sent, len,
+			len = cable_tcp(sent, 0, sizes[i], 1000 + i, true);
+			ATF_REQUIRE_EQ(0, cable_send(&j, 0, sent, len,
 			    KPI_NET_TSO | KPI_NET_CSUM_IP | KPI_NET_CSUM_L4,
 			    1448));
 			memset(data, 0, sizeof(data));
@@ -212,7 +212,7 @@ ATF_TC_BODY(tso, tc)
 			ATF_CHECK_EQ(0, memcmp(sent + 54, data, sizes[i]));
 		}
 	}
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 /* Counts what comes in; the first word of UDP's payload is its number. */
@@ -249,7 +249,7 @@ static void
 numbered(uint32_t seq, size_t payload)
 {
 
-	(void)join_net_udp(sent, 0, payload, 0, true);
+	(void)cable_udp(sent, 0, payload, 0, true);
 	memcpy(sent + 42, &seq, sizeof(seq));
 }
 
@@ -265,16 +265,16 @@ sink_wait(unsigned count)
 ATF_TC_WITHOUT_HEAD(flood);
 ATF_TC_BODY(flood, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true,
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true,
 	    .ops = { NULL, &sink_ops } };
 	struct hvh_net_stats st;
 	uint32_t i, lost;
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	for (i = lost = 0; i < 20000; i++) {
 		numbered(i, i % 10 == 0 ? 1400 : 22);
-		if (join_net_send(&j, 0, sent, i % 10 == 0 ? 1442 : 64, 0,
+		if (cable_send(&j, 0, sent, i % 10 == 0 ? 1442 : 64, 0,
 		    0) != 0)
 			lost++;
 	}
@@ -285,13 +285,13 @@ ATF_TC_BODY(flood, tc)
 	    st.rx_no_buffer);
 	ATF_CHECK_EQ(0, atomic_load(&sink.disorder));
 	ATF_CHECK_EQ(0, atomic_load(&sink.bad));
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 static struct {
 	pthread_t	thread;
 	atomic_bool	stop;
-	struct join_net	*j;
+	struct cable	*j;
 	atomic_uint	sent;
 } load;
 
@@ -306,10 +306,10 @@ load_thread(void *arg)
 
 	for (i = 0; !atomic_load(&load.stop); i++) {
 		if (i % 3 != 0) {
-			f.len = join_net_udp(frame, 0, 200, i, false);
+			f.len = cable_udp(frame, 0, 200, i, false);
 			f.flags = 0;
 		} else {
-			f.len = join_net_tcp(frame, 0, 20000, i, true);
+			f.len = cable_tcp(frame, 0, 20000, i, true);
 			f.flags = KPI_NET_TSO | KPI_NET_CSUM_IP |
 			    KPI_NET_CSUM_L4;
 			f.mss = 1448;
@@ -324,7 +324,7 @@ load_thread(void *arg)
 }
 
 static void
-load_start(struct join_net *j)
+load_start(struct cable *j)
 {
 
 	load.j = j;
@@ -355,12 +355,12 @@ static const struct kpi_net_ops drop_ops = { .input = drop_input };
 ATF_TC_WITHOUT_HEAD(mtu_load);
 ATF_TC_BODY(mtu_load, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true,
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true,
 	    .ops = { NULL, &drop_ops } };
 	unsigned before, i;
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	load_start(&j);
 	for (i = 0; i < 6; i++)
 		ATF_REQUIRE_EQ(0, kpi_net_mtu(j.kn[i & 1],
@@ -369,53 +369,53 @@ ATF_TC_BODY(mtu_load, tc)
 	sink_wait(before + 100);
 	ATF_CHECK(atomic_load(&sink.count) >= before + 100);
 	load_stop();
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 ATF_TC_WITHOUT_HEAD(unload_load);
 ATF_TC_BODY(unload_load, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true,
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true,
 	    .ops = { NULL, &drop_ops } };
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	load_start(&j);
 	ATF_CHECK_EQ(0, vm_unload());
 	load_stop();
 	ATF_CHECK_EQ(0, vm_load());
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 ATF_TC_WITHOUT_HEAD(rescind_load);
 ATF_TC_BODY(rescind_load, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true,
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true,
 	    .ops = { NULL, &drop_ops } };
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	load_start(&j);
 	hvh_net_remove(j.net[0]);
 	hvh_net_remove(j.net[1]);
 	usleep(100000);
 	load_stop();
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 /* The stack keeps what came in while the module goes: it may not. */
 ATF_TC_WITHOUT_HEAD(kept);
 ATF_TC_BODY(kept, tc)
 {
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true };
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
 	struct kpi_frame f;
 	struct kpi_stats ks;
 	size_t len;
 
-	join_net_start(&j, &cf);
-	len = join_net_tcp(sent, 0, 1400, 1, false);
-	ATF_REQUIRE_EQ(0, join_net_send(&j, 0, sent, len, 0, 0));
+	cable_start(&j, &cf);
+	len = cable_tcp(sent, 0, 1400, 1, false);
+	ATF_REQUIRE_EQ(0, cable_send(&j, 0, sent, len, 0, 0));
 	ATF_REQUIRE_EQ(0, kpi_net_recv(j.kn[1], &f, 2000));
 	kpi_get_stats(&ks);
 	ATF_CHECK(f.npieces == 2);
@@ -423,7 +423,7 @@ ATF_TC_BODY(kept, tc)
 	/* What is kept can be read still. */
 	ATF_CHECK_EQ(0, memcmp(f.piece[1].addr, sent + 54, 1400));
 	kpi_net_release(&f);
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 /* A cable that loses, doubles, reorders and spoils frames. */
@@ -434,25 +434,25 @@ ATF_TC_BODY(weather, tc)
 		.seed = 7, .loss = 50000, .duplicate = 50000,
 		.reorder = 50000, .corrupt = 50000, .jitter_ns = 100000
 	};
-	struct join_net j;
-	struct join_net_config cf = { .vm.quiet = true, .faults = &faults };
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true, .faults = &faults };
 	size_t len, n, right;
 	unsigned i;
 
-	join_net_start(&j, &cf);
+	cable_start(&j, &cf);
 	right = 0;
 	for (i = 0; i < 300; i++) {
-		len = join_net_udp(sent, 0, 1000, 5, false);
-		ATF_REQUIRE_EQ(0, join_net_send(&j, 0, sent, len, 0, 0));
+		len = cable_udp(sent, 0, 1000, 5, false);
+		ATF_REQUIRE_EQ(0, cable_send(&j, 0, sent, len, 0, 0));
 	}
 	for (i = 0; i < 250; i++) {
-		n = join_net_recv(&j, 1, got, sizeof(got), NULL);
+		n = cable_recv(&j, 1, got, sizeof(got), NULL);
 		if (n == 0)
 			break;
 		right += n == len && memcmp(sent, got, len) == 0;
 	}
 	ATF_CHECK_MSG(right > 200 && right < 300, "%zu of 300", right);
-	join_net_finish(&j);
+	cable_finish(&j);
 }
 
 ATF_TP_ADD_TCS(tp)
