@@ -6,9 +6,9 @@
 
 /*
  * hostedvm: boots the hosted FreeBSD kernel with our drivers on the host model,
- * gives it disks and network adapters, exports what it finds on the disks by NBD
- * and its interfaces as tap devices.  Ends in order on SIGINT or SIGTERM with one
- * line a device, which SIGUSR1 shows as well.
+ * gives it disks and network adapters, exports what it finds on the disks by
+ * NBD and its interfaces as tap devices.  Ends in order on SIGINT or SIGTERM
+ * with one line a device, which SIGUSR1 shows as well.
  */
 
 #include <sys/stat.h>
@@ -265,6 +265,14 @@ add_devices(struct options *op)
 	hostednet_add(&op->nets);
 }
 
+static json_int_t
+disk_counter(const char *name, const char *what)
+{
+
+	return ((json_int_t)counters_sysctl("kern.cam.%.2s.%s.%s", name,
+	    name + 2, what));
+}
+
 static void
 print_disk(void *arg, const char *name)
 {
@@ -273,23 +281,19 @@ print_disk(void *arg, const char *name)
 	struct counters_signals s;
 	char device[64];
 	json_t *all = arg, *o;
-	int unit;
 
 	if (kpi_disk_info(name, &info) != 0)
 		return;
-	unit = atoi(name + 2);
 	hvh_get_stats(vm_host(), &hs);
 	snprintf(device, sizeof(device), "dev.storvsc.%u", info.simunit);
 	s = counters_signals(device);
 	o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-	    "requests", (json_int_t)(counters_sysctl("kern.cam.%.2s.%d.reads", name,
-	    unit) + counters_sysctl("kern.cam.%.2s.%d.writes", name, unit) +
-	    counters_sysctl("kern.cam.%.2s.%d.flushes", name, unit) +
-	    counters_sysctl("kern.cam.%.2s.%d.deletes", name, unit)),
-	    "bytes", (json_int_t)(counters_sysctl("kern.cam.%.2s.%d.bytes_read", name,
-	    unit) + counters_sysctl("kern.cam.%.2s.%d.bytes_written", name, unit)),
-	    "errors", (json_int_t)counters_sysctl("kern.cam.%.2s.%d.errors", name,
-	    unit),
+	    "requests", disk_counter(name, "reads") +
+	    disk_counter(name, "writes") + disk_counter(name, "flushes") +
+	    disk_counter(name, "deletes"),
+	    "bytes", disk_counter(name, "bytes_read") +
+	    disk_counter(name, "bytes_written"),
+	    "errors", disk_counter(name, "errors"),
 	    "interrupts", (json_int_t)hs.interrupts,
 	    "hypercalls", (json_int_t)hs.hypercalls,
 	    "signals_sent", (json_int_t)s.sent,
