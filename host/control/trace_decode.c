@@ -22,7 +22,7 @@
 #define	REQUESTS	4096u
 #define	HEX_MAX		16u
 
-enum class {
+enum trace_class {
 	CLASS_UNKNOWN,
 	CLASS_STORAGE,
 	CLASS_NETWORK,
@@ -100,7 +100,7 @@ say_status(struct trace_line *line, uint32_t status)
 		trace_say(line, ", refused: status %#x", status);
 }
 
-static enum class
+static enum trace_class
 class_of(const char *name)
 {
 
@@ -394,7 +394,7 @@ say_payload(struct trace_state *ts, const struct trace_record *r,
 {
 	struct trace_request *req = packet_request(ts, r, desc, line);
 	size_t len = hdr < r->tr_len ? r->tr_len - hdr : 0, xfer = 0;
-	enum class class = CLASS_UNKNOWN;
+	enum trace_class class = CLASS_UNKNOWN;
 
 	if (r->tr_chan < VMS_CHANNELS)
 		class = ts->class[r->tr_chan];
