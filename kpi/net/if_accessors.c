@@ -30,7 +30,7 @@
 
 #define	IF_GET(type, name, field)					\
 type									\
-if_get##name(if_t ifp)							\
+if_get##name(const if_t ifp)						\
 {									\
 									\
 	return (IF_LOAD(ifp, field));					\
@@ -95,15 +95,6 @@ IF_GET(u_int, hwtsomaxsegsize, if_hw_tsomaxsegsize)
 IF_GET(struct ifaddr *, ifaddr, if_addr)
 IF_GET(const uint8_t *, broadcastaddr, if_broadcastaddr)
 IF_GET(struct bpf_if *, bpf, if_bpf)
-IF_GET(int, linkstate, if_link_state)
-IF_GET(uint8_t, addrlen, if_addrlen)
-IF_GET(uint8_t, pcp, if_pcp)
-IF_GET(int, numadomain, if_numa_domain)
-IF_GET(struct ifvlantrunk *, vlantrunk, if_vlantrunk)
-IF_GET(void *, l2com, if_l2com)
-IF_GET(if_start_fn_t, startfn, if_start)
-IF_GET(if_transmit_fn_t, transmitfn, if_transmit)
-IF_GET(if_input_fn_t, inputfn, if_input)
 
 IF_SET(flags, int, if_flags)
 IF_SET(drvflags, int, if_drv_flags)
@@ -140,6 +131,25 @@ IF_SETFN(inputfn, if_input_fn_t, if_input)
 IF_SETFN(outputfn, if_output_fn_t, if_output)
 IF_SETFN(getcounterfn, if_get_counter_t, if_get_counter)
 IF_SETFN(debugnet_methods, struct debugnet_methods *, if_debugnet_methods)
+
+/* Those whose header forgot a const. */
+#define	IF_GETVAR(type, name, field)					\
+type									\
+if_get##name(if_t ifp)							\
+{									\
+									\
+	return (IF_LOAD(ifp, field));					\
+}
+
+IF_GETVAR(int, linkstate, if_link_state)
+IF_GETVAR(uint8_t, addrlen, if_addrlen)
+IF_GETVAR(uint8_t, pcp, if_pcp)
+IF_GETVAR(int, numadomain, if_numa_domain)
+IF_GETVAR(struct ifvlantrunk *, vlantrunk, if_vlantrunk)
+IF_GETVAR(void *, l2com, if_l2com)
+IF_GETVAR(if_start_fn_t, startfn, if_start)
+IF_GETVAR(if_transmit_fn_t, transmitfn, if_transmit)
+IF_GETVAR(if_input_fn_t, inputfn, if_input)
 
 void *
 if_getsoftc(if_t ifp)
@@ -186,7 +196,7 @@ if_name(if_t ifp)
 }
 
 char *
-if_getlladdr(if_t ifp)
+if_getlladdr(const if_t ifp)
 {
 
 	return (IF_LLADDR(ifp));
@@ -194,7 +204,7 @@ if_getlladdr(if_t ifp)
 
 /* The address the hardware came with. */
 int
-if_gethwaddr(if_t ifp, struct ifreq *ifr)
+if_gethwaddr(const if_t ifp, struct ifreq *ifr)
 {
 
 	if (ifp->if_hw_addr == NULL)

@@ -94,6 +94,7 @@ nv_start(struct nv *v, uint32_t max_version, uint16_t channels)
 	v->xid = 0xabcd00000000;
 	v->h = fake_new(NV_MEMORY);
 	ATF_REQUIRE_EQ(0, hvh_netbe_pair(v->h, be));
+	v->near = be[0];
 	v->be = be[1];
 	fake_nic_attach(&v->nic, v->be);
 	np.be = be[0];

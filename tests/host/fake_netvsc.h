@@ -31,6 +31,7 @@ struct nv {
 	struct hvh	*h;
 	struct hvh_net	*na;
 	struct hvh_chan	*ch;		/* the primary */
+	struct hvh_netbe *near;		/* the adapter's back end */
 	struct hvh_netbe *be;		/* the far end */
 	struct fake_nic	 nic;		/* its user */
 	struct fake_share *rx, *tx;

@@ -205,6 +205,18 @@ class User(Adapter):
         within(self.vm, "ping -c 1 -W 1 %s >/dev/null" % self.host,
                "an answer")
 
+    def check_pause(self):
+        """a pause amid traffic from outside: it goes on after it"""
+        self.vm.begin("iperf3 -c %s -p %d -t 4 -R >/dev/null 2>&1; echo $?" %
+                      (self.host, self.port))
+        time.sleep(1.5)
+        self.vm.ctl("pause")
+        time.sleep(1)
+        self.vm.ctl("resume")
+        status = self.vm.finish(60)[1].split()
+        if status != ["0"]:
+            raise Fail("iperf3 ends with %s" % status)
+
     def check_down_up(self):
         """ip link down and up; then traffic as before"""
         for _ in range(3):
@@ -215,6 +227,20 @@ class User(Adapter):
     def check_reload(self):
         """the driver leaves and comes back"""
         self.vm.sh("rmmod hv_netvsc && modprobe hv_netvsc")
+        within(self.vm, "[ -e /sys/class/net/eth0 ]", "eth0")
+        self.vm.sh("ip link set eth0 up; ip addr add %s/24 dev eth0" %
+                   self.address)
+        within(self.vm, "ping -c 1 -W 1 %s >/dev/null" % self.host,
+               "an answer")
+
+    def check_reset(self):
+        """a reset amid traffic: the next kernel finds the adapter as new"""
+        self.vm.begin("iperf3 -c %s -p %d -t 60 --bidir >/dev/null" % (
+            self.host, self.port))
+        time.sleep(2)
+        self.vm.ctl("reset")
+        self.vm.wait_up()
+        self.vm.load(*self.modules)
         within(self.vm, "[ -e /sys/class/net/eth0 ]", "eth0")
         self.vm.sh("ip link set eth0 up; ip addr add %s/24 dev eth0" %
                    self.address)
@@ -322,6 +348,71 @@ class Tap(Adapter):
             raise Fail("%d checksums, %d large frames left, %d errors" % (
                 checksum, large, errors))
         return "%d checksums, %d large frames" % (checksum, large)
+
+    def check_ipv6(self):
+        """TCP over IPv6, segmentation left to this machine"""
+        run("ip", "-6", "addr", "add", "fd00:9::1/64", "dev", "hvht0")
+        self.vm.sh("ip -6 addr add fd00:9::2/64 dev eth0")
+        within(self.vm, "ping -6 -c 1 fd00:9::1 >/dev/null", "an answer")
+        server = Server(self.port + 1, "fd00:9::1")
+        time.sleep(1)
+        try:
+            text = self.vm.sh("iperf3 -c fd00:9::1 -p %d -t 2 && iperf3 -c "
+                              "fd00:9::1 -p %d -t 2 -R" % (
+                                  self.port + 1, self.port + 1), 60)
+        finally:
+            server.stop()
+        large = sum("segments" in f.comment and f.direction == pcapng.OUT
+                    for f in self.frames() if f.type == 0x86DD)
+        if not large:
+            raise Fail("no large frame among those of IPv6")
+        return ", ".join(re.findall(r"([\d.]+ \wbits/sec) +receiver", text))
+
+    def check_rss(self):
+        """ethtool -X: the host's choice of channels follows the table"""
+        table = self.vm.sh("ethtool -x eth0")
+        if "4 RX ring(s)" not in table:
+            raise Fail(table.split("\n")[0])
+        for rings in (1, 4):
+            self.vm.sh("ethtool -X eth0 equal %d" % rings)
+            before = self.received()
+            self.tcp("-t 2 -P 8 -R")
+            after = self.received()
+            used = [n for n in range(4) if after[n] - before[n] > 50]
+            if used != [0] if rings == 1 else len(used) < 2:
+                raise Fail("with %d rings in the table, packets come by %s" %
+                           (rings, used))
+
+    def received(self):
+        """Packets by queue, as the guest counts them."""
+        text = self.vm.sh("ethtool -S eth0")
+        return [int(n) for n in re.findall(r"rx_queue_\d+_packets: (\d+)",
+                                           text)]
+
+    def check_filter(self):
+        """others' frames and groups' come to those who ask for them"""
+        frame = bytes.fromhex("020000000099" "020000000001" "88b5") + bytes(50)
+        group = bytes.fromhex("01005e7f0909" "020000000001" "88b5") + bytes(50)
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+            s.bind(("hvht0", 0))
+
+            def come(data):
+                before = self.counters()["rx_packets"]
+                for _ in range(20):
+                    s.send(data)
+                time.sleep(0.5)
+                return self.counters()["rx_packets"] - before >= 20
+            self.vm.sh("ip link set eth0 promisc off")
+            if come(frame):
+                raise Fail("another's frames come without being asked for")
+            self.vm.sh("ip link set eth0 promisc on")
+            if not come(frame) or not come(group):
+                raise Fail("a promiscuous adapter does not get them")
+            self.vm.sh("ip link set eth0 promisc off; "
+                       "ifconfig eth0 allmulti")
+            if come(frame) or not come(group):
+                raise Fail("all groups are asked for, and nothing else")
+            self.vm.sh("ifconfig eth0 -allmulti")
 
     def check_no_offloads(self):
         """the same without them, switched off by ethtool: as good"""
