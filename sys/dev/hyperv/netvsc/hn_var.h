@@ -809,6 +809,7 @@ void	hn_rx_reclaim(struct hn_softc *sc);
  */
 int	hn_vf_attach(struct hn_softc *sc);	/* without sc_lock, sleeps */
 void	hn_vf_detach(struct hn_softc *sc);	/* without sc_lock, sleeps */
+void	hn_vf_free(struct hn_softc *sc);	/* after the interface */
 /* The host says so; any context. */
 void	hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial);
 /* Looks again, soon, whether it can be used; any context. */

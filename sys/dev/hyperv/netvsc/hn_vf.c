@@ -334,29 +334,40 @@ hn_vf_attach(struct hn_softc *sc)
 	return (0);
 }
 
-/* Nobody sends or receives for the interface any more, or will soon. */
+/* Senders may still look; there is nothing to be found any more. */
 void
 hn_vf_detach(struct hn_softc *sc)
 {
 	struct hn_vf *vf = sc->sc_vf;
 
-	if (vf == NULL)
+	if (vf == NULL || vf->vf_attach_tag == NULL)
 		return;
 	/* Each waits for a handler that runs. */
 	EVENTHANDLER_DEREGISTER(ether_ifattach_event, vf->vf_attach_tag);
 	EVENTHANDLER_DEREGISTER(ifnet_departure_event, vf->vf_depart_tag);
 	EVENTHANDLER_DEREGISTER(ifnet_event, vf->vf_event_tag);
+	vf->vf_attach_tag = NULL;
 	sx_xlock(&sc->sc_lock);
 	hn_vf_forget(vf);
 	sx_xunlock(&sc->sc_lock);
-	while (taskqueue_cancel_timeout(sc->sc_tq, &vf->vf_task, NULL) != 0)
-		taskqueue_drain_timeout(sc->sc_tq, &vf->vf_task);
 	mtx_lock(&hn_vf_mtx);
 	CK_LIST_REMOVE(vf, vf_link);
 	mtx_unlock(&hn_vf_mtx);
-	sc->sc_vf = NULL;
+}
+
+/* The interface is gone. */
+void
+hn_vf_free(struct hn_softc *sc)
+{
+
+	if (sc->sc_vf == NULL)
+		return;
+	while (taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_vf->vf_task,
+	    NULL) != 0)
+		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_vf->vf_task);
 	NET_EPOCH_WAIT();
-	free(vf, M_HN);
+	free(sc->sc_vf, M_HN);
+	sc->sc_vf = NULL;
 }
 
 /*

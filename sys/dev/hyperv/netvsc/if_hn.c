@@ -300,6 +300,7 @@ hn_free(struct hn_softc *sc)
 	hn_sysctl_detach(sc);
 	hn_ring_free(sc);
 	hn_if_free(sc);
+	hn_vf_free(sc);
 	hn_nvs_free(sc);
 	hn_xchg_free(sc);
 	if (sc->sc_tq != NULL)
