@@ -479,18 +479,18 @@ ATF_TC_HEAD(remove, tc)
 }
 ATF_TC_BODY(remove, tc)
 {
+	char name[] = "hn0";
 	struct net t;
 	unsigned i;
 
 	start(&t, &plain);
 	for (i = 0; i < 5; i++) {
 		hvh_net_remove(t.j.net[0]);
-		ATF_REQUIRE(join_wait(hn_gone, (void *)(uintptr_t)"hn0",
-		    20000));
+		ATF_REQUIRE(join_wait(hn_gone, name, 20000));
 		kpi_net_close(t.n[0]);
 		join_hn_add(&t.j, 0, &plain.net);
-		ATF_REQUIRE_EQ(0, kpi_net_wait("hn0", 20000));
-		t.n[0] = join_hn_open("hn0", NULL, NULL);
+		ATF_REQUIRE_EQ(0, kpi_net_wait(name, 20000));
+		t.n[0] = join_hn_open(name, NULL, NULL);
 	}
 	finish(&t);
 }

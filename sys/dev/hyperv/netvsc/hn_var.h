@@ -193,8 +193,8 @@ struct hn_softc {
 
 	/* Settings of the administrator (x). */
 	uint32_t	 sc_filter;		/* HN_FILTER_ the host has */
-	/* (A) bytes of a batch; -1: the host's limit, 0: no batches */
-	int		 sc_user_agg_size;
+	int		 sc_user_agg_size;	/* (A) bytes of a batch; -1: the
+						 * host's, 0: no batches */
 	int		 sc_user_agg_pkts;	/* (A) messages, the same way */
 	u_int		 sc_copy_size;		/* (A) 0: a section */
 	u_int		 sc_trust;		/* (A) */
