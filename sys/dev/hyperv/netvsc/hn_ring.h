@@ -204,6 +204,8 @@ struct hn_rx_ring {
 /* Looks whether something can be sent, unless someone is doing that now. */
 void	hn_tx_kick(struct hn_tx_ring *txr);
 void	hn_tx_task(void *arg, int pending);
+/* For a kernel that has stopped: a packet at once, or EAGAIN. */
+int	hn_tx_now(struct hn_tx_ring *txr, struct mbuf *m);
 
 /*
  * Descriptors, with txr_mtx.  hn_txd_get() gives one with a section

@@ -11,7 +11,7 @@
  * Control path: if_hn.c, hn_if.c, hn_synth.c, hn_chan.c, hn_xchg.c, hn_nvs.c,
  * hn_rndis.c, hn_rndis_msg.c, hn_offload.c, hn_rss.c, hn_link.c, hn_sysctl.c.
  * Data path: hn_ring.c, hn_tx.c, hn_tx_encap.c, hn_tx_agg.c, hn_rx.c,
- * hn_loan.c, hn_vf.c; pure: hn_packet.h.
+ * hn_loan.c, hn_vf.c, hn_debugnet.c; pure: hn_packet.h.
  */
 
 #ifndef _HN_VAR_H_
@@ -579,6 +579,9 @@ u_int	hn_rx_loans(struct hn_softc *sc);
 bool	hn_rx_drain(struct hn_softc *sc, int seconds);
 /* All channels are closed: loans of this session are not acknowledged. */
 void	hn_rx_reclaim(struct hn_softc *sc);
+
+/* hn_debugnet.c */
+void	hn_debugnet_attach(struct hn_softc *sc);
 
 /*
  * hn_vf.c: a PCI function that takes the adapter's packets.
