@@ -241,7 +241,7 @@ hn_tx_now(struct hn_tx_ring *txr, struct mbuf *m)
 		error = hn_agg_flush(txr);
 	if (error == 0)
 		error = hn_tx_encap(txr, m);
-	/* Should the ring have filled up just now, the next one takes it along. */
+	/* Should the ring have filled up just now, the next takes it along. */
 	if (error == 0)
 		(void)hn_agg_flush(txr);
 	hn_txr_unlock(txr);
