@@ -5,25 +5,26 @@
  */
 
 /*
- * A virtual function of a network adapter, inside the guest: a card of its own
- * with a driver of its own (tests/kpi/ktest_net_fake.h) and the adapter's MAC.
- *
- * Included on both sides of the waist: compiler's types only, and kpi.h's.
+ * Packet messages: reading the host's and writing ours.  No state, no locks.
+ */
+/*
+ * A network card of the test's own in the kernel, as the driver of a PCI
+ * virtual function would add one.
  */
 
 #ifndef TESTS_JOIN_VF_KERNEL_H
 #define	TESTS_JOIN_VF_KERNEL_H
 
-#include <kpi.h>
-
-/* [k] Interface "vf0" comes, or goes. */
-void	ktest_vf_come(const unsigned char mac[6]);
-void	ktest_vf_go(void);
-/* [k] What it has sent since the last time; bytes of the last frame: buf. */
-unsigned ktest_vf_sent(void *buf, kpi_size size, kpi_size *len);
-/* [k] It receives a frame; whether the card is up to do so. */
-int	ktest_vf_receive(const void *frame, kpi_size len);
-/* [k] Its link. */
-void	ktest_vf_link(int up);
+/* [k] Adds it, down, with this address.  errno. */
+int	ktest_vf_attach(const unsigned char mac[6]);
+void	ktest_vf_detach(void);
+/* [k] What ifconfig(8) does. */
+int	ktest_vf_up(int up);
+/* [k] A frame comes in by it. */
+void	ktest_vf_receive(const void *frame, unsigned len);
+/* Frames that it was given to send; whether it is up; its MTU. */
+unsigned ktest_vf_sent(void);
+int	ktest_vf_is_up(void);
+unsigned ktest_vf_mtu(void);
 
 #endif	/* !TESTS_JOIN_VF_KERNEL_H */

@@ -205,13 +205,6 @@ fnic_debugnet_poll(if_t ifp, int count)
 struct fnic *
 fnic_create(const char *name)
 {
-
-	return (fnic_create_mac(name, fnic_mac));
-}
-
-struct fnic *
-fnic_create_mac(const char *name, const u_char *mac)
-{
 	struct fnic *fn;
 	if_t ifp;
 
@@ -236,7 +229,7 @@ fnic_create_mac(const char *name, const u_char *mac)
 	ifmedia_add(&fn->fn_media, IFM_ETHER | IFM_AUTO, 0, NULL);
 	ifmedia_add(&fn->fn_media, IFM_ETHER | IFM_10G_T | IFM_FDX, 0, NULL);
 	ifmedia_set(&fn->fn_media, IFM_ETHER | IFM_AUTO);
-	ether_ifattach(ifp, mac);
+	ether_ifattach(ifp, fnic_mac);
 	DEBUGNET_SET(ifp, fnic);
 	if_setbaudrate(ifp, IF_Gbps(10));
 	if_link_state_change(ifp, LINK_STATE_UP);

@@ -45,7 +45,6 @@ struct fnic {
 
 /* Attached, down, with all the capabilities a card may have. */
 struct fnic *fnic_create(const char *name);
-struct fnic *fnic_create_mac(const char *name, const u_char *mac);
 void	fnic_destroy(struct fnic *fn);
 /* The oldest frame that left; NULL. */
 struct mbuf *fnic_sent(struct fnic *fn);

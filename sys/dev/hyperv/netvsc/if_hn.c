@@ -310,9 +310,9 @@ hn_free(struct hn_softc *sc)
 }
 
 /*
- * In this order: the stack lets go of the interface; the session ends, so that
- * nothing comes any more that could start a task; the tasks end; packets come
- * back from the stack; memory goes.
+ * In this order: the stack lets go of the interface, which a VF may have worked
+ * for until then; the session ends, so that nothing comes any more that could
+ * start a task; the tasks end; packets come back from the stack; memory goes.
  *
  * The topology lock is dropped whenever this sleeps, so a rescind and the
  * unloading of the module can both come here for one device.  The second is
@@ -331,8 +331,8 @@ hn_detach(device_t dev)
 	mtx_unlock(&sc->sc_mtx);
 	if (second)
 		return (EBUSY);
-	hn_vf_detach(sc);
 	hn_if_detach(sc);
+	hn_vf_detach(sc);
 	if (sc->sc_rxr != NULL) {
 		sx_xlock(&sc->sc_lock);
 		(void)hn_synth_detach(sc);
