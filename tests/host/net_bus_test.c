@@ -373,6 +373,85 @@ ATF_TC_BODY(rescind, tc)
 	}
 }
 
+static void
+fault(struct bench *b, enum hvh_fault_point point,
+    enum hvh_fault_action action, uint32_t key, uint64_t arg,
+    uint32_t offset)
+{
+	struct hvh_fault f = { .point = point, .action = action, .key = key,
+	    .times = 1, .arg = arg, .offset = offset, .len = 4 };
+
+	hvh_fault_clear(b->g.h);
+	ATF_REQUIRE_EQ(0, hvh_fault_add(b->g.h, &f));
+}
+
+/* A frame by pages, whose completion is the test's to look for. */
+static void
+send_frame(struct bench *b)
+{
+	uint8_t hdr[24] = { 0 }, msg[40] = { 107 }, *p;
+
+	p = guest_page(&b->g, DATA);
+	memset(p, 0, 104);
+	put32(p, 1);
+	put32(p + 4, 104);
+	put32(p + 8, 36);
+	put32(p + 12, 60);
+	put32(hdr + 4, 1);
+	put32(hdr + 8, 104);
+	put64(hdr + 16, DATA);
+	put32(msg + 8, 0xffffffff);
+	ATF_REQUIRE(guest_write(&b->r, 9, 1, ++b->xid, hdr, sizeof(hdr), msg,
+	    sizeof(msg)) >= 0);
+	guest_signal(&b->g, b->conn);
+	guest_pump(&b->g);
+}
+
+/* What a host that is out of its mind can do to a guest, by packets. */
+ATF_TC_WITHOUT_HEAD(faults);
+ATF_TC_BODY(faults, tc)
+{
+	uint8_t frame[60] = { 0 }, r[240];
+	struct bench b;
+
+	bench_create(&b);
+	bench_offered(&b);
+	bench_up(&b);
+	/* A completion that is lost; one that comes twice. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_DROP, 108, 0, 0);
+	send_frame(&b);
+	none(&b);
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_DUP, 108, 0, 0);
+	send_frame(&b);
+	get(&b, 11);
+	get(&b, 11);
+	ATF_CHECK_EQ(b.xid, get64(b.pkt + 8));
+	none(&b);
+	/* One that says it failed. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_CORRUPT, 108, 2, 4);
+	send_frame(&b);
+	ATF_CHECK_EQ(2, get32(get(&b, 11) + 4));
+	/* A message of the guest's that is lost. */
+	fault(&b, HVH_FAULT_PKT_IN, HVH_FAULT_DROP, 107, 0, 0);
+	send_frame(&b);
+	none(&b);
+	/* A range outside the receive buffer. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_CORRUPT, 0xcafe, 0xfffff000,
+	    12);
+	fake_nic_send(&b.nic, frame, sizeof(frame));
+	guest_pump(&b.g);
+	get(&b, 7);
+	ATF_CHECK_EQ(0xfffff000u, get32(b.pkt + 28));
+	give_back(&b);
+	hvh_fault_clear(b.g.h);
+	bench_traffic(&b);
+	/* The device goes under load. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_RESCIND, 108, 0, 0);
+	send_frame(&b);
+	guest_expect(&b.g, 2, r);
+	bench_destroy(&b);
+}
+
 /* A reset of the VM, and its end, at any point of the set-up. */
 ATF_TC_WITHOUT_HEAD(reset);
 ATF_TC_BODY(reset, tc)
@@ -413,6 +492,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, orderly);
 	ATF_TP_ADD_TC(tp, teardown_held);
 	ATF_TP_ADD_TC(tp, rescind);
+	ATF_TP_ADD_TC(tp, faults);
 	ATF_TP_ADD_TC(tp, reset);
 	return (atf_no_error());
 }
