@@ -227,9 +227,9 @@ static const struct {
 	{ "connect", hn_step_connect },
 	{ "add sysctls", hn_step_sysctl },
 	{ "announce itself", hn_step_announce },
+	{ "look for a VF", hn_vf_attach },
 	{ "add the interface", hn_if_attach },
 	{ "ask for the link", hn_step_link },
-	{ "look for a VF", hn_vf_attach },
 };
 
 static int	hn_detach(device_t dev);
