@@ -12,8 +12,8 @@
  * usage: network udp|tcp bytes flows seconds [packets [name=value ...]]
  *
  * udp: frames of so many bytes; tcp: segments of so many bytes of payload, cut
- * to 1448 by the host.  flows: threads that send, one a processor.  With packets
- * not 0 exactly so many are sent (for callgrind), and seconds is not looked at.
+ * to 1448 by the host.  flows: threads that send, one a processor.  If packets
+ * is not 0, so many are sent (for callgrind), and seconds is not looked at.
  * name=value: the kernel's environment, for tunables.
  *
  * Prints one JSON object.  Hypercalls and interrupts are those of sending and

@@ -163,7 +163,6 @@ nvsp_new(struct hvh *h, const struct hvh_net_params *np, struct hvh_net **nap)
 	na->reply_timer.arg = na;
 	na->link_timer.fn = nvsp_link_check;
 	na->link_timer.arg = na;
-	nvsp_forget(na);
 	*nap = na;
 	return (0);
 }
@@ -183,6 +182,7 @@ hvh_net_add(struct hvh *h, const struct hvh_net_params *np,
 	of.instance = na->instance;
 	of.monitored = na->monitored;
 	hvh_lock(h);
+	nvsp_forget(na);
 	error = np->be->user != NULL ? EBUSY : hvh_chan_offer(h, &of,
 	    &nvsp_chan_ops, na, &na->primary);
 	if (error == 0) {

@@ -153,6 +153,8 @@ struct rndis_offload {
 	bool		 rsc4, rsc6;
 };
 
+TAILQ_HEAD(rndis_replies, rndis_reply);
+
 struct hvh_net {
 	struct hvh	*h;
 	struct hvh_chan	*primary;	/* the offer */
@@ -197,7 +199,7 @@ struct hvh_net {
 	struct rndis_offload offload;
 	struct rss	 rss;
 	uint16_t	 packet_id;	/* of the last coalesced frame */
-	TAILQ_HEAD(, rndis_reply) replies;
+	struct rndis_replies replies;
 	uint32_t	 reply_bytes;
 	struct hvh_timer reply_timer;
 

@@ -362,10 +362,12 @@ rndis_control(struct hvh_net *na, const struct nvsp_tx *m)
 void
 rndis_forget(struct hvh_net *na)
 {
-	struct rndis_reply *r;
+	struct rndis_reply *next, *r;
 
-	while ((r = TAILQ_FIRST(&na->replies)) != NULL)
+	for (r = TAILQ_FIRST(&na->replies); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, link);
 		reply_free(na, r);
+	}
 	hvh_timer_clear(na->h, &na->reply_timer);
 	hvh_timer_clear(na->h, &na->link_timer);
 	na->operational = false;

@@ -247,10 +247,13 @@ rx_deliver(struct nvsp_chan *c, const struct rx_frame *f)
 
 	if (!rx_room(c, n)) {
 		na->stats.rx_no_buffer++;
+		hvh_stats(na->h)->net_rx_lost++;
 		return;
 	}
 	na->stats.rx_packets++;
 	na->stats.rx_bytes += f->len;
+	hvh_stats(na->h)->net_rx_packets++;
+	hvh_stats(na->h)->net_rx_bytes += f->len;
 	if (n == 1) {
 		rx_slot(c, f, 0, f->len, 0);
 		return;

@@ -126,10 +126,9 @@ if_alloc(u_char type)
 	ifp->if_pcp = IFNET_PCP_NONE;
 
 	IFNET_WLOCK();
-	for (i = 1; i < IF_TABLE && if_table[i].ife_ifnet != NULL; i++)
-		;
-	if (i == IF_TABLE)
-		panic("if_alloc: more than %d interfaces", IF_TABLE - 1);
+	for (i = 1; if_table[i].ife_ifnet != NULL; i++)
+		if (i == IF_TABLE - 1)
+			panic("if_alloc: more than %d interfaces", i);
 	ifp->if_index = i;
 	ifp->if_idxgen = if_table[i].ife_gen;
 	atomic_store_rel_ptr((uintptr_t *)&if_table[i].ife_ifnet,

@@ -469,6 +469,8 @@ ATF_TC_BODY(no_buffer, tc)
 	hvh_net_get_stats(v.na, &st);
 	ATF_CHECK_EQ(1, st.rx_no_buffer);
 	ATF_CHECK_EQ(n, st.rx_held);
+	ATF_CHECK_EQ(1, v.h->stats.net_rx_lost);
+	ATF_CHECK_EQ(n, v.h->stats.net_rx_packets);
 	/* Control messages still go. */
 	ATF_CHECK_EQ(0x20, nv_query32(&v, 0x1010e));
 	for (i = 0; i < n; i += 2)

@@ -402,6 +402,7 @@ hn_if_attach(struct hn_softc *sc)
 	if (sc->sc_mtu < ETHERMTU)
 		if_setmtu(ifp, sc->sc_mtu);
 	if_setifheaderlen(ifp, sizeof(struct ether_vlan_header));
+	hn_debugnet_attach(sc);
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_flags |= HN_F_ATTACHED;
 	mtx_unlock(&sc->sc_mtx);

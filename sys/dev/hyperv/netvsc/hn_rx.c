@@ -505,8 +505,8 @@ hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
 		/* The interface is younger than the ring. */
 		rxr->rxr_lro.ifp = sc->sc_ifp;
 	}
-	rr = (const volatile struct vmbus_rxbuf_range *)
-	    ((const uint8_t *)rp->rp_hdr + sizeof(struct vmbus_pkt_rxbuf));
+	rr = (const volatile void *)((const uint8_t *)rp->rp_hdr +
+	    sizeof(struct vmbus_pkt_rxbuf));
 	for (i = 0; i < rx.rx_cnt; i++)
 		hn_rx_range(&rx, rr[i].rr_ofs, rr[i].rr_len);
 	hn_rx_rsc_drop(&rx);
