@@ -270,6 +270,7 @@ fake_chain(const uint8_t *data, uint32_t len, uint32_t each)
 		*np = n;
 		np = &n->m_next;
 	}
+	MPASS(m != NULL);
 	m->m_pkthdr.len = (int)len;
 	return (m);
 }
