@@ -32,7 +32,6 @@ check_cppcheck() {
 	macros=(-D__FreeBSD__=15 -D_KERNEL -D__x86_64__
 	    -D'KASSERT(e,msg)=((e)?(void)0:abort())'
 	    -D'__BUS_ACCESSOR(a,b,c,d,e)=' -D'__alignof(x)=64'
-	    -D'CK_LIST_FOREACH(v,h,f)=for ((v) = first(h); (v); (v) = next(v))'
 	    -D'GENERATIONCMP(a,op,b)=(a op b)'
 	    -D'timevalcmp(a,b,op)=((a)->tv_sec op (b)->tv_sec)'
 	    -D'bintime_cmp(a,b,op)=((a)->sec op (b)->sec)'
