@@ -158,9 +158,9 @@ random_infos(struct cpu *c, uint8_t *p)
 
 	for (; n > 0; n--, used += 16) {
 		type = types[below(c, 8)];
-		put32(p + used, chance(c, 24) ? (uint32_t)edge(c) : 16);
-		put32(p + used + 4, chance(c, 24) ? (uint32_t)edge(c) : type);
-		put32(p + used + 8, chance(c, 24) ? (uint32_t)edge(c) : 12);
+		put32(p + used, chance(c, 64) ? (uint32_t)edge(c) : 16);
+		put32(p + used + 4, chance(c, 64) ? (uint32_t)edge(c) : type);
+		put32(p + used + 8, chance(c, 64) ? (uint32_t)edge(c) : 12);
 		put32(p + used + 12, chance(c, 8) ? (uint32_t)edge(c) :
 		    type == 2 ? (uint32_t)below(c, 3000) | 34u << 20 |
 		    1u << 30 | (uint32_t)below(c, 2) << 31 :
@@ -228,24 +228,24 @@ send_one(struct cpu *c, struct chan *ch, uint64_t id)
 	uint32_t head = 16, len;
 
 	if (direct)
-		at = (uint8_t *)(uintptr_t)arena(c, PAGE);
+		at = (uint8_t *)(uintptr_t)(arena(c, PAGE) / PAGE * PAGE);
 	len = data ? random_data(c, at, direct ? PAGE : SECTION) :
 	    random_control(c, at);
 	if (direct) {
 		head = 40;
 		put32(p + 20, 1);
-		put32(p + 24, chance(c, 16) ? (uint32_t)edge(c) : len);
+		put32(p + 24, chance(c, 300) ? (uint32_t)edge(c) : len);
 		put32(p + 28, (uint32_t)((uint64_t)at % PAGE));
-		put64(p + 32, chance(c, 16) ? any_page(c) / PAGE :
+		put64(p + 32, chance(c, 32) ? any_page(c) / PAGE :
 		    (uint64_t)at / PAGE);
 	}
 	pkt_descriptor(p, direct ? PKT_DIRECT : PKT_INBAND, (uint16_t)head,
 	    head + NVSP_SIZE, id);
 	if (chance(c, 32))
 		put16(p + 6, 0);
-	put32(p + head, chance(c, 64) ? (uint32_t)below(c, 140) : NVSP_RNDIS);
+	put32(p + head, chance(c, 500) ? (uint32_t)below(c, 140) : NVSP_RNDIS);
 	put32(p + head + 4, data ? 0 : 1);
-	put32(p + head + 8, chance(c, 128) ? (uint32_t)edge(c) :
+	put32(p + head + 8, chance(c, 500) ? (uint32_t)edge(c) :
 	    direct ? NO_SECTION : section);
 	put32(p + head + 12, chance(c, 32) ? (uint32_t)edge(c) :
 	    direct ? 0 : len);

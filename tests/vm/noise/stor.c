@@ -362,7 +362,7 @@ deep_session(struct cpu *c)
 			shared.ring = (uint64_t)ch->tx - PAGE;
 		}
 		if (ch->tx != NULL)
-			net_hammer(c, ch, 60);
+			net_hammer(c, ch, 200);
 		else
 			hammer(c, ch, 60);
 		shared.ring = 0;
