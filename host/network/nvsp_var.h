@@ -288,7 +288,7 @@ uint32_t rndis_control(struct hvh_net *na, const struct nvsp_tx *m);
 bool	rndis_send(struct hvh_net *na, const void *data, uint32_t len);
 void	rndis_indicate(struct hvh_net *na, uint32_t status, const void *info,
 	    uint32_t len);
-/* Puts waiting messages into slots and the ring; false: no room there. */
+/* Puts waiting messages into slots and the ring; false: no room in it. */
 bool	rndis_write_replies(struct nvsp_chan *c);
 void	rndis_reply_timer(void *arg);
 void	rndis_forget(struct hvh_net *na);

@@ -387,10 +387,11 @@ rx_input(void *arg, const uint8_t *data, uint32_t len,
 		return (true);
 	}
 	/*
-	 * Of a large one there is no checksum to make: it is of no segment's,
-	 * and the guest is told that it was right.
+	 * A large one's is worth its time only to a guest that looks at it: to
+	 * others it is said to have been right, segment by segment.
 	 */
-	if (!large && (m->flags & NET_NEEDS_CSUM) != 0)
+	if ((m->flags & NET_NEEDS_CSUM) != 0 &&
+	    (!large || !rx_l4_enabled(na, &fh)))
 		rx_finish_checksum(data, len, m, &f);
 	rx_deliver(c, &f);
 	return (true);

@@ -121,11 +121,12 @@ class Adapter(Boot):
         rate = self.iperf(args)
         after = self.counters()
         spent = {k: after[k] - before[k] for k in
-                 ("tx_packets", "rx_packets", "signals_in", "events_out")}
+                 ("tx_packets", "rx_packets", "signals_in", "events_out",
+                  "rx_no_buffer")}
         packets = spent["tx_packets"] + spent["rx_packets"]
-        return "%.0f Mbit/s (%.3f signals, %.3f events a packet)" % (
+        return "%.0f Mbit/s (%.3f signals, %.3f events a packet, %d lost)" % (
             rate / 1e6, spent["signals_in"] / packets,
-            spent["events_out"] / packets)
+            spent["events_out"] / packets, spent["rx_no_buffer"])
 
     def check_quiet(self):
         """the guest's kernel complains of nothing"""
