@@ -111,8 +111,10 @@ hostednet_start(struct hostednets *hn)
 		error = kpi_net_wait(name, 30000);
 		if (error != 0)
 			errx(1, "%s did not appear: error %d", name, error);
-		if (hn->net[i].guest == NULL)
+		if (hn->net[i].guest == NULL) {
+			printf("ready %s\n", name);
 			continue;
+		}
 		pp.ifname = name;
 		pp.tap = hn->net[i].guest;
 		hn->net[i].port = netport_start(&pp, msg, sizeof(msg));
@@ -149,16 +151,16 @@ hostednet_print(struct hostednets *hn, json_t *all)
 
 	hvh_get_stats(vm_host(), &hs);
 	for (i = 0; i < hn->count; i++) {
-		if (hn->net[i].port == NULL)
-			continue;
-		netport_get_stats(hn->net[i].port, &st);
+		memset(&st, 0, sizeof(st));
+		if (hn->net[i].port != NULL)
+			netport_get_stats(hn->net[i].port, &st);
 		hvh_net_get_stats(hn->net[i].host, &ns);
 		snprintf(device, sizeof(device), "dev.hn.%u", i);
 		cs = counters_signals(device);
 		o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 		    "packets", (json_int_t)(ns.tx_packets + ns.rx_packets),
 		    "frames", (json_int_t)(st.tx_frames + st.rx_frames),
-		    "bytes", (json_int_t)(st.tx_bytes + st.rx_bytes),
+		    "bytes", (json_int_t)(ns.tx_bytes + ns.rx_bytes),
 		    "drops", (json_int_t)(st.tx_drops + st.tx_errors +
 		    st.rx_drops + ns.tx_drops + ns.tx_bad +
 		    ns.rx_no_buffer + ns.rx_bad),
@@ -176,6 +178,7 @@ hostednet_print(struct hostednets *hn, json_t *all)
 		    json_integer_value(json_object_get(o, "hypercalls")),
 		    json_integer_value(json_object_get(o, "signals_sent")),
 		    json_integer_value(json_object_get(o, "signals_saved")));
-		json_object_set_new(all, device + 4, o);
+		snprintf(device, sizeof(device), "hn%u", i);
+		json_object_set_new(all, device, o);
 	}
 }

@@ -95,6 +95,7 @@ netport_tap_tsomax(unsigned ifindex, uint32_t max)
 	ssize_t n;
 	int sock;
 
+	memset(&ack, 0, sizeof(ack));
 	sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 	if (sock < 0)
 		return (false);

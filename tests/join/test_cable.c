@@ -455,6 +455,35 @@ ATF_TC_BODY(weather, tc)
 	cable_finish(&j);
 }
 
+/*
+ * One packet at a time: a hypercall and an interrupt for who sends, of which the
+ * latter tells of the completion, and as many for who receives.
+ */
+ATF_TC_WITHOUT_HEAD(pingpong);
+ATF_TC_BODY(pingpong, tc)
+{
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
+	struct hvh_stats before, after;
+	unsigned i;
+
+	cable_start(&j, &cf);
+	echo(&j, 0, cable_udp(sent, 0, 100, 0, false));
+	usleep(100000);
+	hvh_get_stats(j.host, &before);
+	for (i = 0; i < 200; i++)
+		echo(&j, i & 1, cable_udp(sent, i & 1, 100, i, false));
+	usleep(100000);
+	hvh_get_stats(j.host, &after);
+	ATF_CHECK_MSG(after.hypercalls - before.hypercalls <= 2 * 200,
+	    "%ju hypercalls", (uintmax_t)(after.hypercalls -
+	    before.hypercalls));
+	ATF_CHECK_MSG(after.interrupts - before.interrupts <= 2 * 200,
+	    "%ju interrupts", (uintmax_t)(after.interrupts -
+	    before.interrupts));
+	cable_finish(&j);
+}
+
 /* What a kernel sends that has stopped. */
 ATF_TC_WITHOUT_HEAD(debugnet);
 ATF_TC_BODY(debugnet, tc)
@@ -503,6 +532,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, rescind_load);
 	ATF_TP_ADD_TC(tp, kept);
 	ATF_TP_ADD_TC(tp, weather);
+	ATF_TP_ADD_TC(tp, pingpong);
 	ATF_TP_ADD_TC(tp, debugnet);
 	return (atf_no_error());
 }
