@@ -233,7 +233,7 @@ int
 main(int argc, char **argv)
 {
 	struct hvh_stats h0, h1;
-	pthread_t thread[MAX_FLOWS];
+	pthread_t thread[MAX_FLOWS] = { 0 };
 	uint64_t begin, last;
 	unsigned i;
 

@@ -43,12 +43,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const char *error;
 	uint8_t *copy;
 
-	if (size < 1)
+	if (size < 2)
 		return (0);
-	copy = malloc(size);
+	copy = malloc(size - 1);
+	if (copy == NULL)
+		return (0);
 	memcpy(copy, data + 1, size - 1);
-	/* Of exactly that size. */
-	copy = realloc(copy, size - 1 != 0 ? size - 1 : 1);
 	error = parse(data[0], copy, size - 1);
 	free(copy);
 	if (error != NULL) {

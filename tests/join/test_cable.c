@@ -456,8 +456,8 @@ ATF_TC_BODY(weather, tc)
 }
 
 /*
- * One packet at a time: a hypercall and an interrupt for who sends, of which the
- * latter tells of the completion, and as many for who receives.
+ * One packet at a time: a hypercall and an interrupt for who sends, the latter
+ * for the completion, and as many for who receives.
  */
 ATF_TC_WITHOUT_HEAD(pingpong);
 ATF_TC_BODY(pingpong, tc)

@@ -50,7 +50,8 @@ struct hn_vf {
 	eventhandler_tag vf_link_tag;
 };
 
-static CK_LIST_HEAD(, hn_vf) hn_vfs = CK_LIST_HEAD_INITIALIZER(hn_vfs);
+CK_LIST_HEAD(hn_vf_list, hn_vf);
+static struct hn_vf_list hn_vfs = CK_LIST_HEAD_INITIALIZER(hn_vfs);
 static struct mtx hn_vf_mtx;
 MTX_SYSINIT(hn_vf, &hn_vf_mtx, "hn vf", MTX_DEF);
 
