@@ -196,6 +196,146 @@ int	kpi_cam_rescan(const char *sim, unsigned unit);
 /* By how many scans and drivers a kernel is kept from its root disk. */
 unsigned kpi_cam_boot_holds(void);
 
+/* --- Network interfaces (hn0) --- */
+
+struct kpi_piece {
+	void		*addr;
+	kpi_size	 len;
+};
+
+/* out: what is asked of a frame that is sent; in: what is known of one. */
+#define	KPI_NET_CSUM_IP	0x01	/* out: fill in the IPv4 header's checksum;
+				 * in: it was verified and is right */
+#define	KPI_NET_CSUM_L4	0x02	/* out: complete TCP's or UDP's checksum, whose
+				 * field holds the pseudo-header's sum, as in
+				 * both FreeBSD and Linux; in: right */
+#define	KPI_NET_TSO	0x04	/* out: cut into segments of mss; TCP's
+				 * checksum then is asked for as well */
+#define	KPI_NET_VLAN	0x08	/* vlan is valid, and not among the data */
+#define	KPI_NET_HASH	0x10	/* flowid and hashtype are valid */
+#define	KPI_NET_LRO	0x20	/* in: mss says of how many segments */
+#define	KPI_NET_AS_IS	0x40	/* out: one mbuf for each piece; else as TCP
+				 * does: headers in one, then clusters */
+
+struct kpi_frame {
+	const struct kpi_piece *piece;	/* from the Ethernet header on */
+	unsigned	 npieces;
+	kpi_size	 len;		/* in: of all pieces */
+	kpi_u32		 flags;		/* KPI_NET_* */
+	kpi_u32		 csum_flags;	/* in: as FreeBSD's m_pkthdr has them */
+	kpi_u32		 flowid;
+	unsigned	 hashtype;	/* M_HASHTYPE_* as FreeBSD's */
+	unsigned	 vlan;		/* priority << 13 | DEI << 12 | id */
+	unsigned	 mss;
+	unsigned	 cpu;		/* in: where it was handed over */
+	void		*priv;		/* in: the network layer's */
+};
+
+/* Capabilities; the numbers are FreeBSD's IFCAP_*. */
+#define	KPI_NETCAP_RXCSUM	0x00000001
+#define	KPI_NETCAP_TXCSUM	0x00000002
+#define	KPI_NETCAP_VLAN_MTU	0x00000008
+#define	KPI_NETCAP_VLAN_TAGGING	0x00000010
+#define	KPI_NETCAP_JUMBO	0x00000020
+#define	KPI_NETCAP_POLLING	0x00000040
+#define	KPI_NETCAP_TSO4		0x00000100
+#define	KPI_NETCAP_TSO6		0x00000200
+#define	KPI_NETCAP_LRO		0x00000400
+#define	KPI_NETCAP_LINKSTATE	0x00080000
+#define	KPI_NETCAP_RXCSUM6	0x00200000
+#define	KPI_NETCAP_TXCSUM6	0x00400000
+
+/* The kernel's side of an interface; all functions on kernel threads. */
+struct kpi_net_ops {
+	/*
+	 * A frame for the stack.  Non-zero: kept, that is its pieces stay valid
+	 * until kpi_net_release() of a copy of *f; else until it returns.
+	 * NULL: frames wait for kpi_net_recv(), some thousand at most.
+	 */
+	int	(*input)(void *arg, const struct kpi_frame *f);
+	/* What bpf(4) sees, in both directions; NULL: nobody listens. */
+	void	(*capture)(void *arg, const struct kpi_frame *f);
+	/* state: 0 unknown, 1 down, 2 up; the interface's name follows. */
+	void	(*link)(void *arg, int state);
+};
+
+struct kpi_net_info {
+	unsigned char	 mac[6];
+	unsigned	 mtu;
+	unsigned	 flags, drv_flags;	/* IFF_*: 1 up, 0x40 running */
+	unsigned	 caps, capenable;	/* KPI_NETCAP_* */
+	kpi_u64		 hwassist;		/* CSUM_* as FreeBSD's */
+	int		 link;			/* as link() above */
+	kpi_u64		 baudrate;		/* bit/s */
+	unsigned	 tsomax, tsomaxsegcount, tsomaxsegsize;
+	kpi_u64		 ipackets, ierrors, ibytes, imcasts, iqdrops;
+	kpi_u64		 opackets, oerrors, obytes, omcasts, oqdrops;
+	kpi_u64		 unclaimed;	/* came in, and kpi_net_recv() was not
+					 * called in time, or never */
+};
+
+struct kpi_net;
+
+/* [k] Waits up to ms milliseconds of real time for the interface. ETIMEDOUT. */
+int	kpi_net_wait(const char *name, unsigned ms);
+/* [k] Calls fn with each interface's name in order of attachment. */
+void	kpi_net_list(void (*fn)(void *arg, const char *name), void *arg);
+/*
+ * [k] At most one handle an interface: EBUSY; ENXIO.  ops may be NULL.  Closing
+ * waits for calls of ops that are under way.  Once the interface is detached
+ * all functions return ENXIO but close, recv and release.
+ */
+int	kpi_net_open(const char *name, const struct kpi_net_ops *ops, void *arg,
+	    struct kpi_net **np);
+void	kpi_net_close(struct kpi_net *n);
+/*
+ * [k] Hands frames to the interface as the stack does, one by one, copying
+ * their data into mbufs.  What the interface is not set to do is done in
+ * software before, as in the kernel (checksums, the VLAN tag); TSO must be
+ * enabled (EOPNOTSUPP).  Returns how many the driver took; *error: why the next
+ * one failed (ENOBUFS: its queue is full), which is then lost, or 0.
+ */
+unsigned kpi_net_send(struct kpi_net *n, const struct kpi_frame *f,
+	    unsigned count, int *error);
+/*
+ * [k] The oldest frame that came in, within ms milliseconds of real time;
+ * EAGAIN (35).  It must be released.
+ */
+int	kpi_net_recv(struct kpi_net *n, struct kpi_frame *f, unsigned ms);
+void	kpi_net_release(struct kpi_frame *f);
+
+int	kpi_net_info(struct kpi_net *n, struct kpi_net_info *info);
+/* [k] What ifconfig(8) does; errno values, also the driver's own. */
+int	kpi_net_up(struct kpi_net *n, int up);
+int	kpi_net_mtu(struct kpi_net *n, unsigned mtu);
+int	kpi_net_promisc(struct kpi_net *n, int on);
+int	kpi_net_allmulti(struct kpi_net *n, int on);
+int	kpi_net_multicast(struct kpi_net *n, const unsigned char mac[6],
+	    int join);
+int	kpi_net_mac(struct kpi_net *n, const unsigned char mac[6]);
+/* Which capabilities are enabled from now on. */
+int	kpi_net_caps(struct kpi_net *n, unsigned capenable);
+/* A VLAN interface on top comes or goes. */
+int	kpi_net_vlan(struct kpi_net *n, unsigned id, int add);
+/* cmd and data as FreeBSD has them; the struct ifreq's name is filled in. */
+int	kpi_net_ioctl(struct kpi_net *n, unsigned long cmd, void *data);
+
+/*
+ * [k] Sends a frame and polls for one as netdump(4) does: panic state, as
+ * kpi_disk_dump().  *replylen: room in reply; then how much came within ms
+ * milliseconds, 0: nothing.  ENODEV: the driver cannot do it.
+ */
+int	kpi_net_debug(const char *name, const void *frame, kpi_size len,
+	    void *reply, kpi_size *replylen, unsigned ms);
+
+/* mbufs and what belongs to them: given out and not yet freed. */
+struct kpi_mbufs {
+	kpi_u64	mbufs, clusters, jumbop, jumbo9, jumbo16;
+	kpi_u64	ext;		/* external storage, by m_extadd() */
+	kpi_u64	tags;
+};
+void	kpi_mbufs(struct kpi_mbufs *mb);
+
 /* --- Failure injection --- */
 
 enum kpi_fail {
@@ -203,6 +343,7 @@ enum kpi_fail {
 				 * and M_WAITOK alike: those that may fail */
 	KPI_FAIL_BUSDMA,	/* tag or map creation, load */
 	KPI_FAIL_THREAD,	/* kproc, kthread, taskqueue threads */
+	KPI_FAIL_MBUF,		/* mbufs and clusters, M_NOWAIT */
 	KPI_FAIL_KINDS
 };
 

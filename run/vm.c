@@ -252,7 +252,10 @@ vm_pump_thread(void *arg)
 	return (NULL);
 }
 
-static const char *const vm_modules[] = { "hv_vmbus", "hv_storvsc", NULL };
+/* In the order in which they are loaded. */
+static const char *const vm_modules[] = {
+	"hv_vmbus", "hv_storvsc", "hv_netvsc", NULL
+};
 
 void
 vm_create(const struct vm_config *cf)
@@ -328,11 +331,11 @@ vm_boot(void)
 int
 vm_load(void)
 {
-	int error;
+	int error = 0;
+	unsigned i;
 
-	error = kpi_kldload("hv_vmbus");
-	if (error == 0)
-		error = kpi_kldload("hv_storvsc");
+	for (i = 0; vm_modules[i] != NULL && error == 0; i++)
+		error = kpi_kldload(vm_modules[i]);
 	return (error);
 }
 
@@ -359,13 +362,18 @@ int
 vm_unload(void)
 {
 	const int enoent = 2;
-	int error, error2;
+	int error, first = 0;
+	unsigned i;
 
-	error = vm_kldunload("hv_storvsc");
-	error2 = vm_kldunload("hv_vmbus");
-	if (error == enoent)
-		error = error2;
-	return (error != 0 ? error : error2);
+	for (i = 0; vm_modules[i] != NULL; i++)
+		;
+	while (i-- > 0) {
+		error = vm_kldunload(vm_modules[i]);
+		/* A class driver may not have been loaded. */
+		if (first == 0 && (error != enoent || i == 0))
+			first = error;
+	}
+	return (first);
 }
 
 void

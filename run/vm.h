@@ -51,8 +51,8 @@ struct hvh *vm_host(void);
 /* Boots the kernel; no module is loaded yet unless it was preloaded. */
 void	vm_boot(void);
 /*
- * Loads hv_vmbus and hv_storvsc; unloads those that are loaded, waiting for
- * devices that are just going.  errno of the first failure.
+ * Loads hv_vmbus and the class drivers; unloads those that are loaded, waiting
+ * for devices that are just going.  errno of the first failure.
  */
 int	vm_load(void);
 int	vm_unload(void);

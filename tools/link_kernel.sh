@@ -6,9 +6,9 @@
 #
 # Each library is a linker file (kpi/kern/kern_linker.c): marks before and
 # behind its objects delimit its part of the linker sets.  libfbsd_kern,
-# libfbsd_cam and libfbsd_ktest* are the kernel; the others can be loaded, and
-# have their variables in a section of their own, which the kernel sets back to
-# what it was each time they are.
+# libfbsd_cam, libfbsd_net and libfbsd_ktest* are the kernel; the others can be
+# loaded, and have their variables in a section of their own, which the kernel
+# sets back to what it was each time they are.
 set -eu
 out=$1; shift
 dir="$out.d"
@@ -65,7 +65,7 @@ for lib; do
 	name=${name%.a}
 	loadable=1
 	case $name in
-	kern|cam|ktest*|bench*) loadable=0 ;;
+	kern|cam|net|ktest*|bench*) loadable=0 ;;
 	esac
 	mark "$name" begin > "$dir/$name.begin.s"
 	{ mark "$name" end; entry "$name" "$loadable"; } > "$dir/$name.end.s"

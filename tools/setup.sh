@@ -32,10 +32,14 @@ liburing-dev		/usr/include/liburing.h
 libnbd-dev		/usr/include/libnbd.h
 libjansson-dev		/usr/include/jansson.h
 libseccomp-dev		/usr/include/seccomp.h
+libslirp-dev		/usr/include/slirp/libslirp.h
 libnbd-bin		nbdcopy
 fuse3			fusermount3
 fio			fio
 e2fsprogs		mke2fs
+ethtool			ethtool
+iperf3			iperf3
+iproute2		ip
 makefs			makefs
 valgrind		valgrind
 qemu-system-x86		qemu-system-x86_64

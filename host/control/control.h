@@ -50,6 +50,17 @@ struct ctl_disk {
 	const char	*serial;	/* CTL_SERIAL_MAX, or NULL */
 };
 
+struct ctl_net {
+	bool		 socket;	/* else a tap */
+	const char	*name;
+	bool		 have_fd;	/* as above, net_add */
+	int		 fd;
+	bool		 have_mac;
+	uint8_t		 mac[6];
+	unsigned	 channels;	/* 0: as many as usual */
+	unsigned	 adapter;	/* which it has become */
+};
+
 /*
  * What the machine does for clients, in the thread that calls ctl_poll().
  * 0, or an errno and a sentence in err.  NULL: this machine cannot.
@@ -68,6 +79,12 @@ struct ctl_ops {
 		    size_t errlen);
 	int	(*disk_remove)(void *arg, unsigned controller, unsigned lun,
 		    char *err, size_t errlen);
+	int	(*net_add)(void *arg, struct ctl_net *n, char *err,
+		    size_t errlen);
+	int	(*net_remove)(void *arg, unsigned adapter, char *err,
+		    size_t errlen);
+	int	(*link)(void *arg, unsigned adapter, bool up, char *err,
+		    size_t errlen);
 };
 
 /* All that the command "stats" tells, put into an object.  ENOMEM. */

@@ -233,12 +233,114 @@ cmd_disk_remove(struct ctl_call *c)
 	    (unsigned)lun, c->err, sizeof(c->err)));
 }
 
+/* --- Network adapters. --- */
+
+static int
+get_mac(struct ctl_call *c, struct ctl_net *n)
+{
+	const char *text = NULL;
+	unsigned b[6];
+	char end;
+	int error;
+
+	error = ctl_get_string(c, "mac", &text);
+	if (error != 0 || text == NULL)
+		return (error);
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2],
+	    &b[3], &b[4], &b[5], &end) != 6 || (b[0] & 1) != 0)
+		return (ctl_bad(c, "\"mac\" is not an adapter's address"));
+	for (unsigned i = 0; i < 6; i++)
+		n->mac[i] = (uint8_t)b[i];
+	n->have_mac = true;
+	return (0);
+}
+
+static int
+net_params(struct ctl_call *c, struct ctl_net *n)
+{
+	const char *kind = NULL;
+	uint64_t channels = 0;
+	int error;
+
+	error = ctl_get_string(c, "kind", &kind);
+	if (error == 0)
+		error = ctl_get_string(c, "name", &n->name);
+	if (error == 0)
+		error = ctl_get_number(c, "channels", 64, &channels);
+	if (error == 0)
+		error = get_mac(c, n);
+	if (error != 0)
+		return (error);
+	if (kind == NULL || (strcmp(kind, "tap") != 0 &&
+	    strcmp(kind, "socket") != 0))
+		return (ctl_bad(c, "\"kind\" is neither tap nor socket"));
+	if (n->name == NULL || n->name[0] == '\0')
+		return (ctl_bad(c, "\"name\" is missing"));
+	n->socket = strcmp(kind, "socket") == 0;
+	n->channels = (unsigned)channels;
+	return (0);
+}
+
+static int
+cmd_net_add(struct ctl_call *c)
+{
+	struct ctl_net n = { .have_fd = *c->fd >= 0, .fd = *c->fd };
+	int error;
+
+	/* A descriptor is for one attempt. */
+	*c->fd = -1;
+	error = net_params(c, &n);
+	if (error == 0 && c->s->ops->net_add == NULL)
+		error = cannot(c);
+	if (error == 0)
+		error = c->s->ops->net_add(c->s->arg, &n, c->err,
+		    sizeof(c->err));
+	if (error != 0) {
+		if (n.have_fd)
+			close(n.fd);
+		return (error);
+	}
+	json_object_set_new(c->result, "adapter", json_integer(n.adapter));
+	return (0);
+}
+
+static int
+cmd_net_remove(struct ctl_call *c)
+{
+	uint64_t adapter = UINT64_MAX;
+	int error;
+
+	error = ctl_get_number(c, "adapter", 255, &adapter);
+	if (error != 0)
+		return (error);
+	if (adapter == UINT64_MAX)
+		return (ctl_bad(c, "\"adapter\" is missing"));
+	if (c->s->ops->net_remove == NULL)
+		return (cannot(c));
+	return (c->s->ops->net_remove(c->s->arg, (unsigned)adapter, c->err,
+	    sizeof(c->err)));
+}
+
 static int
 cmd_link(struct ctl_call *c)
 {
+	const char *state = "";
+	uint64_t adapter = 0;
+	int error;
 
-	ctl_bad(c, "this machine has no network adapter");
-	return (ENODEV);
+	error = ctl_get_number(c, "adapter", 255, &adapter);
+	if (error == 0)
+		error = ctl_get_string(c, "state", &state);
+	if (error != 0)
+		return (error);
+	if (strcmp(state, "up") != 0 && strcmp(state, "down") != 0)
+		return (ctl_bad(c, "\"state\" is neither up nor down"));
+	if (c->s->ops->link == NULL) {
+		ctl_bad(c, "this machine has no network adapter");
+		return (ENODEV);
+	}
+	return (c->s->ops->link(c->s->arg, (unsigned)adapter,
+	    strcmp(state, "up") == 0, c->err, sizeof(c->err)));
 }
 
 /* --- Commands for the partition. --- */
@@ -283,7 +385,9 @@ static const struct {
 	    " point action key skip times arg offset len " },
 	{ "fault-clear", ctl_cmd_fault_clear, "" },
 	{ "fault-count", ctl_cmd_fault_count, " point " },
-	{ "link", cmd_link, " state " },
+	{ "net-add", cmd_net_add, " kind name mac channels " },
+	{ "net-remove", cmd_net_remove, " adapter " },
+	{ "link", cmd_link, " adapter state " },
 };
 
 /* A member that nobody looks at may be a misspelt one that matters. */

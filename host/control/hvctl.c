@@ -53,7 +53,11 @@ static const struct {
 	    "            clear | count [POINT]",
 	    "makes something go wrong on purpose",
 	    "hvctl fault add blk status --key 0x28 --arg EIO --times 1" },
-	{ "link", hvctl_link, "up | down",
+	{ "net", hvctl_net, "add tap=NAME | add socket=PATH [--mac MAC]\n"
+	    "            [--channels N] | remove ADAPTER",
+	    "plugs a network adapter in, or pulls it out",
+	    "hvctl net add tap=tap1" },
+	{ "link", hvctl_link, "up | down [ADAPTER]",
 	    "plugs the network cable in, or pulls it out", "hvctl link down" },
 	{ "trace", hvctl_trace, "FILE [--channel N] [--type NAME|N]\n"
 	    "            [--dir in|out] [--from S] [--to S] [--follow]\n"

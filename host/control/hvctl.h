@@ -42,6 +42,11 @@ json_t *hvctl_request(const char *cmd);
 /* An answer that needs no words: printed with --json only, and let go of. */
 void	hvctl_done(const struct hvctl *hc, json_t *result);
 
+/* The same for such; HVCTL_OK or what the program ends with. */
+int	hvctl_ask_plain(const struct hvctl *hc, json_t *request);
+/* HVCTL_USAGE, said, unless argc is used up. */
+int	hvctl_no_more(int argc, char **argv, int used);
+
 /* A number an option or argument gives; false: said that it is none. */
 bool	hvctl_number(const char *what, const char *text, uint64_t max,
 	    uint64_t *value);
@@ -56,6 +61,7 @@ int	hvctl_plain(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_disk(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_rescind(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_fault(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_net(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_link(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_trace(const struct hvctl *hc, int argc, char **argv);
 

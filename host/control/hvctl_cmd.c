@@ -30,8 +30,8 @@ put_number(json_t *request, const char *key, uint64_t v)
 	    json_integer((json_int_t)v) : json_string(text));
 }
 
-static int
-no_more(int argc, char **argv, int used)
+int
+hvctl_no_more(int argc, char **argv, int used)
 {
 
 	if (argc <= used)
@@ -40,8 +40,8 @@ no_more(int argc, char **argv, int used)
 	    argv[used]));
 }
 
-static int
-ask_plain(const struct hvctl *hc, json_t *request)
+int
+hvctl_ask_plain(const struct hvctl *hc, json_t *request)
 {
 	json_t *result;
 	int status;
@@ -56,9 +56,9 @@ int
 hvctl_plain(const struct hvctl *hc, int argc, char **argv)
 {
 
-	if (no_more(argc, argv, 1) != HVCTL_OK)
+	if (hvctl_no_more(argc, argv, 1) != HVCTL_OK)
 		return (HVCTL_USAGE);
-	return (ask_plain(hc, hvctl_request(argv[0])));
+	return (hvctl_ask_plain(hc, hvctl_request(argv[0])));
 }
 
 int
@@ -77,11 +77,11 @@ hvctl_shutdown(const struct hvctl *hc, int argc, char **argv)
 			return (HVCTL_USAGE);
 		force = true;
 	}
-	if (no_more(argc, argv, optind) != HVCTL_OK)
+	if (hvctl_no_more(argc, argv, optind) != HVCTL_OK)
 		return (HVCTL_USAGE);
 	request = hvctl_request("shutdown");
 	json_object_set_new(request, "force", json_boolean(force));
-	return (ask_plain(hc, request));
+	return (hvctl_ask_plain(hc, request));
 }
 
 /* --- Disks. --- */
@@ -198,7 +198,7 @@ hvctl_disk(const struct hvctl *hc, int argc, char **argv)
 	if (argc < 2)
 		return (hvctl_usage(add ? "disk add: which file?" :
 		    "disk remove: which LUN?"));
-	if (no_more(argc, argv, 2) != HVCTL_OK)
+	if (hvctl_no_more(argc, argv, 2) != HVCTL_OK)
 		return (HVCTL_USAGE);
 	if (add)
 		return (disk_add(hc, argv[1], &da));
@@ -210,7 +210,7 @@ hvctl_disk(const struct hvctl *hc, int argc, char **argv)
 	request = hvctl_request("disk-remove");
 	put_number(request, "controller", da.controller);
 	put_number(request, "lun", da.lun);
-	return (ask_plain(hc, request));
+	return (hvctl_ask_plain(hc, request));
 }
 
 /* --- Faults. --- */
@@ -304,12 +304,12 @@ fault_add(const struct hvctl *hc, int argc, char **argv, json_t *request)
 
 	if (argc < 3)
 		return (hvctl_usage("fault add: wants a point and an action"));
-	if (no_more(argc, argv, 3) != HVCTL_OK)
+	if (hvctl_no_more(argc, argv, 3) != HVCTL_OK)
 		return (HVCTL_USAGE);
 	if (!name_to_fault_point(argv[1], &point))
 		return (hvctl_usage("fault add: there is no point \"%s\"; "
 		    "there are msg_out, msg_in, post, signal_out, pkt_out, "
-		    "pkt_in and blk", argv[1]));
+		    "pkt_in, blk and rndis_out", argv[1]));
 	if (!name_to_fault_action(argv[2], &action))
 		return (hvctl_usage("fault add: there is no action \"%s\"; "
 		    "there are drop, delay, dup, hold, corrupt, truncate, "
@@ -319,7 +319,7 @@ fault_add(const struct hvctl *hc, int argc, char **argv, json_t *request)
 	    json_string(name_fault_point(point)));
 	json_object_set_new(request, "action",
 	    json_string(name_fault_action(action)));
-	return (ask_plain(hc, json_incref(request)));
+	return (hvctl_ask_plain(hc, json_incref(request)));
 }
 
 static int
@@ -329,7 +329,7 @@ fault_count(const struct hvctl *hc, int argc, char **argv)
 	const char *name;
 	int status;
 
-	if (no_more(argc, argv, 2) != HVCTL_OK)
+	if (hvctl_no_more(argc, argv, 2) != HVCTL_OK)
 		return (HVCTL_USAGE);
 	request = hvctl_request("fault-count");
 	if (argc == 2)
@@ -365,7 +365,7 @@ hvctl_fault(const struct hvctl *hc, int argc, char **argv)
 	else if (json_object_size(request) > 0)
 		status = hvctl_usage("fault: options are for add");
 	else if (argc == 1 && strcmp(argv[0], "clear") == 0)
-		status = ask_plain(hc, hvctl_request("fault-clear"));
+		status = hvctl_ask_plain(hc, hvctl_request("fault-clear"));
 	else if (argc > 0 && strcmp(argv[0], "count") == 0)
 		status = fault_count(hc, argc, argv);
 	else
@@ -384,25 +384,10 @@ hvctl_rescind(const struct hvctl *hc, int argc, char **argv)
 
 	if (argc < 2)
 		return (hvctl_usage("rescind: which channel?"));
-	if (no_more(argc, argv, 2) != HVCTL_OK ||
+	if (hvctl_no_more(argc, argv, 2) != HVCTL_OK ||
 	    !hvctl_number("rescind", argv[1], UINT32_MAX, &chan))
 		return (HVCTL_USAGE);
 	request = hvctl_request("rescind");
 	put_number(request, "channel", chan);
-	return (ask_plain(hc, request));
-}
-
-int
-hvctl_link(const struct hvctl *hc, int argc, char **argv)
-{
-	json_t *request;
-
-	if (argc < 2 || (strcmp(argv[1], "up") != 0 &&
-	    strcmp(argv[1], "down") != 0))
-		return (hvctl_usage("link: up or down?"));
-	if (no_more(argc, argv, 2) != HVCTL_OK)
-		return (HVCTL_USAGE);
-	request = hvctl_request("link");
-	json_object_set_new(request, "state", json_string(argv[1]));
-	return (ask_plain(hc, request));
+	return (hvctl_ask_plain(hc, request));
 }

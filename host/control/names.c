@@ -77,6 +77,7 @@ static const char *const points[] = {
 	[HVH_FAULT_PKT_OUT] = "pkt_out",
 	[HVH_FAULT_PKT_IN] = "pkt_in",
 	[HVH_FAULT_BLK] = "blk",
+	[HVH_FAULT_RNDIS_OUT] = "rndis_out",
 };
 _Static_assert(COUNT(points) == HVH_FAULT_POINTS, "a point without a name");
 

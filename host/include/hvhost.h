@@ -29,6 +29,8 @@
 struct hvh;			/* a partition */
 struct hvh_scsi;		/* a synthetic SCSI controller */
 struct hvh_blk;			/* a storage back end */
+struct hvh_net;			/* a synthetic network adapter */
+struct hvh_netbe;		/* a network back end */
 
 struct hvh_guid {
 	uint8_t		b[16];	/* wire order */
@@ -251,6 +253,125 @@ int	hvh_scsi_detach(struct hvh_scsi *scsi, unsigned lun);
 int	hvh_ide_add(struct hvh *h, unsigned channel, unsigned drive,
 	    const struct hvh_lun_params *lp, struct hvh_scsi **scsi);
 
+/* --- Management side: network back ends --- */
+
+enum hvh_netbe_kind {
+	HVH_NETBE_TAP,		/* a Linux tap interface */
+	HVH_NETBE_SOCKET,	/* a unix socket */
+	HVH_NETBE_USER		/* NAT in user mode, with DHCP and DNS */
+};
+
+struct hvh_netbe_params {
+	enum hvh_netbe_kind kind;
+	/*
+	 * Of the interface, made if absent; path of the socket to connect to.
+	 * A frame is a packet of a datagram or seqpacket socket; in a stream
+	 * each is preceded by its length, 4 bytes, big-endian.
+	 */
+	const char	*name;
+	/*
+	 * The open descriptor fd is the tap or the socket, name (may be NULL)
+	 * only what to call it.  Taken over on success, the caller's still on
+	 * failure.
+	 */
+	bool		 have_fd;
+	int		 fd;
+	bool		 restricted;	/* user: reaches only the host's DHCP */
+	uint32_t	 mtu;		/* user: of its side, 0: 1500 */
+};
+
+struct hvh_netbe_stats {
+	uint64_t	tx_frames, tx_bytes;	/* from the adapter */
+	uint64_t	tx_dropped;		/* no link, no room, errors */
+	uint64_t	rx_frames, rx_bytes;	/* to the adapter */
+	uint64_t	rx_dropped;		/* malformed, nobody there */
+};
+
+/* As hvh_blk_open(). */
+int	hvh_netbe_open(struct hvh *h, const struct hvh_netbe_params *np,
+	    struct hvh_netbe **be, char *err, size_t errlen);
+/* Two that are joined in memory.  ENOMEM. */
+int	hvh_netbe_pair(struct hvh *h, struct hvh_netbe *be[2]);
+/*
+ * Layers: *be becomes one upon what it was, which closes with it.  On failure
+ * *be is what it was.
+ */
+struct hvh_netbe_pcap {
+	const char	*path;		/* of a pcapng file, made anew */
+	bool		 have_fd;	/* fd is it; as above */
+	int		 fd;
+	uint32_t	 snap;		/* bytes kept of a frame, 0: all */
+};
+int	hvh_netbe_capture(struct hvh_netbe **be,
+	    const struct hvh_netbe_pcap *cp, char *err, size_t errlen);
+
+/* How often, in millionths of frames, each on its own, in both directions. */
+struct hvh_netbe_faults {
+	uint64_t	 seed;		/* the same faults each time */
+	uint32_t	 loss;
+	uint32_t	 duplicate;
+	uint32_t	 reorder;	/* passed by the next ones */
+	uint32_t	 corrupt;	/* one bit of it flipped */
+	uint64_t	 delay_ns;	/* of all */
+	uint64_t	 jitter_ns;	/* and so much more at most */
+};
+int	hvh_netbe_disturb(struct hvh_netbe **be,
+	    const struct hvh_netbe_faults *fp);
+
+void	hvh_netbe_get_stats(struct hvh_netbe *be, struct hvh_netbe_stats *st);
+/* Only while attached to nothing. */
+void	hvh_netbe_close(struct hvh_netbe *be);
+
+/* --- Management side: network adapters --- */
+
+struct hvh_net_params {
+	struct hvh_guid	 instance;
+	uint8_t		 mac[6];	/* unicast */
+	uint16_t	 max_channels;	/* 1 to 64, 0: 8; the primary counts */
+	uint32_t	 max_version;	/* NVSP, 0: 0x00060001 */
+	uint32_t	 max_mtu;	/* of IP, 1500 to 9202, 0: 9000 */
+	uint64_t	 speed;		/* bit/s, 0: 10 Gbit/s */
+	bool		 link_down;	/* to begin with */
+	bool		 monitored;	/* signalled through the monitor
+					 * page, if there is one */
+	struct hvh_netbe *be;		/* the adapter's from now on */
+};
+
+struct hvh_net_stats {
+	uint64_t	 tx_packets, tx_bytes;	/* to the back end */
+	uint64_t	 tx_messages;	/* of the guest, with packets in them */
+	uint64_t	 tx_large;	/* packets to be cut (TSO) */
+	uint64_t	 tx_bad;	/* messages refused, status 2 */
+	uint64_t	 tx_drops;	/* not taken: no link, no back end */
+	uint64_t	 rx_packets, rx_bytes;	/* to the guest */
+	uint64_t	 rx_messages;	/* transfer-page packets */
+	uint64_t	 rx_filtered;	/* not asked for by the guest */
+	uint64_t	 rx_no_buffer;	/* lost: the guest holds all buffers */
+	uint64_t	 rx_bad;	/* lost: too large, malformed */
+	uint64_t	 csum_bad;	/* told as bad to the guest */
+	uint32_t	 version;	/* NVSP, 0: not agreed */
+	uint32_t	 mtu;		/* of IP, as the guest said */
+	uint32_t	 filter;	/* NDIS packet filter */
+	uint32_t	 channels;	/* open */
+	uint32_t	 rx_held;	/* receive buffers the guest has */
+	bool		 link_up;
+	bool		 vf_active;	/* the guest sends through the VF */
+};
+
+/* As hvh_scsi_add(); EINVAL: a parameter. */
+int	hvh_net_add(struct hvh *h, const struct hvh_net_params *np,
+	    struct hvh_net **net);
+/* As hvh_scsi_remove(). */
+void	hvh_net_remove(struct hvh_net *net);
+/* The cable; the guest is told.  ENODEV: rescinded. */
+int	hvh_net_link(struct hvh_net *net, bool up);
+/*
+ * A virtual function with the adapter's MAC has come to the guest or is about
+ * to leave it; serial tells the guest which.  ENODEV: rescinded.
+ */
+int	hvh_net_vf(struct hvh_net *net, bool present, uint32_t serial);
+void	hvh_net_get_stats(struct hvh_net *net, struct hvh_net_stats *st);
+
 /* --- Management side: faults --- */
 
 /* Where a fault strikes. */
@@ -259,9 +380,11 @@ enum hvh_fault_point {
 	HVH_FAULT_MSG_IN,	/* channel message from the guest; key: type */
 	HVH_FAULT_POST,		/* the post-message hypercall; key: 0 */
 	HVH_FAULT_SIGNAL_OUT,	/* event to the guest; key: channel id */
-	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: VSTOR operation */
+	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: its first word,
+				 * VSTOR operation or NVSP type */
 	HVH_FAULT_PKT_IN,	/* packet from the guest; key: as above */
 	HVH_FAULT_BLK,		/* back-end I/O; key: SCSI opcode */
+	HVH_FAULT_RNDIS_OUT,	/* RNDIS message to the guest; key: type */
 	HVH_FAULT_POINTS
 };
 
@@ -318,6 +441,9 @@ struct hvh_stats {
 	uint64_t	msr_reads, msr_writes;
 	uint64_t	io_requests, io_read_bytes, io_write_bytes, io_errors;
 	uint64_t	io_flushes, io_unmaps;
+	/* Frames of all adapters, from and to the guest; lost to it. */
+	uint64_t	net_tx_packets, net_tx_bytes;
+	uint64_t	net_rx_packets, net_rx_bytes, net_rx_lost;
 	uint32_t	connected;	/* VMBus version word, 0: none */
 	uint32_t	channels_offered, channels_open, gpadls;
 };

@@ -245,6 +245,53 @@ hvh_chan_vms_gone(void *arg, struct vms_chan *c)
 	free(primary);
 }
 
+/* --- Shared memory --- */
+
+struct share {
+	struct hvh_shared s;
+	struct vms_gpadl *gpadl;
+};
+
+const struct hvh_shared *
+hvh_chan_share(struct hvh_chan *ch, uint32_t gpadl)
+{
+	struct vms_gpadl *g;
+	struct share *sh;
+	uint32_t i;
+
+	sh = calloc(1, sizeof(*sh));
+	if (sh == NULL)
+		return (NULL);
+	g = vms_gpadl_hold(&ch->ch_bus->b_server, &ch->ch_vms, gpadl);
+	if (g == NULL) {
+		free(sh);
+		return (NULL);
+	}
+	sh->gpadl = g;
+	sh->s.pages = g->g_pages;
+	sh->s.npages = g->g_npages;
+	for (i = 1; i < g->g_npages; i++) {
+		if (g->g_pages[i] != g->g_pages[i - 1] + HV_PAGE_SIZE)
+			break;
+	}
+	if (i == g->g_npages)
+		sh->s.flat = g->g_pages[0];
+	return (&sh->s);
+}
+
+void
+hvh_chan_unshare(struct hvh_chan *ch, const struct hvh_shared *s)
+{
+	struct share *sh = (struct share *)(uintptr_t)s;
+
+	_Static_assert(offsetof(struct share, s) == 0, "s is first");
+	if (sh == NULL)
+		return;
+	vms_gpadl_unhold(&ch->ch_bus->b_server, sh->gpadl);
+	free(sh);
+	hvh_bus_drain(ch->ch_bus);
+}
+
 uint32_t
 hvh_chan_id(const struct hvh_chan *ch)
 {

@@ -87,6 +87,20 @@ struct hvh *hvh_chan_partition(struct hvh_chan *ch);
 void	hvh_chan_set_data(struct hvh_chan *ch, void *data);
 void   *hvh_chan_data(struct hvh_chan *ch);
 
+/*
+ * Memory that the guest has shared through this channel: a GPADL of one range
+ * of whole pages.  It is the device's until it lets go, which it does before
+ * hvh_chan_closed() at the latest; a teardown of the guest's is answered
+ * then.  NULL: there is none of this number, or it is another sort.
+ */
+struct hvh_shared {
+	uint8_t *const	*pages;		/* host pointers, of 4096 bytes each */
+	uint8_t		*flat;		/* the whole, if contiguous here */
+	uint32_t	 npages;
+};
+const struct hvh_shared *hvh_chan_share(struct hvh_chan *ch, uint32_t gpadl);
+void	hvh_chan_unshare(struct hvh_chan *ch, const struct hvh_shared *s);
+
 /* A range of guest memory named in a packet; page numbers are not checked. */
 struct hvh_range {
 	uint32_t	 len;		/* bytes, not 0 */

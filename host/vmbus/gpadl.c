@@ -53,7 +53,14 @@ gpadl_free(struct vms_server *s, struct vms_gpadl *g)
 	free(g);
 }
 
-/* Off the list; one that a ring lies in lives on until the device is done. */
+static bool
+gpadl_used(const struct vms_gpadl *g)
+{
+
+	return (g->g_holds > 0 || g->g_chan->c_ring == g);
+}
+
+/* Off the list; one that is in use lives on until the device is done. */
 static void
 gpadl_forget(struct vms_server *s, struct vms_gpadl *g)
 {
@@ -63,7 +70,7 @@ gpadl_forget(struct vms_server *s, struct vms_gpadl *g)
 		;
 	*p = g->g_next;
 	g->g_next = NULL;
-	if (g->g_chan->c_ring == g)
+	if (gpadl_used(g))
 		g->g_dropped = true;
 	else
 		gpadl_free(s, g);
@@ -237,8 +244,8 @@ vms_in_gpadl_teardown(struct vms_server *s, const void *msg, size_t len,
 		vms_bad(s, VMS_GPADL_TEARDOWN, "teardown of no GPADL");
 		return;
 	}
-	if (ch->c_ring == g) {
-		/* Answered when the device lets go of the ring. */
+	if (gpadl_used(g)) {
+		/* Answered when the device lets go of it. */
 		g->g_state = VMS_GP_TEARING;
 		return;
 	}
@@ -256,15 +263,14 @@ vms_gpadl_ring(struct vms_server *s, struct vms_chan *ch, uint32_t id)
 	    g : NULL);
 }
 
-void
-vms_gpadl_unuse(struct vms_server *s, struct vms_chan *ch)
+/* A use has ended: what was put off until then. */
+static void
+gpadl_settle(struct vms_server *s, struct vms_gpadl *g)
 {
-	struct vms_gpadl *g = ch->c_ring;
 	uint32_t id;
 
-	if (g == NULL)
+	if (gpadl_used(g))
 		return;
-	ch->c_ring = NULL;
 	if (g->g_dropped) {
 		gpadl_free(s, g);
 	} else if (g->g_state == VMS_GP_TEARING) {
@@ -272,6 +278,36 @@ vms_gpadl_unuse(struct vms_server *s, struct vms_chan *ch)
 		gpadl_forget(s, g);
 		torn_down(s, id);
 	}
+}
+
+void
+vms_gpadl_unuse(struct vms_server *s, struct vms_chan *ch)
+{
+	struct vms_gpadl *g = ch->c_ring;
+
+	if (g == NULL)
+		return;
+	ch->c_ring = NULL;
+	gpadl_settle(s, g);
+}
+
+struct vms_gpadl *
+vms_gpadl_hold(struct vms_server *s, struct vms_chan *ch, uint32_t id)
+{
+	struct vms_gpadl *g;
+
+	g = vms_gpadl_ring(s, ch, id);
+	if (g != NULL)
+		g->g_holds++;
+	return (g);
+}
+
+void
+vms_gpadl_unhold(struct vms_server *s, struct vms_gpadl *g)
+{
+
+	g->g_holds--;
+	gpadl_settle(s, g);
 }
 
 void

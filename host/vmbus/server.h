@@ -67,6 +67,7 @@ struct vms_gpadl {
 	uint8_t		**g_pages;	/* all pages of all ranges */
 	uint32_t	 g_npages;
 	bool		 g_ring;	/* one range of whole pages */
+	unsigned	 g_holds;	/* devices' uses, rings apart */
 	bool		 g_dropped;	/* forgotten but for its channel */
 };
 
@@ -234,6 +235,10 @@ struct vms_gpadl *vms_gpadl_ring(struct vms_server *s, struct vms_chan *ch,
 	    uint32_t id);
 /* The device let go of the ring. */
 void	vms_gpadl_unuse(struct vms_server *s, struct vms_chan *ch);
+/* The same for other memory of a device's, which it holds and lets go. */
+struct vms_gpadl *vms_gpadl_hold(struct vms_server *s, struct vms_chan *ch,
+	    uint32_t id);
+void	vms_gpadl_unhold(struct vms_server *s, struct vms_gpadl *g);
 /* Forgets all of a channel. */
 void	vms_gpadl_drop(struct vms_server *s, struct vms_chan *ch);
 

@@ -24,6 +24,7 @@
 
 #include "vmm/console.h"
 #include "vmm/disks.h"
+#include "vmm/nets.h"
 #include "vmm/options.h"
 #include "vmm/sandbox.h"
 #include "vmm/status.h"
@@ -39,6 +40,7 @@ struct hvhost {
 	struct vmm	*m;
 	struct console	*console;
 	struct disks	 disks;
+	struct nets	 nets;
 	struct tracer	*tracer;		/* or NULL */
 	struct status	 status;
 	struct ctl_server *control;		/* or NULL */
@@ -89,7 +91,8 @@ open_outside(struct hvhost *hv)
 		}
 	}
 	hv->status = (struct status){ .st_vmm = hv->m,
-	    .st_disks = &hv->disks };
+	    .st_disks = &hv->disks,
+	    .st_nets = &hv->nets };
 	if (op->control != NULL && ctl_open(op->control, hv->m->m_h,
 	    &status_ops, &hv->status, &hv->control, err, sizeof(err)) != 0)
 		fail(hv, err);
@@ -156,6 +159,17 @@ raise_limits(void)
 	}
 }
 
+static bool
+has_nat(const struct options *op)
+{
+
+	for (unsigned i = 0; i < op->nnets; i++) {
+		if (op->net[i].kind == HVH_NETBE_USER)
+			return (true);
+	}
+	return (false);
+}
+
 static void
 create(struct hvhost *hv)
 {
@@ -175,6 +189,7 @@ create(struct hvhost *hv)
 		fail(hv, err);
 	console_attach(hv->console, hv->m->m_uart);
 	if (disks_create(&hv->disks, hv->m, op, err, sizeof(err)) != 0 ||
+	    nets_create(&hv->nets, hv->m, op, err, sizeof(err)) != 0 ||
 	    vmm_boot_load(hv->m, &op->boot, &hv->m->m_boot, err,
 	    sizeof(err)) != 0)
 		fail(hv, err);
@@ -182,7 +197,7 @@ create(struct hvhost *hv)
 	/* Last, so that a wrong file shows on a machine without KVM, too. */
 	if (vmm_attach_kvm(hv->m, err, sizeof(err)) != 0)
 		fail(hv, err);
-	if (op->sandbox && sandbox_enter(err, sizeof(err)) != 0)
+	if (op->sandbox && sandbox_enter(has_nat(op), err, sizeof(err)) != 0)
 		fail(hv, err);
 	hv->confined = op->sandbox;
 	if (vmm_start(hv->m, err, sizeof(err)) != 0)

@@ -12,6 +12,7 @@
 #include <err.h>
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +27,7 @@
 #define	SUBCHANNELS_MAX	15
 #define	VMBUS_VERSIONS	"5.3 5.2 5.1 5.0 4.1 4.0 3.0 2.4 1.1 0.13"
 #define	STORVSP_VERSIONS "6.2 6.0 5.1 4.2 2.0"
+#define	NVSP_VERSIONS	"6.1 6.0 5.0 4.0 2.0 1.0"
 #define	TRACE_SNAP_MAX	4096
 
 static const char usage_text[] =
@@ -57,6 +59,15 @@ static const char usage_text[] =
 "  --cdrom FILE          ISO image on a synthetic SCSI controller, or on\n"
 "                        emulated IDE: --cdrom ide,file=install.iso\n"
 "  --no-uring            plain pread and pwrite below the disks: --no-uring\n"
+"Network (also: mac=MAC, channels=1..64, mtu=1500..9202, version=M.N,\n"
+"pcap=FILE, link=down; to go wrong: loss=PERCENT, duplicate=, reorder=,\n"
+"corrupt=, delay=MS, jitter=MS, seed=N):\n"
+"  --net tap=NAME[,...]  an adapter on VMBus, its frames through a tap:\n"
+"                        --net tap=tap0,channels=4\n"
+"  --net user[,restricted]   without privileges: NAT, DHCP; 10.0.2.2 is here:\n"
+"                        --net user,pcap=vm.pcapng\n"
+"  --net socket=PATH     through a unix socket, stream or seqpacket:\n"
+"                        --net socket=/tmp/net,mac=02:00:00:00:00:01\n"
 "Hyper-V:\n"
 "  --vmbus-version M.N   highest VMBus version offered (5.3):\n"
 "                        --vmbus-version 4.0\n"
@@ -167,6 +178,15 @@ version(const char *name, const char *text, const char *known, unsigned shift)
 	wrong("%s: \"%s\" is none of %s", name, text, known);
 }
 
+/* protocol: netvsc, 2; versions 1 and 2 are numbered as no others are. */
+static uint32_t
+nvsp_version(const char *text)
+{
+	uint32_t v = version("version", text, NVSP_VERSIONS, 16);
+
+	return (v == 0x10000 ? 2 : v == 0x20000 ? 0x30002 : v);
+}
+
 static char *
 copy(const char *text)
 {
@@ -271,6 +291,124 @@ add_disk(struct options *op, const char *name, const char *arg, bool cdrom)
 		disk_word(d, name, word);
 	if (d->file == NULL || d->file[0] == '\0')
 		wrong("%s: \"%s\" names no file=", name, arg);
+}
+
+/* 02:00:00:00:00:01: one adapter's, not of a group. */
+static void
+set_mac(struct opt_net *n, const char *text)
+{
+	unsigned b[6];
+	char end;
+
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", &b[0], &b[1], &b[2],
+	    &b[3], &b[4], &b[5], &end) != 6 || (b[0] & 1) != 0)
+		wrong("mac: \"%s\" is not an address such as "
+		    "02:00:00:00:00:01", text);
+	for (unsigned i = 0; i < 6; i++)
+		n->mac[i] = (uint8_t)b[i];
+	n->have_mac = true;
+}
+
+/* A number with a fraction, in units of which there are scale in one. */
+static double
+fraction(const char *name, const char *text, double max, double scale)
+{
+	double v;
+	char *end;
+
+	v = strtod(text, &end);
+	if (end == text || *end != '\0' || !(v >= 0 && v <= max))
+		wrong("%s: \"%s\" is not a number from 0 to %g", name, text,
+		    max);
+	return (v * scale);
+}
+
+/* True: it was a word about what shall go wrong. */
+static bool
+net_fault_word(struct hvh_netbe_faults *fp, const char *word, const char *val)
+{
+	const struct {
+		const char	*name;
+		uint32_t	*rate;
+	} rates[] = {
+		{ "loss", &fp->loss }, { "duplicate", &fp->duplicate },
+		{ "reorder", &fp->reorder }, { "corrupt", &fp->corrupt },
+	};
+
+	for (unsigned i = 0; i < sizeof(rates) / sizeof(rates[0]); i++) {
+		if (strcmp(word, rates[i].name) == 0) {
+			*rates[i].rate = (uint32_t)fraction(word, val, 100,
+			    10000);
+			return (true);
+		}
+	}
+	if (strcmp(word, "delay") == 0)
+		fp->delay_ns = (uint64_t)fraction(word, val, 10000, 1e6);
+	else if (strcmp(word, "jitter") == 0)
+		fp->jitter_ns = (uint64_t)fraction(word, val, 10000, 1e6);
+	else if (strcmp(word, "seed") == 0)
+		fp->seed = number(word, val, 0, ULONG_MAX);
+	else
+		return (false);
+	return (true);
+}
+
+static void
+net_word(struct opt_net *n, char *word)
+{
+	char *val = strchr(word, '=');
+
+	if (val != NULL)
+		*val++ = '\0';
+	if (val == NULL && strcmp(word, "restricted") == 0 &&
+	    n->kind == HVH_NETBE_USER)
+		n->restricted = true;
+	else if (val == NULL)
+		wrong("--net: \"%s\" is no word for an adapter", word);
+	else if (strcmp(word, "mac") == 0)
+		set_mac(n, val);
+	else if (strcmp(word, "channels") == 0)
+		n->channels = (unsigned)number(word, val, 1, 64);
+	else if (strcmp(word, "mtu") == 0)
+		n->mtu = (unsigned)number(word, val, 1500, 9202);
+	else if (strcmp(word, "version") == 0)
+		n->version = nvsp_version(val);
+	else if (strcmp(word, "pcap") == 0 && val[0] != '\0')
+		n->pcap = val;
+	else if (strcmp(word, "link") == 0) {
+		n->link_down = strcmp(val, "down") == 0;
+		if (!n->link_down && strcmp(val, "up") != 0)
+			wrong("link: \"%s\" is neither up nor down", val);
+	} else if (!net_fault_word(&n->faults, word, val))
+		wrong("--net: \"%s=\" is no word for an adapter", word);
+}
+
+static void
+add_net(struct options *op, const char *arg)
+{
+	struct opt_net *n;
+	char *list, *word;
+
+	if (op->nnets == OPT_NETS_MAX)
+		wrong("more than %u network adapters", OPT_NETS_MAX);
+	n = &op->net[op->nnets++];
+	*n = (struct opt_net){ 0 };
+	list = n->words = copy(arg);
+	word = next_word(&list);
+	if (strcmp(word, "user") == 0) {
+		n->kind = HVH_NETBE_USER;
+	} else if (strncmp(word, "tap=", 4) == 0 && word[4] != '\0') {
+		n->kind = HVH_NETBE_TAP;
+		n->name = word + 4;
+	} else if (strncmp(word, "socket=", 7) == 0 && word[7] != '\0') {
+		n->kind = HVH_NETBE_SOCKET;
+		n->name = word + 7;
+	} else {
+		wrong("--net: \"%s\" should begin with tap=NAME, user or "
+		    "socket=PATH", arg);
+	}
+	while ((word = next_word(&list)) != NULL)
+		net_word(n, word);
 }
 
 static void
@@ -419,8 +557,6 @@ set_machine(struct options *op, int opt, const char *arg)
 		op->vmm.max_version = version("--vmbus-version", arg,
 		    VMBUS_VERSIONS, 16);
 		break;
-	case O_NET:
-		wrong("--net: this hvhost has no network adapter to offer");
 	}
 }
 
@@ -459,6 +595,9 @@ set_option(struct options *op, int opt, const char *arg)
 	case O_MODULE:
 		add_word("module", op->boot.modules, &op->boot.nmodules,
 		    VMM_MODULES_MAX, arg);
+		break;
+	case O_NET:
+		add_net(op, arg);
 		break;
 	case O_NO_URING:
 		op->no_uring = true;

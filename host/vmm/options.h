@@ -16,6 +16,7 @@
 
 #define	OPT_DISKS_MAX		260
 #define	OPT_CONTROLLERS_MAX	4
+#define	OPT_NETS_MAX		8u
 
 struct opt_disk {
 	bool		 ide;
@@ -33,6 +34,21 @@ struct opt_disk {
 	char		*words;		/* what file points into */
 };
 
+struct opt_net {
+	enum hvh_netbe_kind kind;
+	const char	*name;		/* of the tap, path of the socket */
+	const char	*pcap;		/* or NULL */
+	bool		 have_mac;
+	uint8_t		 mac[6];
+	unsigned	 channels;	/* 0: as the library has it */
+	unsigned	 mtu;		/* most the host grants, 0: same */
+	uint32_t	 version;	/* NVSP, 0: newest */
+	bool		 link_down;
+	bool		 restricted;
+	struct hvh_netbe_faults faults;
+	char		*words;		/* what the names point into */
+};
+
 enum opt_console { CONSOLE_STDIO, CONSOLE_PTY, CONSOLE_FILE, CONSOLE_NONE };
 
 struct options {
@@ -40,6 +56,8 @@ struct options {
 	struct vmm_boot_params	 boot;
 	struct opt_disk		 disk[OPT_DISKS_MAX];
 	unsigned		 ndisks;
+	struct opt_net		 net[OPT_NETS_MAX];
+	unsigned		 nnets;
 	unsigned		 subchannels;	/* most the host grants */
 	uint16_t		 vstor_version;	/* 0: newest */
 	enum opt_console	 console;

@@ -20,6 +20,7 @@
 #include <asm/termbits.h>
 #include <errno.h>
 #include <linux/fs.h>
+#include <linux/if_tun.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -61,13 +62,24 @@ static const int allowed[] = {
 	SCMP_SYS(accept4), SCMP_SYS(recvmsg), SCMP_SYS(sendmsg),
 	SCMP_SYS(recvfrom), SCMP_SYS(sendto), SCMP_SYS(shutdown),
 	SCMP_SYS(getsockopt),
+	/* Network back ends, those too that are added later. */
+	SCMP_SYS(recvmmsg), SCMP_SYS(sendmmsg), SCMP_SYS(epoll_create1),
+};
+
+/* And a network in user mode, which is the guest's way out. */
+static const int allowed_nat[] = {
+	SCMP_SYS(socket), SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen),
+	SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(setsockopt),
 };
 
 static const unsigned long allowed_ioctls[] = {
 	BLKGETSIZE64, BLKSSZGET, TCGETS, TCSETS,
+	TUNGETIFF, TUNSETOFFLOAD, TUNSETVNETHDRSZ,
 	/* With these tcsetattr(3) gives a terminal back from glibc 2.42 on. */
 	TCGETS2, TCSETS2,
 };
+
+static const unsigned long allowed_nat_ioctls[] = { FIONREAD, FIONBIO };
 
 /* Async-signal-safe: it may strike anywhere. */
 static void
@@ -88,6 +100,22 @@ refused(int sig, siginfo_t *si, void *ctx)
 	text[len++] = '\n';
 	(void)!write(STDERR_FILENO, text, len);
 	_exit(1);
+}
+
+static int
+add_nat_rules(scmp_filter_ctx ctx)
+{
+	int error = 0;
+
+	for (unsigned i = 0; error == 0 &&
+	    i < sizeof(allowed_nat) / sizeof(allowed_nat[0]); i++)
+		error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed_nat[i],
+		    0);
+	for (unsigned i = 0; error == 0 && i < sizeof(allowed_nat_ioctls) /
+	    sizeof(allowed_nat_ioctls[0]); i++)
+		error = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(ioctl),
+		    1, SCMP_A1(SCMP_CMP_EQ, allowed_nat_ioctls[i]));
+	return (error);
 }
 
 static int
@@ -135,7 +163,7 @@ add_rules(scmp_filter_ctx ctx)
 }
 
 int
-sandbox_enter(char *err, size_t errlen)
+sandbox_enter(bool nat, char *err, size_t errlen)
 {
 	struct sigaction sa = { .sa_sigaction = refused,
 	    .sa_flags = SA_SIGINFO };
@@ -157,6 +185,8 @@ sandbox_enter(char *err, size_t errlen)
 		error = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (error == 0)
 		error = add_rules(ctx);
+	if (error == 0 && nat)
+		error = add_nat_rules(ctx);
 	if (error == 0)
 		error = seccomp_load(ctx);
 	seccomp_release(ctx);

@@ -60,6 +60,7 @@ op_stats(void *arg, json_t *o)
 	struct status *st = arg;
 	struct vmm *m = st->st_vmm;
 	json_t *exits = json_object(), *kvm = json_object();
+	json_t *net = json_object();
 	uint64_t n;
 
 	vmm_loop_count(m);
@@ -79,6 +80,8 @@ op_stats(void *arg, json_t *o)
 	put(o, "inline_rounds", atomic_load(&m->m_loop.l_inline));
 	json_object_set_new(o, "exits", exits);
 	json_object_set_new(o, "kvm", kvm);
+	nets_stats(st->st_nets, net);
+	json_object_set_new(o, "net", net);
 }
 
 static int
@@ -180,6 +183,50 @@ op_disk_remove(void *arg, unsigned controller, unsigned lun, char *err,
 	return (disks_remove(st->st_disks, controller, lun, err, errlen));
 }
 
+/* Where the adapter's frames go comes open with the command, as a disk does. */
+static int
+op_net_add(void *arg, struct ctl_net *cn, char *err, size_t errlen)
+{
+	struct status *st = arg;
+	struct opt_net n = { .kind = cn->socket ? HVH_NETBE_SOCKET :
+	    HVH_NETBE_TAP, .name = cn->name, .channels = cn->channels,
+	    .have_mac = cn->have_mac };
+	int error, fd;
+
+	if (!cn->have_fd) {
+		snprintf(err, errlen, "%s: the open tap or socket must come "
+		    "with the command; this process opens none", cn->name);
+		return (EINVAL);
+	}
+	memcpy(n.mac, cn->mac, sizeof(n.mac));
+	fd = fcntl(cn->fd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0) {
+		error = errno;
+		snprintf(err, errlen, "%s: %s", cn->name, strerror(error));
+		return (error);
+	}
+	error = nets_add(st->st_nets, &n, fd, &cn->adapter, err, errlen);
+	if (error == 0)
+		close(cn->fd);
+	return (error);
+}
+
+static int
+op_net_remove(void *arg, unsigned adapter, char *err, size_t errlen)
+{
+	struct status *st = arg;
+
+	return (nets_remove(st->st_nets, adapter, err, errlen));
+}
+
+static int
+op_link(void *arg, unsigned adapter, bool up, char *err, size_t errlen)
+{
+	struct status *st = arg;
+
+	return (nets_link(st->st_nets, adapter, up, err, errlen));
+}
+
 const struct ctl_ops status_ops = {
 	.status = op_status,
 	.stats = op_stats,
@@ -190,6 +237,9 @@ const struct ctl_ops status_ops = {
 	.quit = op_quit,
 	.disk_add = op_disk_add,
 	.disk_remove = op_disk_remove,
+	.net_add = op_net_add,
+	.net_remove = op_net_remove,
+	.link = op_link,
 };
 
 int

@@ -14,11 +14,13 @@
 
 #include "control/control.h"
 #include "vmm/disks.h"
+#include "vmm/nets.h"
 
 /* The argument of status_ops. */
 struct status {
 	struct vmm	*st_vmm;
 	struct disks	*st_disks;
+	struct nets	*st_nets;
 	bool		 st_reset;	/* a client wants a reset */
 };
 

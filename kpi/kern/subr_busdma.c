@@ -6,13 +6,14 @@
 
 /*
  * bus_dma(9): loading of whatever describes memory: buffers, lists, CCBs, bios,
- * uios; and tag templates.  No mbufs: the hosted kernel has no network stack.
+ * uios, mbufs; and tag templates.
  */
 
 #include "busdma_var.h"
 
 #include <sys/bio.h>
 #include <sys/kernel.h>
+#include <sys/mbuf.h>
 #include <sys/uio.h>
 
 #include <vm/vm.h>
@@ -117,6 +118,25 @@ busdma_pieces_uio(struct uio *uio, busdma_piece_fn *fn, void *arg)
 }
 
 static int
+busdma_pieces_mbuf(const struct mbuf *m, busdma_piece_fn *fn, void *arg)
+{
+	struct busdma_piece bp;
+	int error;
+
+	error = 0;
+	bp.bp_phys = 0;
+	for (; m != NULL && error == 0; m = m->m_next) {
+		KASSERT((m->m_flags & M_EXTPG) == 0,
+		    ("busdma: mbuf %p is unmapped", m));
+		bp.bp_virt = m->m_data;
+		bp.bp_len = m->m_len;
+		if (bp.bp_len > 0)
+			error = fn(arg, &bp);
+	}
+	return (error);
+}
+
+static int
 busdma_pieces(const struct memdesc *mem, busdma_piece_fn *fn, void *arg)
 {
 	struct busdma_piece bp;
@@ -148,6 +168,8 @@ busdma_pieces(const struct memdesc *mem, busdma_piece_fn *fn, void *arg)
 		return (error);
 	case MEMDESC_UIO:
 		return (busdma_pieces_uio(mem->u.md_uio, fn, arg));
+	case MEMDESC_MBUF:
+		return (busdma_pieces_mbuf(mem->u.md_mbuf, fn, arg));
 	case MEMDESC_VMPAGES:
 		offs = mem->md_offset;
 		left = mem->md_len;
@@ -166,6 +188,7 @@ busdma_pieces(const struct memdesc *mem, busdma_piece_fn *fn, void *arg)
 struct busdma_load {
 	bus_dma_tag_t	bl_tag;
 	bus_dmamap_t	bl_map;
+	bus_dma_segment_t *bl_segs;	/* NULL: the map's own */
 	int		bl_flags;
 	int		bl_nsegs;	/* index of the last segment */
 	u_int		bl_pages;
@@ -194,10 +217,10 @@ busdma_load_piece(void *arg, const struct busdma_piece *bp)
 	bl = arg;
 	if (bp->bp_virt != NULL)
 		return (_bus_dmamap_load_buffer(bl->bl_tag, bl->bl_map,
-		    bp->bp_virt, bp->bp_len, kernel_pmap, bl->bl_flags, NULL,
-		    &bl->bl_nsegs));
+		    bp->bp_virt, bp->bp_len, kernel_pmap, bl->bl_flags,
+		    bl->bl_segs, &bl->bl_nsegs));
 	return (_bus_dmamap_load_phys(bl->bl_tag, bl->bl_map, bp->bp_phys,
-	    bp->bp_len, bl->bl_flags, NULL, &bl->bl_nsegs));
+	    bp->bp_len, bl->bl_flags, bl->bl_segs, &bl->bl_nsegs));
 }
 
 /* 0, an error, or EINPROGRESS: the map waits for bounce pages. */
@@ -306,6 +329,49 @@ bus_dmamap_load_uio(bus_dma_tag_t dmat, bus_dmamap_t map, struct uio *uio,
 		callback(callback_arg, segs, 0, 0, error);
 	else
 		callback(callback_arg, segs, bl.bl_nsegs + 1, uio->uio_resid,
+		    0);
+	return (error);
+}
+
+/*
+ * A packet, into the caller's segments, of which there are as many as the tag
+ * allows.  EFBIG: too few; the map then is as it was.
+ */
+int
+bus_dmamap_load_mbuf_sg(bus_dma_tag_t dmat, bus_dmamap_t map, struct mbuf *m,
+    bus_dma_segment_t *segs, int *nsegs, int flags)
+{
+	struct busdma_load bl = { .bl_tag = dmat, .bl_map = map,
+	    .bl_segs = segs, .bl_flags = flags | BUS_DMA_NOWAIT };
+	struct memdesc mem;
+	int error;
+
+	M_ASSERTPKTHDR(m);
+	mem = memdesc_mbuf(m);
+	error = busdma_load(&bl, &mem, NULL, NULL);
+	*nsegs = bl.bl_nsegs + 1;
+	(void)_bus_dmamap_complete(dmat, map, segs, *nsegs, error);
+	return (error);
+}
+
+int
+bus_dmamap_load_mbuf(bus_dma_tag_t dmat, bus_dmamap_t map, struct mbuf *m,
+    bus_dmamap_callback2_t *callback, void *callback_arg, int flags)
+{
+	struct busdma_load bl = { .bl_tag = dmat, .bl_map = map,
+	    .bl_flags = flags | BUS_DMA_NOWAIT };
+	bus_dma_segment_t *segs;
+	struct memdesc mem;
+	int error;
+
+	M_ASSERTPKTHDR(m);
+	mem = memdesc_mbuf(m);
+	error = busdma_load(&bl, &mem, NULL, NULL);
+	segs = _bus_dmamap_complete(dmat, map, NULL, bl.bl_nsegs + 1, error);
+	if (error != 0)
+		callback(callback_arg, segs, 0, 0, error);
+	else
+		callback(callback_arg, segs, bl.bl_nsegs + 1, m->m_pkthdr.len,
 		    0);
 	return (error);
 }

@@ -15,6 +15,9 @@
  * operation goes there too; it is the same word.  What neither orders nor is
  * ordered by ThreadSanitizer's reckoning are fences: code that needs one says
  * release or acquire at the access as well.
+ *
+ * A plain atomic_load is an acquire, as all loads are on amd64: a producer of
+ * buf_ring(9) that waits for the one before it relies on that.
  */
 
 #ifdef KCSAN
@@ -116,7 +119,7 @@ kcsan_atomic_readandclear_##name(volatile type *p)			\
 type									\
 kcsan_atomic_load_##name(const volatile type *p)			\
 {									\
-	return (__atomic_load_n(WORD(p), __ATOMIC_RELAXED));		\
+	return (__atomic_load_n(WORD(p), __ATOMIC_ACQUIRE));		\
 }									\
 type									\
 kcsan_atomic_load_acq_##name(const volatile type *p)			\

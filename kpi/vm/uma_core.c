@@ -173,13 +173,30 @@ uma_zdestroy(uma_zone_t z)
 	free(z, M_UMA);
 }
 
+/* Up to a page malloc(9) gives slots of a slab, which are contiguous. */
+static void *
+item_memory(uma_zone_t z, int flags)
+{
+	size_t size = roundup2(z->uz_size, sizeof(void *)) + TAG_SIZE;
+	void *item;
+
+	if ((z->uz_flags & UMA_ZONE_CONTIG) == 0 || z->uz_size <= PAGE_SIZE)
+		return (malloc_aligned(size, z->uz_align, M_UMA, flags));
+	for (;;) {
+		item = contigmalloc(size, M_UMA, flags, 0, ~(vm_paddr_t)0,
+		    z->uz_align, 0);
+		if (item != NULL || (flags & M_WAITOK) == 0)
+			return (item);
+		pause("uma", 1);
+	}
+}
+
 static void *
 item_new(uma_zone_t z, int flags)
 {
 	void *item;
 
-	item = malloc_aligned(roundup2(z->uz_size, sizeof(void *)) + TAG_SIZE,
-	    z->uz_align, M_UMA, (flags & (M_WAITOK | M_NOWAIT)) |
+	item = item_memory(z, (flags & (M_WAITOK | M_NOWAIT)) |
 	    (z->uz_flags & UMA_ZONE_ZINIT ? M_ZERO : 0));
 	if (item != NULL && z->uz_init != NULL &&
 	    z->uz_init(item, z->uz_size, flags) != 0) {

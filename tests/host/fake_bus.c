@@ -104,6 +104,7 @@ void
 fake_free(struct hvh *h)
 {
 	struct hvh_chan *ch, *next;
+	struct fake_share *s;
 	struct hvh_husk *k;
 
 	for (ch = h->chans; ch != NULL; ch = ch->next) {
@@ -124,6 +125,12 @@ fake_free(struct hvh *h)
 	while ((k = h->husks) != NULL) {
 		h->husks = k->next;
 		k->free(k);
+	}
+	while ((s = h->shares) != NULL) {
+		MUST(s->holds == 0);
+		h->shares = s->next;
+		free(s->pages);
+		free(s);
 	}
 	MUST(h->timers == NULL);
 	munmap(h->mem - FAKE_GUARD, h->size + 2 * FAKE_GUARD);
@@ -225,7 +232,7 @@ fake_range(struct fake_pkt *p, uint64_t gpa, uint32_t len)
 	struct hvh_range *r;
 	uint32_t i;
 
-	MUST(p->nranges < 2);
+	MUST(p->nranges < FAKE_RANGES);
 	if (p->pfns == NULL)
 		p->pfns = calloc(FAKE_PFNS, sizeof(*p->pfns));
 	MUST(p->pfns != NULL);
@@ -233,11 +240,36 @@ fake_range(struct fake_pkt *p, uint64_t gpa, uint32_t len)
 	r->len = len;
 	r->ofs = gpa & 4095;
 	r->npfn = (r->ofs + len + 4095) / 4096;
-	MUST(r->npfn <= FAKE_PFNS / 2);
-	r->pfn = p->pfns + p->nranges * FAKE_PFNS / 2;
+	MUST(p->npfns + r->npfn <= FAKE_PFNS);
+	r->pfn = p->pfns + p->npfns;
 	for (i = 0; i < r->npfn; i++)
-		p->pfns[p->nranges * FAKE_PFNS / 2 + i] = gpa / 4096 + i;
+		p->pfns[p->npfns + i] = gpa / 4096 + i;
+	p->npfns += r->npfn;
 	p->nranges++;
+}
+
+struct fake_share *
+fake_share(struct hvh *h, uint32_t gpadl, uint64_t gpa, uint32_t npages,
+    bool scattered)
+{
+	struct fake_share *s;
+	uint32_t i;
+
+	MUST(gpa % 4096 == 0 && gpa + npages * 4096ull <= h->size);
+	s = calloc(1, sizeof(*s));
+	MUST(s != NULL);
+	s->pages = calloc(npages, sizeof(*s->pages));
+	MUST(s->pages != NULL);
+	for (i = 0; i < npages; i++)
+		s->pages[i] = h->mem + gpa +
+		    (scattered ? npages - 1 - i : i) * 4096ull;
+	s->gpadl = gpadl;
+	s->s.pages = s->pages;
+	s->s.npages = npages;
+	s->s.flat = scattered ? NULL : s->pages[0];
+	s->next = h->shares;
+	h->shares = s;
+	return (s);
 }
 
 void
@@ -425,13 +457,14 @@ hvh_chan_write(struct hvh_chan *ch, uint16_t type, uint16_t flags,
 {
 	struct fake_pkt *p;
 
-	MUST(ch->open && len <= FAKE_PKT_MAX && flags == 0);
+	MUST(ch->open && len <= FAKE_PKT_MAX);
 	if (ch->room == 0)
 		return (EAGAIN);
 	ch->room--;
 	p = calloc(1, sizeof(*p));
 	MUST(p != NULL);
 	p->type = type;
+	p->wants_completion = (flags & 1) != 0;
 	p->xid = xid;
 	p->len = len;
 	memcpy(p->data, data, len);
@@ -442,6 +475,32 @@ hvh_chan_write(struct hvh_chan *ch, uint16_t type, uint16_t flags,
 void
 hvh_chan_flush(struct hvh_chan *ch)
 {
+}
+
+const struct hvh_shared *
+hvh_chan_share(struct hvh_chan *ch, uint32_t gpadl)
+{
+	struct fake_share *s;
+
+	MUST(ch->open);
+	for (s = ch->h->shares; s != NULL; s = s->next) {
+		if (s->gpadl == gpadl) {
+			s->holds++;
+			return (&s->s);
+		}
+	}
+	return (NULL);
+}
+
+void
+hvh_chan_unshare(struct hvh_chan *ch, const struct hvh_shared *sh)
+{
+	struct fake_share *s;
+
+	for (s = ch->h->shares; s != NULL && &s->s != sh; s = s->next)
+		continue;
+	MUST(s != NULL && s->holds > 0);
+	s->holds--;
 }
 
 /* Guest memory is one region at 0. */
@@ -548,6 +607,13 @@ hvh_unlock(struct hvh *h)
 
 	MUST(h->locked);
 	h->locked = false;
+}
+
+void
+hvh_unlock_quiet(struct hvh *h)
+{
+
+	hvh_unlock(h);
 }
 
 void

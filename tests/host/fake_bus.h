@@ -16,8 +16,9 @@
 
 #include "vmbus/channel.h"
 
-#define	FAKE_PKT_MAX	256
+#define	FAKE_PKT_MAX	8192
 #define	FAKE_PFNS	4096
+#define	FAKE_RANGES	40
 
 struct fake_pkt {
 	uint16_t	 type;
@@ -26,8 +27,9 @@ struct fake_pkt {
 	uint32_t	 len;
 	uint8_t		 data[FAKE_PKT_MAX];
 	unsigned	 nranges;
-	struct hvh_range ranges[2];
+	struct hvh_range ranges[FAKE_RANGES];
 	uint64_t	*pfns;		/* of all ranges, or NULL */
+	uint32_t	 npfns;
 	struct fake_pkt	*next;
 };
 
@@ -35,6 +37,15 @@ struct fake_queue {
 	struct fake_pkt	*head;
 	struct fake_pkt	**tail;
 	unsigned	 n;
+};
+
+/* Memory behind a GPADL. */
+struct fake_share {
+	struct hvh_shared s;
+	uint32_t	 gpadl;
+	uint8_t		**pages;
+	unsigned	 holds;		/* a device has it */
+	struct fake_share *next;
 };
 
 struct hvh_chan {
@@ -64,6 +75,7 @@ struct hvh {
 	struct hvh_source *sources;
 	struct hvh_chan	*chans;
 	struct hvh_husk	*husks;
+	struct fake_share *shares;
 	struct hvh_fault faults[8];
 	unsigned	 nfaults;
 	unsigned	 subs_offered;
@@ -89,6 +101,12 @@ struct fake_pkt *fake_put(struct hvh_chan *ch, uint16_t type, bool wants,
 	    uint64_t xid, const void *data, uint32_t len);
 void	fake_range(struct fake_pkt *p, uint64_t gpa, uint32_t len);
 void	fake_signal(struct hvh_chan *ch);
+/*
+ * Guest memory at gpa as a GPADL; scattered: its pages in reverse order.  The
+ * answer shows whether a device holds it.
+ */
+struct fake_share *fake_share(struct hvh *h, uint32_t gpadl, uint64_t gpa,
+	    uint32_t npages, bool scattered);
 /* The oldest packet to the guest, or NULL; the caller frees it. */
 struct fake_pkt *fake_get(struct hvh_chan *ch);
 void	fake_pkt_free(struct fake_pkt *p);

@@ -71,10 +71,86 @@ join_devices(struct join *j, const struct join_config *cf)
 }
 
 void
+join_hn_add(struct join *j, unsigned n, const struct hvh_net_params *np)
+{
+	struct hvh_net_params p = *np;
+	struct hvh_netbe *be[2];
+	char guid[37];
+
+	if (j->netbe == NULL) {
+		ATF_REQUIRE_EQ(0, hvh_netbe_pair(j->host, be));
+		p.be = be[0];
+		j->netbe = be[1];
+	} else {
+		p.be = j->netbe;
+		j->netbe = NULL;
+	}
+	snprintf(guid, sizeof(guid), "5a0c7a60-5d3c-4f0e-8e0a-0000000000%02x",
+	    n);
+	ATF_REQUIRE_EQ(0, hvh_guid_parse(guid, &p.instance));
+	memcpy(p.mac, (const uint8_t[6]){ 0, 0x15, 0x5d, 0, 0, (uint8_t)n },
+	    sizeof(p.mac));
+	ATF_REQUIRE_EQ(0, hvh_net_add(j->host, &p, &j->net[n]));
+}
+
+struct kpi_net *
+join_hn_open(const char *name, const struct kpi_net_ops *ops, void *arg)
+{
+	struct kpi_net *n;
+
+	ATF_REQUIRE_EQ(0, kpi_net_open(name, ops, arg, &n));
+	ATF_REQUIRE_EQ(0, kpi_net_up(n, 1));
+	return (n);
+}
+
+void
+join_hn_pass(struct kpi_net *from, struct kpi_net *to, size_t len,
+    uint32_t seed)
+{
+	unsigned char out[len], in[len];
+	struct kpi_piece piece = { .addr = out, .len = len };
+	struct kpi_frame f = { .piece = &piece, .npieces = 1 };
+	size_t ofs;
+	unsigned i;
+	int error;
+
+	join_pattern(out, len, 0, seed);
+	memset(out, 0xff, 6);
+	out[12] = 0x88;
+	out[13] = 0xb5;
+	ATF_REQUIRE_EQ(1, kpi_net_send(from, &f, 1, &error));
+	ATF_REQUIRE_EQ_MSG(0, kpi_net_recv(to, &f, 10000), "no frame");
+	ATF_REQUIRE_EQ(len, f.len);
+	for (i = 0, ofs = 0; i < f.npieces; ofs += f.piece[i++].len)
+		memcpy(in + ofs, f.piece[i].addr, f.piece[i].len);
+	ATF_CHECK_EQ(0, memcmp(in, out, len));
+	kpi_net_release(&f);
+}
+
+/* Until the last disk and the last network interface are there. */
+static void
+join_wait_all(const struct join_config *cf)
+{
+	char name[16];
+
+	if (!cf->no_disks) {
+		snprintf(name, sizeof(name), "da%u",
+		    cf->controllers * cf->luns - 1);
+		ATF_REQUIRE_EQ_MSG(0, kpi_disk_wait(name, 30000),
+		    "%s did not appear", name);
+	}
+	if (cf->nets > 0 && !cf->no_wait) {
+		snprintf(name, sizeof(name), "hn%u", cf->nets - 1);
+		ATF_REQUIRE_EQ_MSG(0, kpi_net_wait(name, 30000),
+		    "%s did not appear", name);
+	}
+}
+
+void
 join_start(struct join *j, const struct join_config *conf)
 {
 	struct join_config cf = *conf;
-	char name[16];
+	unsigned i;
 
 	if (cf.controllers == 0)
 		cf.controllers = 1;
@@ -86,7 +162,10 @@ join_start(struct join *j, const struct join_config *conf)
 		cf.vm.virtual_clock = true;
 	vm_create(&cf.vm);
 	j->host = vm_host();
-	join_devices(j, &cf);
+	if (!cf.no_disks)
+		join_devices(j, &cf);
+	for (i = 0; i < cf.nets; i++)
+		join_hn_add(j, i, &cf.net);
 	if (cf.prepare != NULL)
 		cf.prepare(j);
 	vm_boot();
@@ -99,9 +178,7 @@ join_start(struct join *j, const struct join_config *conf)
 		return;
 	if (!cf.vm.preload)
 		ATF_REQUIRE_EQ(0, vm_load());
-	snprintf(name, sizeof(name), "da%u", cf.controllers * cf.luns - 1);
-	ATF_REQUIRE_EQ_MSG(0, kpi_disk_wait(name, 30000),
-	    "%s did not appear", name);
+	join_wait_all(&cf);
 }
 
 unsigned
@@ -111,6 +188,8 @@ join_end(struct join *j)
 	ATF_CHECK_EQ(0, vm_unload());
 	if (atomic_exchange(&fast_clock.run, false))
 		pthread_join(fast_clock.thread, NULL);
+	if (j->netbe != NULL)
+		hvh_netbe_close(j->netbe);
 	vm_destroy();
 	return (kpi_leaks());
 }

@@ -18,6 +18,7 @@
 #include "run/vm.h"
 
 #define	JOIN_CONTROLLERS	4
+#define	JOIN_NETS		4
 #define	JOIN_SECTOR		512
 
 struct join;
@@ -32,6 +33,14 @@ struct join_config {
 	bool			 monitored;	/* see hvh_scsi_params */
 	bool			 fast_clock;	/* 20 times real time */
 	bool			 no_load;	/* modules stay out */
+	bool			 no_disks;	/* nor controllers */
+	/*
+	 * Network adapters, even ones joined in memory with the next: what hn0
+	 * sends comes to hn1.  MAC, GUID and back end are filled in.
+	 */
+	unsigned		 nets;
+	struct hvh_net_params	 net;
+	bool			 no_wait;	/* for the last of them */
 	/* Before the machine boots; may be NULL. */
 	void			(*prepare)(struct join *j);
 };
@@ -39,6 +48,8 @@ struct join_config {
 struct join {
 	struct hvh		*host;
 	struct hvh_scsi		*scsi[JOIN_CONTROLLERS];
+	struct hvh_net		*net[JOIN_NETS];
+	struct hvh_netbe	*netbe;		/* far end of an odd one */
 	uint64_t		 disk_size;
 };
 
@@ -50,6 +61,15 @@ void	join_finish(struct join *j);
 unsigned join_end(struct join *j);
 /* A memory disk for LUN lun of controller c. */
 void	join_attach(struct join *j, unsigned c, unsigned lun, uint64_t size);
+/* Network adapter number n; see struct join_config. */
+void	join_hn_add(struct join *j, unsigned n,
+	    const struct hvh_net_params *np);
+/* Opens an interface and takes it up. */
+struct kpi_net *join_hn_open(const char *name, const struct kpi_net_ops *ops,
+	    void *arg);
+/* A broadcast of one interface comes out of the other as it was. */
+void	join_hn_pass(struct kpi_net *from, struct kpi_net *to, size_t len,
+	    uint32_t seed);
 
 /* One request, waited for; returns its errno. */
 int	join_io(const char *disk, enum kpi_disk_op op, uint64_t offset,

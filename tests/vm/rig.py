@@ -58,7 +58,7 @@ STALL_LIMIT = 60
 
 # What the outer machine needs besides what is built into its kernel.
 OUTER_MODULES = ("virtio_pci", "virtio_console", "kvm_amd", "brd", "tun",
-                 "vhost_net", "loop")
+                 "vhost_net", "loop", "8021q")
 
 
 def say(text):

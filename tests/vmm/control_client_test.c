@@ -108,6 +108,43 @@ op_disk_remove(void *arg, unsigned controller, unsigned lun, char *e,
 	return (0);
 }
 
+/* Adapter 9 is not there; link says so, too. */
+static int
+op_net_add(void *arg, struct ctl_net *n, char *e, size_t errlen)
+{
+
+	ATF_REQUIRE(n->have_fd);
+	snprintf(last, sizeof(last), "%s %s %u %02x", n->socket ? "socket" :
+	    "tap", n->name, n->channels, n->have_mac ? n->mac[5] : 0);
+	if (n->channels == 64) {
+		snprintf(e, errlen, "all are there");
+		return (ENOSPC);
+	}
+	n->adapter = 2;
+	close(n->fd);
+	return (0);
+}
+
+static int
+op_net_remove(void *arg, unsigned adapter, char *e, size_t errlen)
+{
+
+	snprintf(last, sizeof(last), "net remove %u", adapter);
+	return (0);
+}
+
+static int
+op_link(void *arg, unsigned adapter, bool up, char *e, size_t errlen)
+{
+
+	snprintf(last, sizeof(last), "link %u %s", adapter, up ? "up" :
+	    "down");
+	if (adapter != 9)
+		return (0);
+	snprintf(e, errlen, "no adapter 9");
+	return (ENODEV);
+}
+
 static const struct ctl_ops ops = {
 	.status = op_status,
 	.stats = op_stats,
@@ -118,6 +155,9 @@ static const struct ctl_ops ops = {
 	.quit = op_quit,
 	.disk_add = op_disk_add,
 	.disk_remove = op_disk_remove,
+	.net_add = op_net_add,
+	.net_remove = op_net_remove,
+	.link = op_link,
 };
 
 static void
@@ -184,6 +224,8 @@ ATF_TC_BODY(commands, tc)
 		{ "resume", "resume" }, { "quit", "quit" },
 		{ "disk remove 3", "remove 0 3" },
 		{ "disk remove 63 --controller 2", "remove 2 63" },
+		{ "net remove 3", "net remove 3" },
+		{ "link up", "link 0 up" }, { "link down 1", "link 1 down" },
 	};
 
 	start();
@@ -192,9 +234,8 @@ ATF_TC_BODY(commands, tc)
 		ATF_CHECK_STREQ(table[i].did, last);
 		ATF_CHECK_STREQ("", slurp("out"));
 	}
-	run(1, "link down");
-	ATF_CHECK_STREQ("hvctl: this machine has no network adapter\n",
-	    slurp("err"));
+	run(1, "link down 9");
+	ATF_CHECK_STREQ("hvctl: no adapter 9\n", slurp("err"));
 	run(1, "rescind 77");
 	stop();
 }
@@ -241,6 +282,44 @@ ATF_TC_BODY(disks, tc)
 	run(2, "disk remove");
 	run(2, "disk remove 3 --ro");
 	run(2, "disk");
+	stop();
+}
+
+ATF_TC_WITHOUT_HEAD(networks);
+ATF_TC_BODY(networks, tc)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX,
+	    .sun_path = "net.sock" };
+	int fd;
+
+	start();
+	fd = socket(AF_UNIX, SOCK_SEQPACKET, 0);
+	ATF_REQUIRE_EQ(0, bind(fd, (struct sockaddr *)&sun, sizeof(sun)));
+	ATF_REQUIRE_EQ(0, listen(fd, 8));
+	run(0, "net add socket=net.sock");
+	ATF_CHECK_STREQ("socket=net.sock is adapter 2\n", slurp("out"));
+	ATF_CHECK_STREQ("socket net.sock 0 00", last);
+	run(0, "--json net add --channels 3 socket=net.sock --mac "
+	    "02:00:00:00:00:aB");
+	has("out", "\"adapter\": 2");
+	ATF_CHECK_STREQ("socket net.sock 3 ab", last);
+	run(1, "net add socket=net.sock --channels 64");
+	ATF_CHECK_STREQ("hvctl: all are there\n", slurp("err"));
+	run(1, "net add socket=net.sock --mac 01:00:00:00:00:00");
+	has("err", "\"mac\" is not an adapter's address");
+	run(1, "net add socket=none");
+	has("err", "socket=none: No such file or directory");
+	run(1, "net add tap=a-name-much-too-long");
+	run(2, "net add foo");
+	run(2, "net add");
+	run(2, "net add socket=net.sock more");
+	run(2, "net remove");
+	run(2, "net remove x");
+	run(2, "net remove 1 --channels 2");
+	run(2, "net");
+	run(2, "link down up");
+	run(2, "link down 1 2");
+	close(fd);
 	stop();
 }
 
@@ -425,6 +504,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, status);
 	ATF_TP_ADD_TC(tp, commands);
 	ATF_TP_ADD_TC(tp, disks);
+	ATF_TP_ADD_TC(tp, networks);
 	ATF_TP_ADD_TC(tp, faults);
 	ATF_TP_ADD_TC(tp, rescind);
 	ATF_TP_ADD_TC(tp, stats);

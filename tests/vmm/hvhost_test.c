@@ -81,7 +81,7 @@ ATF_TC_BODY(help, tc)
 		"--append", "--cdrom", "--console", "--control", "--cpu ",
 		"--cpus", "--disk", "--help", "--initrd", "--kenv", "--kernel",
 		"--mdroot", "--memory", "--module", "--monitor-pages",
-		"--no-autoeoi", "--no-reboot", "--no-uring", "--probe",
+		"--net", "--no-autoeoi", "--no-reboot", "--no-uring", "--probe",
 		"--quiet", "--sandbox", "--stats", "--storvsp-version",
 		"--subchannels", "--trace", "--version", "--vmbus-version",
 	};
@@ -117,7 +117,42 @@ ATF_TC_BODY(wrong_words, tc)
 	wrong("--sandbox maybe", 2, "neither on nor off");
 	wrong("--trace f,snap=9999", 2, "from 0 to 4096");
 	wrong("--kenv foo", 2, "\"foo\" is not NAME=VALUE");
-	wrong("--net user", 2, "no network adapter");
+}
+
+ATF_TC_WITHOUT_HEAD(wrong_nets);
+ATF_TC_BODY(wrong_nets, tc)
+{
+
+	wrong("--net foo", 2, "should begin with tap=NAME, user or socket=");
+	wrong("--net tap=", 2, "should begin with");
+	wrong("--net user,foo", 2, "\"foo\" is no word for an adapter");
+	wrong("--net user,foo=1", 2, "\"foo=\" is no word for an adapter");
+	wrong("--net tap=t,restricted", 2, "\"restricted\" is no word");
+	wrong("--net user,pcap=", 2, "\"pcap=\" is no word");
+	wrong("--net user,mac=1:2:3", 2, "\"1:2:3\" is not an address such");
+	wrong("--net user,mac=01:00:00:00:00:01", 2, "is not an address");
+	wrong("--net user,mac=02:00:00:00:00:01x", 2, "is not an address");
+	wrong("--net user,channels=0", 2, "from 1 to 64");
+	wrong("--net user,mtu=1499", 2, "from 1500 to 9202");
+	wrong("--net user,version=3.0", 2, "is none of 6.1 6.0 5.0 4.0");
+	wrong("--net user,link=off", 2, "neither up nor down");
+	wrong("--net user,loss=101", 2, "not a number from 0 to 100");
+	wrong("--net user,delay=-1", 2, "not a number from 0 to 10000");
+	/* What is not there, or cannot be had. */
+	put("text", "no kernel\n");
+	wrong("--kernel text --net socket=none", 1,
+	    "none: cannot connect: No such file or directory");
+	wrong("--kernel text --net user,pcap=no/file", 1,
+	    "no/file: No such file or directory");
+	wrong("--kernel text --net tap=name-far-too-long", 1,
+	    "cannot be an interface's name");
+	/* Eight at the most, all words good. */
+	wrong("--kernel text --net user,mac=02:00:00:00:00:01,channels=4,"
+	    "mtu=9000,version=5.0,link=down,pcap=file,loss=0.5,delay=1.5,"
+	    "seed=7,restricted --net user", 1, "text: neither a Linux");
+	wrong("--net user --net user --net user --net user --net user "
+	    "--net user --net user --net user --net user", 2,
+	    "more than 8 network adapters");
 }
 
 ATF_TC_WITHOUT_HEAD(wrong_disks);
@@ -186,6 +221,7 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, help);
 	ATF_TP_ADD_TC(tp, wrong_words);
+	ATF_TP_ADD_TC(tp, wrong_nets);
 	ATF_TP_ADD_TC(tp, wrong_disks);
 	ATF_TP_ADD_TC(tp, wrong_files);
 	ATF_TP_ADD_TC(tp, commas);

@@ -11,6 +11,7 @@
  */
 
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <asm/termbits.h>
@@ -30,7 +31,7 @@
 
 /* Runs fn in a sandboxed process; its wait status. */
 static int
-sandboxed(void (*fn)(void))
+sandboxed_nat(bool nat, void (*fn)(void))
 {
 	char err[256] = "";
 	int status;
@@ -39,13 +40,20 @@ sandboxed(void (*fn)(void))
 	pid = fork();
 	ATF_REQUIRE(pid >= 0);
 	if (pid == 0) {
-		if (sandbox_enter(err, sizeof(err)) != 0)
+		if (sandbox_enter(nat, err, sizeof(err)) != 0)
 			_exit(2);
 		fn();
 		_exit(0);
 	}
 	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
 	return (status);
+}
+
+static int
+sandboxed(void (*fn)(void))
+{
+
+	return (sandboxed_nat(false, fn));
 }
 
 static void *
@@ -165,6 +173,25 @@ ATF_TC_BODY(refused, tc)
 	ATF_REQUIRE_EQ(1, WEXITSTATUS(sandboxed(kill_parent)));
 }
 
+static void
+make_socket(void)
+{
+
+	_exit(socket(AF_INET, SOCK_DGRAM, 0) >= 0 ? 0 : 5);
+}
+
+/* Connections are made for a guest's network in user mode, or not at all. */
+ATF_TC_WITHOUT_HEAD(sockets);
+ATF_TC_BODY(sockets, tc)
+{
+
+	ATF_REQUIRE_EQ(1, WEXITSTATUS(sandboxed(make_socket)));
+	ATF_REQUIRE_EQ(0, sandboxed_nat(true, make_socket));
+	/* For the rest it is as tight. */
+	ATF_REQUIRE_EQ(0, sandboxed_nat(true, open_file));
+	ATF_REQUIRE_EQ(1, WEXITSTATUS(sandboxed_nat(true, run_program)));
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -172,5 +199,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, threads);
 	ATF_TP_ADD_TC(tp, terminals);
 	ATF_TP_ADD_TC(tp, refused);
+	ATF_TP_ADD_TC(tp, sockets);
 	return (atf_no_error());
 }

@@ -170,6 +170,15 @@ struct vmbus_signal {
 void		vmbus_ch_signal(const struct vmbus_signal *sg);
 
 /*
+ * As vmbus_ch_send(), but that the host is not signalled: if it ought to be,
+ * *sg is filled in.  For packets sent one after the other, which one signal
+ * is enough for.
+ */
+int		vmbus_ch_send_quiet(struct vmbus_channel *ch, uint16_t type,
+		    uint16_t flags, const void *data, size_t len,
+		    uint64_t xid, struct vmbus_signal *sg);
+
+/*
  * GPA-direct packets; completion is always asked for.  With sg the host is not
  * signalled: if it ought to be, *sg is filled in.
  */
@@ -177,8 +186,9 @@ int		vmbus_ch_send_prplist(struct vmbus_channel *ch,
 		    const struct vmbus_gpa_prplist *pl, const void *data,
 		    size_t len, uint64_t xid, struct vmbus_signal *sg);
 int		vmbus_ch_send_sglist(struct vmbus_channel *ch,
-		    const struct vmbus_gpa_seg *sg, u_int nsg,
-		    const void *data, size_t len, uint64_t xid);
+		    const struct vmbus_gpa_seg *seg, u_int nseg,
+		    const void *data, size_t len, uint64_t xid,
+		    struct vmbus_signal *sg);
 
 /* A packet received.  Every field was checked against the ring. */
 struct vmbus_rxpkt {
@@ -221,6 +231,15 @@ void		vmbus_ch_release(struct vmbus_channel *ch);
  * own thread away (it takes no lock).
  */
 void		vmbus_ch_poll(struct vmbus_channel *ch);
+
+/*
+ * Until the channel closes the callback runs hz times a second, and the host is
+ * told not to signal.  0: as the host signals, as before.  Sleeps; not from the
+ * callback.  EINVAL: more than VMBUS_POLL_MAX, or opened without op_batch;
+ * ENXIO: closed.
+ */
+#define	VMBUS_POLL_MAX	1000000
+int		vmbus_ch_set_poll(struct vmbus_channel *ch, u_int hz);
 
 /*
  * Sleeps on chan as mtx_sleep(9) does, with mtx held, at most *leftp, of which

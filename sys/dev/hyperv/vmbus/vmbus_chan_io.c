@@ -157,8 +157,8 @@ vmbus_chan_payload(uint8_t *p, const void *data, size_t len)
 #define	VMBUS_PKT_MAXLEN	(UINT16_MAX << VMBUS_PKT_UNIT_SHIFT)
 
 int
-vmbus_ch_send(struct vmbus_channel *ch, uint16_t type, uint16_t flags,
-    const void *data, size_t len, uint64_t xid)
+vmbus_ch_send_quiet(struct vmbus_channel *ch, uint16_t type, uint16_t flags,
+    const void *data, size_t len, uint64_t xid, struct vmbus_signal *sg)
 {
 	uint32_t hlen = sizeof(struct vmbus_pkt_desc), size, tlen;
 	uint8_t *p;
@@ -177,8 +177,16 @@ vmbus_ch_send(struct vmbus_channel *ch, uint16_t type, uint16_t flags,
 	}
 	vmbus_chan_desc(p, type, flags, hlen, tlen, xid);
 	vmbus_chan_payload(p + hlen, data, len);
-	vmbus_chan_commit(ch, size, len, NULL);
+	vmbus_chan_commit(ch, size, len, sg);
 	return (0);
+}
+
+int
+vmbus_ch_send(struct vmbus_channel *ch, uint16_t type, uint16_t flags,
+    const void *data, size_t len, uint64_t xid)
+{
+
+	return (vmbus_ch_send_quiet(ch, type, flags, data, len, xid, NULL));
 }
 
 /* A GPA-direct packet up to its ranges, which go to *rangep. */
@@ -247,8 +255,9 @@ vmbus_ch_send_prplist(struct vmbus_channel *ch,
 }
 
 int
-vmbus_ch_send_sglist(struct vmbus_channel *ch, const struct vmbus_gpa_seg *sg,
-    u_int nsg, const void *data, size_t len, uint64_t xid)
+vmbus_ch_send_sglist(struct vmbus_channel *ch, const struct vmbus_gpa_seg *seg,
+    u_int nseg, const void *data, size_t len, uint64_t xid,
+    struct vmbus_signal *sg)
 {
 	struct vmbus_gpa_range *gr;
 	uint32_t size;
@@ -256,27 +265,27 @@ vmbus_ch_send_sglist(struct vmbus_channel *ch, const struct vmbus_gpa_seg *sg,
 	u_int i;
 	int error;
 
-	if (nsg == 0 || nsg > UINT16_MAX)
+	if (nseg == 0 || nseg > UINT16_MAX)
 		return (EINVAL);
-	for (i = 0; i < nsg; i++) {
-		if (sg[i].gs_len == 0 || sg[i].gs_len > PAGE_SIZE ||
-		    sg[i].gs_ofs > PAGE_SIZE - sg[i].gs_len)
+	for (i = 0; i < nseg; i++) {
+		if (seg[i].gs_len == 0 || seg[i].gs_len > PAGE_SIZE ||
+		    seg[i].gs_ofs > PAGE_SIZE - seg[i].gs_len)
 			return (EINVAL);
 	}
-	error = vmbus_chan_gpa_begin(ch, nsg,
-	    (size_t)nsg * (sizeof(*gr) + sizeof(sg->gs_pfn)), len, xid, &p,
+	error = vmbus_chan_gpa_begin(ch, nseg,
+	    (size_t)nseg * (sizeof(*gr) + sizeof(seg->gs_pfn)), len, xid, &p,
 	    &size);
 	if (error != 0)
 		return (error);
-	for (i = 0; i < nsg; i++) {
+	for (i = 0; i < nseg; i++) {
 		gr = (struct vmbus_gpa_range *)p;
-		gr->gr_len = sg[i].gs_len;
-		gr->gr_ofs = sg[i].gs_ofs;
-		memcpy(gr + 1, &sg[i].gs_pfn, sizeof(sg[i].gs_pfn));
-		p += sizeof(*gr) + sizeof(sg[i].gs_pfn);
+		gr->gr_len = seg[i].gs_len;
+		gr->gr_ofs = seg[i].gs_ofs;
+		memcpy(gr + 1, &seg[i].gs_pfn, sizeof(seg[i].gs_pfn));
+		p += sizeof(*gr) + sizeof(seg[i].gs_pfn);
 	}
 	vmbus_chan_payload(p, data, len);
-	vmbus_chan_commit(ch, size, len, NULL);
+	vmbus_chan_commit(ch, size, len, sg);
 	return (0);
 }
 
@@ -368,6 +377,17 @@ vmbus_chan_txpoll(void *arg)
 	taskqueue_enqueue(ch->ch_evtq, &ch->ch_task);
 }
 
+/* Time to look, without a word of the host. */
+void
+vmbus_chan_poller(void *arg)
+{
+	struct vmbus_channel *ch = arg;
+
+	taskqueue_enqueue(ch->ch_evtq, &ch->ch_task);
+	callout_reset_sbt(&ch->ch_poller, ch->ch_poll_sbt, 0,
+	    vmbus_chan_poller, ch, 0);
+}
+
 /*
  * Runs the callback for the event's channel.  With data left, because more
  * came in or the callback stopped early, it runs again after the others: the
@@ -383,7 +403,7 @@ vmbus_chan_task(void *arg, int pending __unused)
 		return;
 	vmbus_chan_txwakeup(ch);
 	ch->ch_callback(ch, ch->ch_arg);
-	again = vmbus_chan_give_back(ch, ch->ch_batch);
+	again = vmbus_chan_give_back(ch, ch->ch_batch && !ch->ch_polled);
 	/* Noticed just now that the ring is bad: the driver is to know. */
 	again = again || (ch->ch_rx.rb_bad && !ch->ch_rxbad);
 	if (again && ch->ch_running)

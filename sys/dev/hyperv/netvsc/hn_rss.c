@@ -1,0 +1,159 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * Receive-side scaling: which channel the host puts a packet on.  It takes a
+ * hash of the packet's addresses, with our key, for an index into our table
+ * (protocol: netvsc, section 6.3).
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/kernel.h>
+#include <sys/libkern.h>
+
+#include <dev/hyperv/netvsc/hn_var.h>
+
+/*
+ * An answer to the question for capabilities: queues, entries of the table,
+ * and what can be hashed.
+ */
+int
+hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
+    uint32_t *hash)
+{
+	struct ndis_rss_caps rk;
+
+	if (len < NDIS_RSS_CAPS_SIZE_1)
+		return (EPROTO);
+	memset(&rk, 0, sizeof(rk));
+	memcpy(&rk, data, MIN(len, NDIS_RSS_CAPS_SIZE_2));
+	if (rk.rk_hdr.oh_type != NDIS_OBJECT_RSS_CAPS ||
+	    rk.rk_hdr.oh_size < NDIS_RSS_CAPS_SIZE_1)
+		return (EPROTO);
+	*nind = NDIS_RSS_IND_MAX;
+	if (rk.rk_hdr.oh_rev >= 2 && len >= NDIS_RSS_CAPS_SIZE_2 &&
+	    rk.rk_hdr.oh_size >= NDIS_RSS_CAPS_SIZE_2)
+		*nind = rk.rk_nind;
+	*nrxq = rk.rk_nrxq;
+	*hash = 0;
+	if ((rk.rk_caps & NDIS_RSS_CAP_IP4) != 0)
+		*hash |= NDIS_HASH_IP4 | NDIS_HASH_TCP4;
+	if ((rk.rk_caps & NDIS_RSS_CAP_IP6) != 0)
+		*hash |= NDIS_HASH_IP6 | NDIS_HASH_TCP6;
+	if ((rk.rk_caps & NDIS_RSS_CAP_IP6_EX) != 0)
+		*hash |= NDIS_HASH_IP6_EX | NDIS_HASH_TCP6_EX;
+	if (*nind == 0 || *nind > NDIS_RSS_IND_MAX || *nrxq == 0 ||
+	    *hash == 0 || (rk.rk_caps & NDIS_HASH_TOEPLITZ) == 0)
+		return (EPROTO);
+	*hash |= NDIS_HASH_TOEPLITZ;
+	return (0);
+}
+
+/* Whether each entry names a ring that is in use. */
+bool
+hn_rss_table_ok(const uint32_t *ind, u_int cnt, u_int nrings)
+{
+	u_int i;
+
+	for (i = 0; i < cnt; i++) {
+		if (ind[i] >= nrings)
+			return (false);
+	}
+	return (true);
+}
+
+/* Whatever goes wrong here means one ring, unless the device is lost. */
+int
+hn_rss_query(struct hn_softc *sc, u_int want, u_int *got)
+{
+	struct ndis_rss_caps in;
+	uint8_t out[sizeof(in)];
+	size_t len;
+	u_int nrxq, nind;
+	uint32_t hash;
+	int error;
+
+	*got = 1;
+	sc->sc_rss_hcap = sc->sc_rss_hash = 0;
+	sc->sc_rss_nind = 0;
+	if (want <= 1 || sc->sc_ndis_version < NDIS_VERSION_6_20)
+		return (0);
+	memset(&in, 0, sizeof(in));
+	in.rk_hdr.oh_type = NDIS_OBJECT_RSS_CAPS;
+	in.rk_hdr.oh_rev = 2;
+	in.rk_hdr.oh_size = NDIS_RSS_CAPS_SIZE_2;
+	len = sizeof(out);
+	error = hn_rndis_query(sc, HN_OID_GEN_RSS_CAPS, &in,
+	    NDIS_RSS_CAPS_SIZE_2, out, &len, NDIS_RSS_CAPS_SIZE_1);
+	if (error == 0)
+		error = hn_rss_parse(out, len, &nrxq, &nind, &hash);
+	if (error == 0) {
+		sc->sc_rss_hcap = hash;
+		sc->sc_rss_nind = nind;
+		*got = MIN(want, MIN(nrxq, nind));
+		return (0);
+	}
+	if (!hn_refused(error))
+		return (error);
+	if (bootverbose)
+		device_printf(sc->sc_dev, "no RSS: error %d\n", error);
+	return (0);
+}
+
+static int
+hn_rss_send(struct hn_softc *sc, uint16_t flags)
+{
+	struct ndis_rss_params *rp = &sc->sc_rss.rt_params;
+	size_t len;
+
+	len = __offsetof(struct ndis_rss_toeplitz, rt_ind) +
+	    sc->sc_rss_nind * sizeof(sc->sc_rss.rt_ind[0]);
+	memset(rp, 0, sizeof(*rp));
+	rp->rp_hdr.oh_type = NDIS_OBJECT_RSS_PARAMS;
+	rp->rp_hdr.oh_rev = 2;
+	rp->rp_hdr.oh_size = len;
+	rp->rp_flags = flags;
+	rp->rp_hash = sc->sc_rss_hash;
+	rp->rp_indsize = sc->sc_rss_nind * sizeof(sc->sc_rss.rt_ind[0]);
+	rp->rp_indofs = __offsetof(struct ndis_rss_toeplitz, rt_ind);
+	rp->rp_keysize = NDIS_RSS_KEY_SIZE;
+	rp->rp_keyofs = __offsetof(struct ndis_rss_toeplitz, rt_key);
+	return (hn_rndis_set(sc, HN_OID_GEN_RSS_PARAMS, &sc->sc_rss, len));
+}
+
+/*
+ * The administrator's key and table stay from session to session, the table
+ * only if the rings it names are there.  A host that has parameters already
+ * takes new ones only when it is told to forget them.
+ */
+int
+hn_rss_config(struct hn_softc *sc, bool again)
+{
+	u_int i, nrings;
+	int error;
+
+	nrings = atomic_load_int(&sc->sc_nrings);
+	if (sc->sc_rss_nind == 0 || nrings <= 1)
+		return (0);
+	sc->sc_rss_hash = sc->sc_rss_hcap;
+	if (!sc->sc_rss_key)
+		arc4rand(sc->sc_rss.rt_key, NDIS_RSS_KEY_SIZE, 0);
+	sc->sc_rss_key = true;
+	if (!sc->sc_rss_user || !hn_rss_table_ok(sc->sc_rss.rt_ind,
+	    sc->sc_rss_nind, nrings)) {
+		sc->sc_rss_user = false;
+		for (i = 0; i < NDIS_RSS_IND_MAX; i++)
+			sc->sc_rss.rt_ind[i] = i % nrings;
+	}
+	error = again ? hn_rss_send(sc, NDIS_RSS_FLAG_DISABLE) : 0;
+	if (error == 0)
+		error = hn_rss_send(sc, NDIS_RSS_FLAG_NONE);
+	if (error != 0)
+		device_printf(sc->sc_dev, "cannot set RSS parameters: error "
+		    "%d\n", error);
+	return (hn_refused(error) ? 0 : error);
+}

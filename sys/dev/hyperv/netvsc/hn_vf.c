@@ -1,0 +1,425 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * Packet messages: reading the host's and writing ours.  No state, no locks.
+ */
+/*
+ * Virtual functions: an adapter may have a twin, a PCI function with the same
+ * address, through which its packets go without the host's software (protocol:
+ * netvsc, 9).  The twin works for our interface then: what it receives comes in
+ * here as ours, what we send goes out there.  It can be taken away at any time,
+ * and the way by the channel is there all along.
+ *
+ * What ought to be is decided in one place, the task, under sc_lock; events of
+ * interfaces only start it, but for a departure, which has to be over when its
+ * handler returns.  Senders and receivers take no lock: they are in a network
+ * epoch, and who takes the twin from them waits for its end.
+ */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/ck.h>
+#include <sys/kernel.h>
+#include <sys/proc.h>
+#include <sys/sockio.h>
+
+#include <net/bpf.h>
+#include <net/if_dl.h>
+#include <net/if_types.h>
+
+#include <dev/hyperv/netvsc/hn_var.h>
+
+struct hn_vf {
+	CK_LIST_ENTRY(hn_vf) vf_link;	/* hn_vf_mtx; read in an epoch */
+	struct hn_softc	*vf_sc;
+	if_t		 vf_ifp;	/* (x) the twin, NULL: none; one
+					 * reference */
+	uintptr_t	 vf_active;	/* (A) the same, while it is in use */
+	if_input_fn_t	 vf_input;	/* (x) its own */
+	u_int		 vf_up;		/* (A) as its events say */
+	bool		 vf_started;	/* (x) it was brought up by us */
+	bool		 vf_told;	/* (x) the host has switched to it */
+	struct timeout_task vf_task;
+	eventhandler_tag vf_attach_tag;
+	eventhandler_tag vf_depart_tag;
+	eventhandler_tag vf_event_tag;
+	eventhandler_tag vf_link_tag;
+};
+
+CK_LIST_HEAD(hn_vf_list, hn_vf);
+static struct hn_vf_list hn_vfs = CK_LIST_HEAD_INITIALIZER(hn_vfs);
+static struct mtx hn_vf_mtx;
+MTX_SYSINIT(hn_vf, &hn_vf_mtx, "hn vf", MTX_DEF);
+
+/* The adapter that an interface works for; in an epoch. */
+static struct hn_vf *
+hn_vf_lookup(if_t ifp)
+{
+	struct hn_vf *vf;
+
+	CK_LIST_FOREACH(vf, &hn_vfs, vf_link) {
+		if (atomic_load_ptr((uintptr_t *)&vf->vf_ifp) ==
+		    (uintptr_t)ifp)
+			return (vf);
+	}
+	return (NULL);
+}
+
+/* Packets of the twin, one or a list; in an epoch, as any input. */
+static void
+hn_vf_receive(if_t ifp, struct mbuf *m)
+{
+	struct hn_vf *vf;
+	struct mbuf *next;
+	if_t hn;
+
+	vf = hn_vf_lookup(ifp);
+	for (; m != NULL; m = next) {
+		next = m->m_nextpkt;
+		m->m_nextpkt = NULL;
+		if (vf == NULL || atomic_load_acq_int(&vf->vf_sc->sc_rxok) ==
+		    0) {
+			m_freem(m);
+			continue;
+		}
+		hn = vf->vf_sc->sc_ifp;
+		m->m_pkthdr.rcvif = hn;
+		if_inc_counter(hn, IFCOUNTER_IPACKETS, 1);
+		if_input(hn, m);
+	}
+}
+
+bool
+hn_vf_transmit(struct hn_softc *sc, struct mbuf *m, int *error)
+{
+	struct hn_vf *vf = sc->sc_vf;
+	struct epoch_tracker et;
+	int len;
+	bool mcast;
+	if_t ifp;
+
+	if (vf == NULL || atomic_load_ptr(&vf->vf_active) == 0)
+		return (false);
+	NET_EPOCH_ENTER(et);
+	ifp = (if_t)atomic_load_ptr(&vf->vf_active);
+	if (ifp != NULL) {
+		len = m->m_pkthdr.len;
+		mcast = (m->m_flags & M_MCAST) != 0;
+		ETHER_BPF_MTAP(sc->sc_ifp, m);
+		*error = if_transmit(ifp, m);
+		if (*error == 0) {
+			if_inc_counter(sc->sc_ifp, IFCOUNTER_OPACKETS, 1);
+			if_inc_counter(sc->sc_ifp, IFCOUNTER_OBYTES, len);
+			if (mcast)
+				if_inc_counter(sc->sc_ifp,
+				    IFCOUNTER_OMCASTS, 1);
+		} else
+			if_inc_counter(sc->sc_ifp, IFCOUNTER_OQDROPS, 1);
+	}
+	NET_EPOCH_EXIT(et);
+	return (ifp != NULL);
+}
+
+/*
+ * Packets go by the channel again.  The host is told last: what the twin had
+ * taken by then still goes out.
+ */
+static void
+hn_vf_stop(struct hn_vf *vf)
+{
+	struct hn_softc *sc = vf->vf_sc;
+
+	sx_assert(&sc->sc_lock, SA_XLOCKED);
+	atomic_store_ptr(&vf->vf_active, 0);
+	if (!vf->vf_told)
+		return;
+	vf->vf_told = false;
+	NET_EPOCH_WAIT();
+	if (hn_flagged(sc, HN_F_SYNTH) && !hn_flagged(sc, HN_F_RESCINDED))
+		(void)hn_nvs_set_datapath(sc, HN_NVS_DATAPATH_SYNTH);
+	if_printf(sc->sc_ifp, "packets go without %s\n",
+	    if_name(vf->vf_ifp));
+}
+
+/* A request of ours to the twin's driver. */
+static int
+hn_vf_ioctl(struct hn_vf *vf, u_long cmd, struct ifreq *ifr)
+{
+
+	strlcpy(ifr->ifr_name, if_name(vf->vf_ifp), sizeof(ifr->ifr_name));
+	return (ifhwioctl(cmd, vf->vf_ifp, (caddr_t)ifr, curthread));
+}
+
+/* Makes the twin ready: once, for afterwards it is the administrator's. */
+static int
+hn_vf_prepare(struct hn_vf *vf)
+{
+	struct hn_softc *sc = vf->vf_sc;
+	struct ifreq ifr;
+	int error, flags;
+
+	if (vf->vf_started)
+		return (0);
+	if (if_getmtu(vf->vf_ifp) != if_getmtu(sc->sc_ifp)) {
+		memset(&ifr, 0, sizeof(ifr));
+		ifr.ifr_mtu = if_getmtu(sc->sc_ifp);
+		error = hn_vf_ioctl(vf, SIOCSIFMTU, &ifr);
+		if (error != 0)
+			return (error);
+	}
+	memset(&ifr, 0, sizeof(ifr));
+	flags = if_getflags(vf->vf_ifp) | IFF_UP;
+	ifr.ifr_flags = (short)(flags & 0xffff);
+	ifr.ifr_flagshigh = (short)(flags >> 16);
+	error = hn_vf_ioctl(vf, SIOCSIFFLAGS, &ifr);
+	vf->vf_started = error == 0;
+	return (error);
+}
+
+static void
+hn_vf_start(struct hn_vf *vf)
+{
+	struct hn_softc *sc = vf->vf_sc;
+	int error;
+
+	error = hn_vf_prepare(vf);
+	/* The host is told before anything is sent that way. */
+	if (error == 0)
+		error = hn_nvs_set_datapath(sc, HN_NVS_DATAPATH_VF);
+	if (error != 0) {
+		if_printf(sc->sc_ifp, "cannot use %s: error %d\n",
+		    if_name(vf->vf_ifp), error);
+		return;
+	}
+	vf->vf_told = true;
+	atomic_store_rel_ptr(&vf->vf_active, (uintptr_t)vf->vf_ifp);
+	if_printf(sc->sc_ifp, "packets go through %s\n", if_name(vf->vf_ifp));
+}
+
+bool
+hn_vf_name(struct hn_softc *sc, char *buf, size_t len)
+{
+	struct hn_vf *vf = sc->sc_vf;
+	bool active;
+
+	sx_assert(&sc->sc_lock, SA_LOCKED);
+	buf[0] = '\0';
+	if (vf == NULL || vf->vf_ifp == NULL)
+		return (false);
+	active = atomic_load_ptr(&vf->vf_active) != 0;
+	strlcpy(buf, if_name(vf->vf_ifp), len);
+	return (active);
+}
+
+/* Whether the twin can work for us now, or could if it were made ready. */
+static bool
+hn_vf_usable(struct hn_vf *vf)
+{
+	struct hn_softc *sc = vf->vf_sc;
+
+	return (vf->vf_ifp != NULL && hn_flagged(sc, HN_F_SYNTH) &&
+	    !hn_flagged(sc, HN_F_GONE | HN_F_SUSPENDED) &&
+	    (if_getdrvflags(sc->sc_ifp) & IFF_DRV_RUNNING) != 0 &&
+	    (!vf->vf_started || (atomic_load_int(&vf->vf_up) != 0 &&
+	    if_getlinkstate(vf->vf_ifp) != LINK_STATE_DOWN)));
+}
+
+static void
+hn_vf_task(void *arg, int pending __unused)
+{
+	struct hn_vf *vf = arg;
+
+	sx_xlock(&vf->vf_sc->sc_lock);
+	if (!hn_vf_usable(vf))
+		hn_vf_stop(vf);
+	else if (atomic_load_ptr(&vf->vf_active) == 0)
+		hn_vf_start(vf);
+	sx_xunlock(&vf->vf_sc->sc_lock);
+}
+
+void
+hn_vf_update(struct hn_softc *sc)
+{
+
+	if (sc->sc_vf != NULL)
+		taskqueue_enqueue_timeout(sc->sc_tq, &sc->sc_vf->vf_task, 0);
+}
+
+void
+hn_vf_suspend(struct hn_softc *sc)
+{
+
+	if (sc->sc_vf != NULL)
+		hn_vf_stop(sc->sc_vf);
+}
+
+/*
+ * Whether an interface is our twin: an Ethernet with our address that is not
+ * one of these adapters itself, and takes packets without a queue of its own
+ * before it.
+ */
+static bool
+hn_vf_matches(struct hn_softc *sc, if_t ifp)
+{
+
+	return (ifp != sc->sc_ifp && if_gettype(ifp) == IFT_ETHER &&
+	    if_getdname(ifp) != NULL &&
+	    strcmp(if_getdname(ifp), device_get_name(sc->sc_dev)) != 0 &&
+	    memcmp(if_getlladdr(ifp), sc->sc_mac, ETHER_ADDR_LEN) == 0 &&
+	    if_getstartfn(ifp) == NULL);
+}
+
+/* The twin's driver is still attaching: it gets a while to come to an end. */
+static void
+hn_vf_arrived(void *arg, if_t ifp)
+{
+	struct hn_vf *vf = arg;
+	struct hn_softc *sc = vf->vf_sc;
+
+	if (hn_vf_transparent == 0 || !hn_vf_matches(sc, ifp))
+		return;
+	sx_xlock(&sc->sc_lock);
+	if (vf->vf_ifp == NULL && !hn_gone(sc)) {
+		if_ref(ifp);
+		vf->vf_started = false;
+		atomic_store_int(&vf->vf_up, (if_getflags(ifp) & IFF_UP) !=
+		    0);
+		vf->vf_input = if_getinputfn(ifp);
+		atomic_store_rel_ptr((uintptr_t *)&vf->vf_ifp,
+		    (uintptr_t)ifp);
+		if_setinputfn(ifp, hn_vf_receive);
+		taskqueue_enqueue_timeout(sc->sc_tq, &vf->vf_task,
+		    (int)hn_vf_attwait * hz);
+	}
+	sx_xunlock(&sc->sc_lock);
+}
+
+static void
+hn_vf_forget(struct hn_vf *vf)
+{
+	if_t ifp = vf->vf_ifp;
+
+	if (ifp == NULL)
+		return;
+	hn_vf_stop(vf);
+	if_setinputfn(ifp, vf->vf_input);
+	atomic_store_ptr((uintptr_t *)&vf->vf_ifp, 0);
+	NET_EPOCH_WAIT();
+	if_rele(ifp);
+}
+
+static void
+hn_vf_departed(void *arg, if_t ifp)
+{
+	struct hn_vf *vf = arg;
+
+	sx_xlock(&vf->vf_sc->sc_lock);
+	if (vf->vf_ifp == ifp)
+		hn_vf_forget(vf);
+	sx_xunlock(&vf->vf_sc->sc_lock);
+}
+
+/*
+ * Comes while hn_vf_prepare() holds sc_lock as well, hence the task; and before
+ * the flag of an interface that goes down is cleared, hence vf_up.
+ */
+static void
+hn_vf_event(void *arg, if_t ifp, int event)
+{
+	struct hn_vf *vf = arg;
+
+	if ((event != IFNET_EVENT_UP && event != IFNET_EVENT_DOWN) ||
+	    atomic_load_ptr((uintptr_t *)&vf->vf_ifp) != (uintptr_t)ifp)
+		return;
+	atomic_store_int(&vf->vf_up, event == IFNET_EVENT_UP);
+	if (event == IFNET_EVENT_DOWN)
+		atomic_store_ptr(&vf->vf_active, 0);
+	hn_vf_update(vf->vf_sc);
+}
+
+static void
+hn_vf_link(void *arg, if_t ifp, int state __unused)
+{
+	struct hn_vf *vf = arg;
+
+	if (atomic_load_ptr((uintptr_t *)&vf->vf_ifp) == (uintptr_t)ifp)
+		hn_vf_update(vf->vf_sc);
+}
+
+int
+hn_vf_attach(struct hn_softc *sc)
+{
+	struct hn_vf *vf;
+
+	vf = malloc(sizeof(*vf), M_HN, M_WAITOK | M_ZERO);
+	vf->vf_sc = sc;
+	TIMEOUT_TASK_INIT(sc->sc_tq, &vf->vf_task, 0, hn_vf_task, vf);
+	sc->sc_vf = vf;
+	mtx_lock(&hn_vf_mtx);
+	CK_LIST_INSERT_HEAD(&hn_vfs, vf, vf_link);
+	mtx_unlock(&hn_vf_mtx);
+	vf->vf_attach_tag = EVENTHANDLER_REGISTER(ether_ifattach_event,
+	    hn_vf_arrived, vf, EVENTHANDLER_PRI_ANY);
+	vf->vf_depart_tag = EVENTHANDLER_REGISTER(ifnet_departure_event,
+	    hn_vf_departed, vf, EVENTHANDLER_PRI_ANY);
+	vf->vf_event_tag = EVENTHANDLER_REGISTER(ifnet_event, hn_vf_event, vf,
+	    EVENTHANDLER_PRI_ANY);
+	vf->vf_link_tag = EVENTHANDLER_REGISTER(ifnet_link_event, hn_vf_link,
+	    vf, EVENTHANDLER_PRI_ANY);
+	return (0);
+}
+
+/* Senders may still look; there is nothing to be found any more. */
+void
+hn_vf_detach(struct hn_softc *sc)
+{
+	struct hn_vf *vf = sc->sc_vf;
+
+	if (vf == NULL || vf->vf_attach_tag == NULL)
+		return;
+	/* Each waits for a handler that runs. */
+	EVENTHANDLER_DEREGISTER(ether_ifattach_event, vf->vf_attach_tag);
+	EVENTHANDLER_DEREGISTER(ifnet_departure_event, vf->vf_depart_tag);
+	EVENTHANDLER_DEREGISTER(ifnet_event, vf->vf_event_tag);
+	EVENTHANDLER_DEREGISTER(ifnet_link_event, vf->vf_link_tag);
+	vf->vf_attach_tag = NULL;
+	sx_xlock(&sc->sc_lock);
+	hn_vf_forget(vf);
+	sx_xunlock(&sc->sc_lock);
+	mtx_lock(&hn_vf_mtx);
+	CK_LIST_REMOVE(vf, vf_link);
+	mtx_unlock(&hn_vf_mtx);
+}
+
+/* The interface is gone. */
+void
+hn_vf_free(struct hn_softc *sc)
+{
+
+	if (sc->sc_vf == NULL)
+		return;
+	while (taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_vf->vf_task,
+	    NULL) != 0)
+		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_vf->vf_task);
+	NET_EPOCH_WAIT();
+	free(sc->sc_vf, M_HN);
+	sc->sc_vf = NULL;
+}
+
+/*
+ * The host's word of a twin.  It is found by its address when its driver
+ * attaches, and leaves as any interface does; so this is for the record.
+ */
+void
+hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial)
+{
+
+	mtx_lock(&sc->sc_mtx);
+	sc->sc_vf_assoc = present;
+	sc->sc_vf_serial = serial;
+	mtx_unlock(&sc->sc_mtx);
+}
