@@ -163,6 +163,7 @@ struct hn_softc {
 	struct sx	 sc_lock;
 	u_int		 sc_nalloc;	/* (a) rings there are */
 	u_int		 sc_nrings;	/* (A) rings in use, >= 1 */
+	bool		 sc_rings;	/* (a) all rings are complete */
 	struct hn_tx_ring *sc_txr;	/* (a) array of sc_nalloc */
 	struct hn_rx_ring *sc_rxr;	/* (a) array of sc_nalloc */
 	struct hn_rxbuf	*sc_rxbuf;	/* (n) */
