@@ -173,7 +173,7 @@ struct hn_rx_ring {
 	u_int		 rxr_nloans;	/* (a) */
 	struct hn_loan	*rxr_free;	/* (r) */
 	u_int		 rxr_piece_max;	/* (n) pieces that may be out */
-	u_int		 rxr_ack_batch;	/* (n) pieces not waited with */
+	u_int		 rxr_ack_batch;	/* (A) pieces not waited with */
 	u_int		 rxr_session;	/* (A) */
 	u_int		 rxr_draining;	/* (A) someone waits for loans */
 	uintptr_t	 rxr_returned __aligned(CACHE_LINE_SIZE); /* (A) */

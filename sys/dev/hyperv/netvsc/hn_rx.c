@@ -108,7 +108,8 @@ hn_rx_ack(struct hn_rxfer *rx)
 	ak->ak_xid = rx->rx_xid;
 	ak->ak_status = rx->rx_bad ? HN_NVS_STATUS_FAILED : HN_NVS_STATUS_OK;
 	rxr->rxr_due += rx->rx_cnt;
-	if (rxr->rxr_due >= rxr->rxr_ack_batch && rxr->rxr_ch != NULL)
+	if (rxr->rxr_due >= atomic_load_int(&rxr->rxr_ack_batch) &&
+	    rxr->rxr_ch != NULL)
 		hn_rx_ack_flush(rxr);
 }
 
