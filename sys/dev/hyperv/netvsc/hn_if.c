@@ -240,7 +240,7 @@ hn_if_set_mtu(struct hn_softc *sc, int mtu)
 
 	if (mtu < IP_MSS || mtu > HN_MTU_MAX)
 		return (EINVAL);
-	if (mtu == if_getmtu(sc->sc_ifp))
+	if (mtu == if_getmtu(sc->sc_ifp) && hn_flagged(sc, HN_F_SYNTH))
 		return (0);
 	if (hn_gone(sc) || !hn_flagged(sc, HN_F_SYNTH | HN_F_DEAD))
 		return (ENXIO);

@@ -322,6 +322,8 @@ int	hn_chan_open(struct hn_softc *sc, u_int idx,
  * rings, and so let go of all memory that packets named.
  */
 int	hn_chan_close(struct hn_softc *sc);
+/* sc_pollhz was changed; with sc_lock. */
+int	hn_chan_poll(struct hn_softc *sc);
 /* Reports what a host should not send once; the caller counts. */
 void	hn_bad(struct hn_softc *sc, const char *what, uint64_t value);
 
@@ -596,6 +598,8 @@ void	hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial);
 void	hn_vf_update(struct hn_softc *sc);
 /* The session ends: it is not used until hn_vf_update(); with sc_lock. */
 void	hn_vf_suspend(struct hn_softc *sc);
+/* Its name, empty if there is none; whether it is in use.  With sc_lock. */
+bool	hn_vf_name(struct hn_softc *sc, char *buf, size_t len);
 /* True: it has taken the packet, with this result. */
 bool	hn_vf_transmit(struct hn_softc *sc, struct mbuf *m, int *error);
 

@@ -200,6 +200,21 @@ hn_vf_start(struct hn_vf *vf)
 	if_printf(sc->sc_ifp, "packets go through %s\n", if_name(vf->vf_ifp));
 }
 
+bool
+hn_vf_name(struct hn_softc *sc, char *buf, size_t len)
+{
+	struct hn_vf *vf = sc->sc_vf;
+	bool active;
+
+	sx_assert(&sc->sc_lock, SA_LOCKED);
+	buf[0] = '\0';
+	if (vf == NULL || vf->vf_ifp == NULL)
+		return (false);
+	active = atomic_load_ptr(&vf->vf_active) != 0;
+	strlcpy(buf, if_name(vf->vf_ifp), len);
+	return (active);
+}
+
 /* Whether the twin can work for us now, or could if it were made ready. */
 static bool
 hn_vf_usable(struct hn_vf *vf)
