@@ -115,7 +115,8 @@ hn_loan_return(struct hn_loan *ln)
 	sg.sg_due = false;
 	hn_loan_push(&rxr->rxr_returned, ln);
 	if (atomic_fetchadd_int(&rxr->rxr_nreturned, 1) + 1 >=
-	    rxr->rxr_ack_batch && mtx_trylock(&txr->txr_mtx) != 0) {
+	    atomic_load_int(&rxr->rxr_ack_batch) &&
+	    mtx_trylock(&txr->txr_mtx) != 0) {
 		/* With txr_mtx the channel stays open, if it is. */
 		hn_loan_ack(rxr, txr->txr_ch, &sg);
 		mtx_unlock(&txr->txr_mtx);
