@@ -6,8 +6,8 @@
 
 /*
  * Network adapters that attach while each resource in turn is refused, and each
- * answer of the host in turn does not come: nothing is left behind, and the next
- * time they work.
+ * answer of the host in turn does not come: nothing is left behind, and the
+ * next time they work.
  */
 
 #include <stdio.h>

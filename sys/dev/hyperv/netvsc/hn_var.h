@@ -322,6 +322,8 @@ int	hn_chan_open(struct hn_softc *sc, u_int idx,
  * rings, and so let go of all memory that packets named.
  */
 int	hn_chan_close(struct hn_softc *sc);
+/* sc_pollhz was changed; with sc_lock. */
+int	hn_chan_poll(struct hn_softc *sc);
 /* Reports what a host should not send once; the caller counts. */
 void	hn_bad(struct hn_softc *sc, const char *what, uint64_t value);
 
