@@ -159,6 +159,8 @@ struct hn_rx_ring {
 	uint32_t	 rxr_hash;	/* (n) NDIS_HASH_ that are trusted */
 
 	/* Acknowledgements that are due (r). */
+	u_int		 rxr_batch;	/* frames since the callback began */
+	u_int		 rxr_due;	/* pieces that those are of */
 	u_int		 rxr_nacks;
 	struct hn_ack {
 		uint64_t ak_xid;
@@ -171,7 +173,7 @@ struct hn_rx_ring {
 	u_int		 rxr_nloans;	/* (a) */
 	struct hn_loan	*rxr_free;	/* (r) */
 	u_int		 rxr_piece_max;	/* (n) pieces that may be out */
-	u_int		 rxr_ack_batch;	/* (n) returned ones not waited with */
+	u_int		 rxr_ack_batch;	/* (n) pieces not waited with */
 	u_int		 rxr_session;	/* (A) */
 	u_int		 rxr_draining;	/* (A) someone waits for loans */
 	uintptr_t	 rxr_returned __aligned(CACHE_LINE_SIZE); /* (A) */
