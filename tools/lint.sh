@@ -36,6 +36,7 @@ check_cppcheck() {
 	    -D'timevalcmp(a,b,op)=((a)->tv_sec op (b)->tv_sec)'
 	    -D'bintime_cmp(a,b,op)=((a)->sec op (b)->sec)'
 	    -D'CK_STAILQ_FOREACH(v,h,f)=STAILQ_FOREACH(v,h,f)'
+	    -D'CK_LIST_HEAD(n,t)=LIST_HEAD(n,t)'
 	    -D'CK_LIST_FOREACH(v,h,f)=LIST_FOREACH(v,h,f)')
 	fbsd=$(echo .venv/lib/python3*/site-packages/ziglang/lib/libc/include)
 	fbsd=${FREEBSD_HEADERS:-$fbsd}/generic-freebsd

@@ -163,6 +163,8 @@ nvsp_new(struct hvh *h, const struct hvh_net_params *np, struct hvh_net **nap)
 	na->reply_timer.arg = na;
 	na->link_timer.fn = nvsp_link_check;
 	na->link_timer.arg = na;
+	na->wait_timer.fn = rndis_rx_timer;
+	na->wait_timer.arg = na;
 	*nap = na;
 	return (0);
 }
@@ -212,6 +214,7 @@ nvsp_released(void *dev)
 
 	hvh_timer_clear(na->h, &na->reply_timer);
 	hvh_timer_clear(na->h, &na->link_timer);
+	hvh_timer_clear(na->h, &na->wait_timer);
 	net_attach(na->be, NULL, NULL);
 	net_close_locked(na->be);
 	na->be = NULL;

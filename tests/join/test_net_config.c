@@ -464,6 +464,40 @@ ATF_TC_BODY(sleep, tc)
 	finish(&t);
 }
 
+ATF_TC(polling);
+ATF_TC_HEAD(polling, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "frames pass without an interrupt, also "
+	    "in a new session, and with interrupts again");
+}
+ATF_TC_BODY(polling, tc)
+{
+	struct hvh_stats before, st;
+	struct net t;
+	unsigned i;
+
+	start(&t, &plain);
+	ATF_CHECK_EQ(FBSD_EINVAL, kpi_sysctl_set("dev.hn.0.polling", "99"));
+	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hn.0.polling", "2000"));
+	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hn.1.polling", "2000"));
+	ATF_REQUIRE_EQ(0, kpi_net_mtu(t.n[0], 4000));
+	usleep(100000);
+	hvh_get_stats(t.j.host, &before);
+	for (i = 0; i < 20; i++) {
+		join_hn_pass(t.n[0], t.n[1], 100 + i, i);
+		join_hn_pass(t.n[1], t.n[0], 100 + i, i);
+	}
+	hvh_get_stats(t.j.host, &st);
+	ATF_CHECK_EQ(before.interrupts, st.interrupts);
+	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hn.0.polling", "0"));
+	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hn.1.polling", "0"));
+	join_hn_pass(t.n[0], t.n[1], 1000, 1);
+	join_hn_pass(t.n[1], t.n[0], 1000, 2);
+	hvh_get_stats(t.j.host, &st);
+	ATF_CHECK(st.interrupts > before.interrupts);
+	finish(&t);
+}
+
 static bool
 hn_gone(void *name)
 {
@@ -582,6 +616,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, indicate_offset);
 	ATF_TP_ADD_TC(tp, indicate_short);
 	ATF_TP_ADD_TC(tp, sleep);
+	ATF_TP_ADD_TC(tp, polling);
 	ATF_TP_ADD_TC(tp, remove);
 	ATF_TP_ADD_TC(tp, rescind_attach);
 	ATF_TP_ADD_TC(tp, rescind_mtu);

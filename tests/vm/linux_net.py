@@ -113,10 +113,14 @@ class Adapter(Boot):
             raise Fail("nothing came")
         return rate
 
-    def tcp(self, args):
+    def serve(self):
+        """A server to talk to, from now on."""
         if self.server is None:
             self.server = Server(self.port, self.listen)
             time.sleep(1)
+
+    def tcp(self, args):
+        self.serve()
         before = self.counters()
         rate = self.iperf(args)
         after = self.counters()
@@ -216,6 +220,7 @@ class User(Adapter):
 
     def check_pause(self):
         """a pause amid traffic from outside: it goes on after it"""
+        self.serve()
         self.vm.begin("iperf3 -c %s -p %d -t 4 -R >/dev/null 2>&1; echo $?" %
                       (self.host, self.port))
         time.sleep(1.5)
@@ -244,6 +249,7 @@ class User(Adapter):
 
     def check_reset(self):
         """a reset amid traffic: the next kernel finds the adapter as new"""
+        self.serve()
         self.vm.begin("iperf3 -c %s -p %d -t 60 --bidir >/dev/null" % (
             self.host, self.port))
         time.sleep(2)

@@ -19,6 +19,8 @@
 
 #include <dev/hyperv/netvsc/hn_var.h>
 
+#define	HN_POLL_MIN	100	/* Hz */
+
 #define	HN_FILTER_BITS							\
 	"\020\1DIRECTED\2MULTICAST\3ALLMULTI\4BROADCAST\6PROMISC"
 
@@ -267,6 +269,27 @@ hn_sysctl_rsc(SYSCTL_HANDLER_ARGS)
 	return (error);
 }
 
+/* Instead of interrupts, from now on and in later sessions. */
+static int
+hn_sysctl_polling(SYSCTL_HANDLER_ARGS)
+{
+	struct hn_softc *sc = arg1;
+	u_int value;
+	int error;
+
+	value = sc->sc_pollhz;
+	error = sysctl_handle_int(oidp, &value, 0, req);
+	if (error != 0 || req->newptr == NULL)
+		return (error);
+	if (value != 0 && (value < HN_POLL_MIN || value > VMBUS_POLL_MAX))
+		return (EINVAL);
+	sx_xlock(&sc->sc_lock);
+	sc->sc_pollhz = value;
+	error = hn_chan_poll(sc);
+	sx_xunlock(&sc->sc_lock);
+	return (error);
+}
+
 /* New parameters for the host, if there is one that takes them. */
 static int
 hn_sysctl_rss_apply(struct hn_softc *sc)
@@ -403,6 +426,9 @@ hn_sysctl_session(struct hn_softc *sc, struct sysctl_oid_list *list)
 	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "rsc_switch", CTLTYPE_UINT |
 	    CTLFLAG_RW | CTLFLAG_MPSAFE, sc, 0, hn_sysctl_rsc, "IU",
 	    "Have the host coalesce what is received");
+	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "polling", CTLTYPE_UINT |
+	    CTLFLAG_RW | CTLFLAG_MPSAFE, sc, 0, hn_sysctl_polling, "IU",
+	    "Looks at the channels a second, 0: as the host signals");
 	SYSCTL_ADD_U32(ctx, list, OID_AUTO, "rndis_agg_size", CTLFLAG_RD,
 	    &sc->sc_agg_size, 0, "Bytes of a batch the host takes");
 	SYSCTL_ADD_U32(ctx, list, OID_AUTO, "rndis_agg_pkts", CTLFLAG_RD,

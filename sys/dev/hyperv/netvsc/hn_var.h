@@ -163,6 +163,7 @@ struct hn_softc {
 	struct sx	 sc_lock;
 	u_int		 sc_nalloc;	/* (a) rings there are */
 	u_int		 sc_nrings;	/* (A) rings in use, >= 1 */
+	bool		 sc_rings;	/* (a) all rings are complete */
 	struct hn_tx_ring *sc_txr;	/* (a) array of sc_nalloc */
 	struct hn_rx_ring *sc_rxr;	/* (a) array of sc_nalloc */
 	struct hn_rxbuf	*sc_rxbuf;	/* (n) */
@@ -321,6 +322,8 @@ int	hn_chan_open(struct hn_softc *sc, u_int idx,
  * rings, and so let go of all memory that packets named.
  */
 int	hn_chan_close(struct hn_softc *sc);
+/* sc_pollhz was changed; with sc_lock. */
+int	hn_chan_poll(struct hn_softc *sc);
 /* Reports what a host should not send once; the caller counts. */
 void	hn_bad(struct hn_softc *sc, const char *what, uint64_t value);
 

@@ -164,12 +164,15 @@ hn_step_thread(struct hn_softc *sc)
 static int
 hn_step_rings(struct hn_softc *sc)
 {
+	int error;
 
 	sc->sc_nalloc = MIN((u_int)mp_ncpus, HN_MAX_CHANS);
 	if (hn_chan_cnt > 0)
 		sc->sc_nalloc = MIN(sc->sc_nalloc, hn_chan_cnt);
 	sc->sc_nrings = 1;
-	return (hn_ring_alloc(sc));
+	error = hn_ring_alloc(sc);
+	sc->sc_rings = error == 0;
+	return (error);
 }
 
 static int
@@ -333,14 +336,14 @@ hn_detach(device_t dev)
 		return (EBUSY);
 	hn_if_detach(sc);
 	hn_vf_detach(sc);
-	if (sc->sc_rxr != NULL) {
+	if (sc->sc_rings) {
 		sx_xlock(&sc->sc_lock);
 		(void)hn_synth_detach(sc);
 		sx_xunlock(&sc->sc_lock);
 	}
 	vmbus_ch_set_rescind(vmbus_get_channel(dev), NULL, NULL);
 	hn_drain_tasks(sc);
-	if (sc->sc_rxr != NULL && !hn_rx_drain(sc,
+	if (sc->sc_rings && !hn_rx_drain(sc,
 	    hn_flagged(sc, HN_F_KEPT_SAID) ? 0 : HN_TIMEOUT_LOANS))
 		return (hn_detach_busy(sc));
 	hn_free(sc);
