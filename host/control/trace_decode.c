@@ -22,9 +22,10 @@
 #define	REQUESTS	4096u
 #define	HEX_MAX		16u
 
-enum class {
+enum trace_class {
 	CLASS_UNKNOWN,
 	CLASS_STORAGE,
+	CLASS_NETWORK,
 	CLASS_OTHER,
 };
 
@@ -99,6 +100,17 @@ say_status(struct trace_line *line, uint32_t status)
 		trace_say(line, ", refused: status %#x", status);
 }
 
+static enum trace_class
+class_of(const char *name)
+{
+
+	if (name == NULL)
+		return (CLASS_UNKNOWN);
+	if (strcmp(name, "SCSI") == 0 || strcmp(name, "IDE") == 0)
+		return (CLASS_STORAGE);
+	return (strcmp(name, "network") == 0 ? CLASS_NETWORK : CLASS_OTHER);
+}
+
 static void
 say_offer(struct trace_state *ts, struct trace_line *line,
     const struct vms_offer *mo)
@@ -110,9 +122,7 @@ say_offer(struct trace_state *ts, struct trace_line *line,
 	name = name_class(&type);
 	line->chan = mo->mo_chan;
 	if (mo->mo_chan < VMS_CHANNELS)
-		ts->class[mo->mo_chan] = name == NULL ? CLASS_UNKNOWN :
-		    strcmp(name, "SCSI") == 0 || strcmp(name, "IDE") == 0 ?
-		    CLASS_STORAGE : CLASS_OTHER;
+		ts->class[mo->mo_chan] = class_of(name);
 	trace_say(line, "channel %u: %s", mo->mo_chan,
 	    name != NULL ? name : "unknown");
 	say_guid(line, mo->mo_type);
@@ -323,10 +333,12 @@ decode_message(struct trace_state *ts, const struct trace_record *r,
 	say_message(ts, line, m, len);
 }
 
+/* host: it is the host's, who numbers his as he likes. */
 static struct trace_request *
-request(struct trace_state *ts, uint32_t chan, uint64_t xid)
+request(struct trace_state *ts, uint32_t chan, uint64_t xid, bool host)
 {
-	uint64_t h = (xid ^ (uint64_t)chan << 32) * 0x9E3779B97F4A7C15ull;
+	uint64_t h = (xid ^ (uint64_t)chan << 32 ^ (uint64_t)host << 63) *
+	    0x9E3779B97F4A7C15ull;
 
 	return (&ts->request[h >> 52]);
 }
@@ -353,16 +365,20 @@ packet_name(uint16_t type)
 /* The request a completion answers, or the place to remember a request. */
 static struct trace_request *
 packet_request(struct trace_state *ts, const struct trace_record *r,
-    uint64_t xid, struct trace_line *line)
+    const struct vms_pkt *desc, struct trace_line *line)
 {
-	struct trace_request *req = request(ts, r->tr_chan, xid);
+	bool answer = desc->vp_type == VMS_PKT_COMPLETION;
+	bool host = ((r->tr_flags & TRACE_OUT) != 0) != answer;
+	struct trace_request *req;
 
-	if ((r->tr_flags & TRACE_OUT) == 0) {
-		*req = (struct trace_request){ .xid = xid,
-		    .time = r->tr_time, .chan = r->tr_chan };
+	req = request(ts, r->tr_chan, desc->vp_xid, host);
+	if (!answer) {
+		*req = (struct trace_request){ .xid = desc->vp_xid,
+		    .time = r->tr_time, .chan = r->tr_chan, .host = host };
 		return (req);
 	}
-	if (req->chan != r->tr_chan || req->xid != xid)
+	if (req->chan != r->tr_chan || req->xid != desc->vp_xid ||
+	    req->host != host)
 		return (NULL);
 	if (r->tr_time > req->time)
 		line->latency = r->tr_time - req->time;
@@ -370,15 +386,43 @@ packet_request(struct trace_state *ts, const struct trace_record *r,
 	return (req);
 }
 
+/* The payload, as the channel's class has it. */
+static void
+say_payload(struct trace_state *ts, const struct trace_record *r,
+    const struct vms_pkt *desc, const uint8_t *data, size_t hdr,
+    struct trace_line *line)
+{
+	struct trace_request *req = packet_request(ts, r, desc, line);
+	size_t len = hdr < r->tr_len ? r->tr_len - hdr : 0, xfer = 0;
+	enum trace_class class = CLASS_UNKNOWN;
+
+	if (r->tr_chan < VMS_CHANNELS)
+		class = ts->class[r->tr_chan];
+	switch (class) {
+	case CLASS_STORAGE:
+		trace_vstor(line, data + hdr, len,
+		    (r->tr_flags & TRACE_OUT) != 0, req);
+		break;
+	case CLASS_NETWORK:
+		if (desc->vp_type == VMS_PKT_XFERPAGES && hdr <= r->tr_len)
+			xfer = hdr - sizeof(*desc);
+		trace_nvsp(line, data + sizeof(*desc), xfer, data + hdr, len,
+		    desc->vp_type == VMS_PKT_COMPLETION);
+		break;
+	default:
+		trace_say(line, ", %u bytes:", r->tr_total);
+		say_hex(line, data + hdr, len);
+		break;
+	}
+}
+
 static void
 decode_packet(struct trace_state *ts, const struct trace_record *r,
     const uint8_t *data, struct trace_line *line)
 {
-	struct trace_request *req;
 	struct vms_pkt desc;
 	const char *name;
-	bool out = (r->tr_flags & TRACE_OUT) != 0;
-	size_t hdr, len;
+	size_t hdr;
 
 	line->kind = "packet";
 	line->chan = r->tr_chan;
@@ -399,17 +443,7 @@ decode_packet(struct trace_state *ts, const struct trace_record *r,
 	hdr = desc.vp_offset * 8u;
 	hdr = hdr < sizeof(desc) ? 0 : hdr - sizeof(desc);
 	hdr = sizeof(desc) + (hdr < TRACE_HDR ? hdr : TRACE_HDR);
-	len = hdr < r->tr_len ? r->tr_len - hdr : 0;
-	req = NULL;
-	if (!out || desc.vp_type == VMS_PKT_COMPLETION)
-		req = packet_request(ts, r, desc.vp_xid, line);
-	if (r->tr_chan < VMS_CHANNELS &&
-	    ts->class[r->tr_chan] == CLASS_STORAGE) {
-		trace_vstor(line, data + hdr, len, out, req);
-	} else {
-		trace_say(line, ", %u bytes:", r->tr_total);
-		say_hex(line, data + hdr, len);
-	}
+	say_payload(ts, r, &desc, data, hdr, line);
 	if (line->latency != 0)
 		trace_say(line, ", %.1f us", (double)line->latency / 1000);
 }

@@ -39,7 +39,7 @@ enum trace_got {
 enum trace_got trace_next(struct trace_reader *tr, struct trace_record *r,
 	    const uint8_t **data, uint64_t *skipped);
 
-/* --- trace_decode.c, trace_scsi.c: the meaning. --- */
+/* --- trace_decode.c, trace_scsi.c, trace_net.c: the meaning. --- */
 
 /* What is known of the trace so far: channels, requests under way. */
 struct trace_state;
@@ -69,6 +69,7 @@ struct trace_request {
 	uint64_t	 xid;
 	uint64_t	 time;
 	uint32_t	 chan;		/* 0: nothing here */
+	bool		 host;		/* it is the host's */
 	uint32_t	 operation;
 	uint8_t		 opcode;
 	uint8_t		 path, target, lun;
@@ -78,5 +79,11 @@ struct trace_request {
  * the place to remember this one. */
 void	trace_vstor(struct trace_line *line, const uint8_t *payload,
 	    size_t len, bool out, struct trace_request *req);
+/*
+ * The same of a network channel's.  header: of hlen bytes, what a packet of
+ * transfer pages begins with.
+ */
+void	trace_nvsp(struct trace_line *line, const uint8_t *header, size_t hlen,
+	    const uint8_t *payload, size_t len, bool answer);
 
 #endif	/* !CONTROL_TRACE_READ_H */

@@ -131,7 +131,8 @@ comment(char text[PCAP_COMMENT], const struct net_meta *m)
 
 	if ((m->flags & NET_NEEDS_CSUM) != 0)
 		n = snprintf(text, PCAP_COMMENT, "checksum from %u is due at "
-		    "%u", m->csum_start, m->csum_start + m->csum_offset);
+		    "%u", m->csum_start, (unsigned)m->csum_start +
+		    m->csum_offset);
 	if (m->gso != NET_GSO_NONE)
 		n += snprintf(text + n, PCAP_COMMENT - (size_t)n,
 		    ", segments of %u", m->gso_size);

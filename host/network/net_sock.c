@@ -140,8 +140,9 @@ sock_connect(const char *path, int *fdp, char *err, size_t errlen)
 }
 
 static int
-sock_setup(struct net_sock *s, struct hvh *h, const char *name)
+sock_setup(struct net_sock *s)
 {
+	struct hvh *h = s->be->h;
 	socklen_t len = sizeof(int);
 	int error, flags, type;
 
@@ -153,14 +154,10 @@ sock_setup(struct net_sock *s, struct hvh *h, const char *name)
 	s->kind = type == SOCK_STREAM ? &net_stream : &net_packet;
 	s->eof = type != SOCK_DGRAM;
 	error = s->kind->alloc(s);
-	if (error == 0)
-		error = net_new(h, &sock_ops, s, name, &s->be);
 	if (error == 0) {
 		hvh_lock(h);
 		error = net_fd_init(&s->nf, h, s->fd, sock_poll, s);
 		hvh_unlock(h);
-		if (error != 0)
-			net_free(s->be);
 	}
 	if (error != 0)
 		s->kind->free(s);
@@ -176,15 +173,16 @@ net_sock_open(struct hvh *h, const struct hvh_netbe_params *np,
 	int error = 0;
 
 	s = calloc(1, sizeof(*s));
-	if (s == NULL) {
+	if (s == NULL || net_new(h, &sock_ops, s, name, &s->be) != 0) {
 		snprintf(err, errlen, "%s: no memory", name);
+		free(s);
 		return (ENOMEM);
 	}
 	s->fd = np->fd;
 	if (!np->have_fd)
 		error = sock_connect(np->name, &s->fd, err, errlen);
 	if (error == 0) {
-		error = sock_setup(s, h, name);
+		error = sock_setup(s);
 		if (error != 0) {
 			snprintf(err, errlen, "%s: %s", name,
 			    strerror(error));
@@ -193,6 +191,7 @@ net_sock_open(struct hvh *h, const struct hvh_netbe_params *np,
 		}
 	}
 	if (error != 0) {
+		net_free(s->be);
 		free(s);
 		return (error);
 	}

@@ -305,9 +305,9 @@ tap_given(struct net_tap *t, const char *name, char *err, size_t errlen)
 }
 
 static int
-tap_setup(struct net_tap *t, struct hvh *h, const char *name, char *err,
-    size_t errlen)
+tap_setup(struct net_tap *t, const char *name, char *err, size_t errlen)
 {
+	struct hvh *h = t->be->h;
 	int error, size = sizeof(struct virtio_net_hdr);
 
 	if (t->vnet && (ioctl(t->fd, TUNSETVNETHDRSZ, &size) != 0 ||
@@ -317,14 +317,9 @@ tap_setup(struct net_tap *t, struct hvh *h, const char *name, char *err,
 		    name, strerror(error));
 		return (error);
 	}
-	error = net_new(h, &tap_ops, t, name, &t->be);
-	if (error == 0) {
-		hvh_lock(h);
-		error = net_fd_init(&t->nf, h, t->fd, tap_poll, t);
-		hvh_unlock(h);
-		if (error != 0)
-			net_free(t->be);
-	}
+	hvh_lock(h);
+	error = net_fd_init(&t->nf, h, t->fd, tap_poll, t);
+	hvh_unlock(h);
 	if (error != 0)
 		snprintf(err, errlen, "%s: %s", name, strerror(error));
 	return (error);
@@ -339,8 +334,9 @@ net_tap_open(struct hvh *h, const struct hvh_netbe_params *np,
 	int error;
 
 	t = calloc(1, sizeof(*t));
-	if (t == NULL) {
+	if (t == NULL || net_new(h, &tap_ops, t, name, &t->be) != 0) {
 		snprintf(err, errlen, "%s: no memory", name);
+		free(t);
 		return (ENOMEM);
 	}
 	t->vnet = true;
@@ -351,11 +347,12 @@ net_tap_open(struct hvh *h, const struct hvh_netbe_params *np,
 		error = tap_by_name(np->name, &t->fd, err, errlen);
 	}
 	if (error == 0) {
-		error = tap_setup(t, h, name, err, errlen);
+		error = tap_setup(t, name, err, errlen);
 		if (error != 0 && !np->have_fd)
 			close(t->fd);
 	}
 	if (error != 0) {
+		net_free(t->be);
 		free(t);
 		return (error);
 	}

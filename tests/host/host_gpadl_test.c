@@ -251,6 +251,83 @@ ATF_TC_BODY(bounds, tc)
 	rec_fini(&r);
 }
 
+/* What a device holds is torn down when it lets go of it. */
+ATF_TC_WITHOUT_HEAD(held);
+ATF_TC_BODY(held, tc)
+{
+	uint64_t w[7] = { head(100, 4000), 1, 2, head(4096, 0), 3,
+	    head(1, 4095), 4 };
+	struct vms_chan *ch;
+	struct vms_gpadl *g;
+
+	start();
+	ch = &r.chan[0];
+	in_gpadl(&r, 1, 5, 1, 4);
+	EXPECT(&r, "created 1 5 0");
+	ATF_CHECK(vms_gpadl_hold(&r.s, ch, 6) == NULL);
+	ATF_CHECK(vms_gpadl_hold(&r.s, &r.chan[1], 5) == NULL);
+	g = vms_gpadl_hold(&r.s, ch, 5);
+	ATF_REQUIRE(g != NULL);
+	ATF_CHECK_EQ(4, g->g_npages);
+	/* Not a range of whole pages: no device wants it. */
+	header(1, 7, sizeof(w), 3, w, sizeof(w));
+	EXPECT(&r, "created 1 7 0");
+	ATF_CHECK(vms_gpadl_hold(&r.s, ch, 7) == NULL);
+	/* Twice held, once torn down, told once, at the end. */
+	ATF_CHECK(vms_gpadl_hold(&r.s, ch, 5) == g);
+	in_words(&r, 11, 16, 2, 1, 5);
+	EXPECT(&r, "");
+	in_words(&r, 11, 16, 2, 1, 5);
+	EXPECT(&r, "bad 11");
+	ATF_CHECK(vms_gpadl_hold(&r.s, ch, 5) == NULL);
+	vms_gpadl_unhold(&r.s, g);
+	EXPECT(&r, "");
+	vms_gpadl_unhold(&r.s, g);
+	EXPECT(&r, "torndown 5");
+	/* Not torn down: it stays. */
+	in_gpadl(&r, 1, 5, 1, 4);
+	EXPECT(&r, "created 1 5 0");
+	vms_gpadl_unhold(&r.s, vms_gpadl_hold(&r.s, ch, 5));
+	EXPECT(&r, "");
+	in_words(&r, 11, 16, 2, 1, 5);
+	EXPECT(&r, "torndown 5");
+	rec_fini(&r);
+}
+
+/* A ring in memory that a device holds besides. */
+ATF_TC_WITHOUT_HEAD(held_ring);
+ATF_TC_BODY(held_ring, tc)
+{
+	struct vms_gpadl *g;
+
+	start();
+	in_gpadl(&r, 1, 5, 1, 4);
+	in_open(&r, 1, 1, 5, 0, 2);
+	r.text[0] = '\0';
+	g = vms_gpadl_hold(&r.s, &r.chan[0], 5);
+	ATF_REQUIRE(g != NULL);
+	in_words(&r, 11, 16, 2, 1, 5);
+	EXPECT(&r, "");
+	vms_gpadl_unhold(&r.s, g);
+	EXPECT(&r, "");
+	/* The guest has gone with it held: it lives until let go. */
+	g = vms_gpadl_hold(&r.s, &r.chan[1], 5);
+	ATF_CHECK(g == NULL);
+	rec_fini(&r);
+
+	start();
+	in_gpadl(&r, 1, 5, 1, 4);
+	g = vms_gpadl_hold(&r.s, &r.chan[0], 5);
+	ATF_REQUIRE(g != NULL);
+	vms_reset(&r.s);
+	ATF_CHECK_EQ(1, r.s.s_ngpadls);
+	ATF_CHECK_EQ(4, g->g_npages);
+	vms_gpadl_unhold(&r.s, g);
+	ATF_CHECK_EQ(0, r.s.s_ngpadls);
+	ATF_CHECK_EQ(0, r.s.s_gpadl_bytes);
+	rec_fini(&r);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -263,5 +340,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, teardown);
 	ATF_TP_ADD_TC(tp, rescind);
 	ATF_TP_ADD_TC(tp, bounds);
+	ATF_TP_ADD_TC(tp, held);
+	ATF_TP_ADD_TC(tp, held_ring);
 	return (atf_no_error());
 }

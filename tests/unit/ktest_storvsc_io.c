@@ -5,12 +5,18 @@
  */
 
 /*
- * Transaction ids as the host may return them, and page lists made of DMA
- * segments (protocol: storvsc, sections 2 and 6.3).
+ * Transaction ids as the host may return them, and page lists made of data in
+ * memory or of DMA segments (protocol: storvsc, sections 2 and 6.3).
  */
 
 #include <sys/param.h>
 #include <sys/systm.h>
+#include <sys/bio.h>
+#include <sys/malloc.h>
+
+#include <vm/vm.h>
+#include <vm/pmap.h>
+#include <vm/vm_page.h>
 
 #include <cam/cam.h>
 #include <cam/cam_ccb.h>
@@ -175,6 +181,89 @@ KTEST(storvsc_pages_limit, "no more pages than the list holds")
 	KT_EQ(list(&five, 1), 0);
 	KT_EQ(pl.pl_npfn, 5);
 	KT_EQ(list(&six, 1), EFBIG);
+}
+
+/* Pages out of order, as no allocation would give them. */
+static struct vm_page page[4] = {
+	{ .phys_addr = 0x7000 }, { .phys_addr = 0x3000 },
+	{ .phys_addr = 0x1234567000 }, { .phys_addr = 0x5000 }
+};
+static vm_page_t ma[4] = { &page[0], &page[1], &page[2], &page[3] };
+
+static union ccb *
+pages_ccb(uint32_t kind, void *data, uint32_t len)
+{
+	union ccb *ccb;
+
+	ccb = malloc(sizeof(*ccb), M_TEMP, M_WAITOK | M_ZERO);
+	ccb->ccb_h.flags = CAM_DIR_IN | kind;
+	ccb->csio.data_ptr = data;
+	ccb->csio.dxfer_len = len;
+	return (ccb);
+}
+
+KTEST(storvsc_direct_bio, "pages of a bio that is not mapped, as they are")
+{
+	struct vmbus_gpa_prplist pl;
+	struct bio bio = { .bio_flags = BIO_UNMAPPED, .bio_ma = ma,
+	    .bio_ma_n = 4, .bio_bcount = 0x2800 };
+	uint64_t pfn[5];
+	union ccb *ccb;
+
+	/* The offset may lie beyond the first page. */
+	bio.bio_ma_offset = PAGE_SIZE + 0x800;
+	ccb = pages_ccb(CAM_DATA_BIO, &bio, 0x2800);
+	KT_CHECK(storvsc_pages(ccb, pfn, 0x4000, &pl));
+	KT_EQ(pl.pl_len, 0x2800);
+	KT_EQ(pl.pl_ofs, 0x800);
+	KT_EQ(pl.pl_npfn, 3);
+	KT_CHECK(pl.pl_pfn == pfn);
+	KT_EQ(pfn[0], 0x3);
+	KT_EQ(pfn[1], 0x1234567);
+	KT_EQ(pfn[2], 0x5);
+
+	/* Longer than the host takes, or than the bio, or of another kind. */
+	KT_CHECK(!storvsc_pages(ccb, pfn, 0x27ff, &pl));
+	ccb->csio.dxfer_len = 0x2801;
+	KT_CHECK(!storvsc_pages(ccb, pfn, 0x4000, &pl));
+	ccb->csio.dxfer_len = 0x2800;
+	bio.bio_flags = BIO_VLIST;
+	KT_CHECK(!storvsc_pages(ccb, pfn, 0x4000, &pl));
+	bio.bio_flags = 0;
+	KT_CHECK(!storvsc_pages(ccb, pfn, 0x4000, &pl));
+	free(ccb, M_TEMP);
+}
+
+KTEST(storvsc_direct_vaddr, "kernel memory, wherever it begins and ends")
+{
+	struct vmbus_gpa_prplist pl;
+	uint64_t pfn[5];
+	uint8_t *mem;
+	union ccb *ccb;
+	u_int i;
+
+	mem = malloc(4 * PAGE_SIZE, M_TEMP, M_WAITOK);
+	KT_EQ((uintptr_t)mem & PAGE_MASK, 0);
+	ccb = pages_ccb(CAM_DATA_VADDR, mem + 0xfff, PAGE_SIZE + 2);
+	KT_CHECK(storvsc_pages(ccb, pfn, 0x4000, &pl));
+	KT_EQ(pl.pl_len, PAGE_SIZE + 2);
+	KT_EQ(pl.pl_ofs, 0xfff);
+	KT_EQ(pl.pl_npfn, 3);
+	for (i = 0; i < 3; i++)
+		KT_EQ(pfn[i], vtophys(mem + i * PAGE_SIZE) >> PAGE_SHIFT);
+
+	ccb->csio.data_ptr = mem + 0x10;
+	ccb->csio.dxfer_len = 0x20;
+	KT_CHECK(storvsc_pages(ccb, pfn, 0x4000, &pl));
+	KT_EQ(pl.pl_npfn, 1);
+	KT_EQ(pfn[0], vtophys(mem) >> PAGE_SHIFT);
+
+	ccb->ccb_h.flags = CAM_DIR_IN | CAM_DATA_SG;
+	KT_CHECK(!storvsc_pages(ccb, pfn, 0x4000, &pl));
+	ccb->ccb_h.flags = CAM_DIR_IN | CAM_DATA_PADDR;
+	KT_CHECK(!storvsc_pages(ccb, pfn, 0x4000, &pl));
+	free(ccb, M_TEMP);
+	free(mem, M_TEMP);
 }
 
 KTEST(storvsc_sg_holes, "lists that must be copied")

@@ -129,6 +129,16 @@ read10(union ccb *ccb)
 	memcpy(ccb->csio.cdb_io.cdb_bytes, cdb, sizeof(cdb));
 }
 
+static int
+srb_fill(struct storvsc_pkt *pkt, uint32_t version, const union ccb *ccb,
+    uint32_t unit)
+{
+	struct storvsc_pkt tmpl;
+
+	storvsc_srb_template(&tmpl, version, unit);
+	return (storvsc_srb_fill(pkt, &tmpl, ccb));
+}
+
 KTEST(storvsc_srb_new, "a request from 5.1 on, byte by byte")
 {
 	static const uint8_t want[64] = {
@@ -145,7 +155,7 @@ KTEST(storvsc_srb_new, "a request from 5.1 on, byte by byte")
 	ccb = malloc(sizeof(*ccb), M_TEMP, M_WAITOK);
 	read10(ccb);
 	memset(&pkt, 0xa5, sizeof(pkt));
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_2, ccb, 7), 0);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_2, ccb, 7), 0);
 	KT_EQ(memcmp(&pkt, want, sizeof(want)), 0);
 	free(ccb, M_TEMP);
 }
@@ -159,7 +169,7 @@ KTEST(storvsc_srb_old, "a request up to 4.2: shorter, nothing behind it")
 	ccb = malloc(sizeof(*ccb), M_TEMP, M_WAITOK);
 	read10(ccb);
 	memset(&pkt, 0xa5, sizeof(pkt));
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_4_2, ccb, 0), 0);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_4_2, ccb, 0), 0);
 	KT_EQ(pkt.sp_srb.sb_length, 0x24);
 	KT_EQ(pkt.sp_srb.sb_sense_len, 0x12);
 	KT_EQ(memcmp((uint8_t *)&pkt + 48, tail, sizeof(tail)), 0);
@@ -175,7 +185,7 @@ KTEST(storvsc_srb_variants, "directions, pointers to CDBs, what is refused")
 	ccb = malloc(sizeof(*ccb), M_TEMP, M_WAITOK);
 	read10(ccb);
 	ccb->ccb_h.flags = CAM_DIR_OUT;
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), 0);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), 0);
 	KT_EQ(pkt.sp_srb.sb_data_in, 0);
 	KT_EQ(pkt.sp_srb.sb_flags, 0x88);
 	KT_EQ(pkt.sp_srb.sb_queue_action, 0);
@@ -184,7 +194,7 @@ KTEST(storvsc_srb_variants, "directions, pointers to CDBs, what is refused")
 	ccb->csio.dxfer_len = 0;
 	ccb->csio.cdb_len = 16;
 	ccb->csio.cdb_io.cdb_ptr = cdb;
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), 0);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), 0);
 	KT_EQ(pkt.sp_srb.sb_data_in, 2);
 	KT_EQ(pkt.sp_srb.sb_xfer_len, 0);
 	KT_EQ(pkt.sp_srb.sb_flags, 0x8);
@@ -192,18 +202,18 @@ KTEST(storvsc_srb_variants, "directions, pointers to CDBs, what is refused")
 
 	/* A direction without a byte to move has no data. */
 	ccb->ccb_h.flags = CAM_DIR_IN | CAM_CDB_POINTER;
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), 0);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), 0);
 	KT_EQ(pkt.sp_srb.sb_data_in, 2);
 
 	ccb->csio.cdb_len = 17;
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
 	ccb->csio.cdb_len = 0;
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
 	ccb->csio.cdb_len = 6;
 	ccb->ccb_h.flags = CAM_DIR_IN | CAM_CDB_POINTER | CAM_CDB_PHYS;
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
 	ccb->ccb_h.flags = CAM_DIR_BOTH | CAM_CDB_POINTER;
-	KT_EQ(storvsc_srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
+	KT_EQ(srb_fill(&pkt, STORVSC_VERSION_6_0, ccb, 0), EINVAL);
 	free(ccb, M_TEMP);
 }
 

@@ -87,19 +87,47 @@ message(unsigned ms, bool out, uint32_t type, uint32_t a, uint32_t b,
 }
 
 static void
-offer(unsigned ms, uint32_t chan)
+offer_class(unsigned ms, uint32_t chan, const char *class)
 {
 	uint8_t m[196] = { 0 };
 	struct hvh_guid guid;
 
 	m[0] = 1;
-	hvh_guid_parse("ba6163d9-04a1-4d29-b605-72e2ffb1dc7f", &guid);
+	hvh_guid_parse(class, &guid);
 	memcpy(m + 8, guid.b, 16);
 	m[24 + 15] = 9;
 	put32(m + 184, chan);
 	put32(m + 192, 0x2000 + chan);
 	event(ms, HVH_TRACE_MESSAGE, true, 0, m, sizeof(m));
 }
+
+static void
+offer(unsigned ms, uint32_t chan)
+{
+
+	offer_class(ms, chan, "ba6163d9-04a1-4d29-b605-72e2ffb1dc7f");
+}
+
+/* A packet of a network channel; ranges: of so many transfer pages. */
+static void
+nvsp(unsigned ms, bool out, uint8_t type, uint64_t xid, unsigned ranges,
+    const uint32_t *words, unsigned nwords)
+{
+	uint8_t p[256] = { type };
+	unsigned hdr = ranges == 0 ? 0 : 8 + ranges * 8;
+
+	p[2] = (uint8_t)((16 + hdr) / 8);
+	put64(p + 8, xid);
+	if (ranges > 0)
+		put32(p + 20, ranges);
+	for (unsigned i = 0; i < nwords; i++)
+		put32(p + 16 + hdr + i * 4, words[i]);
+	event(ms, HVH_TRACE_PACKET, out, 4, p, 16 + hdr + nwords * 4);
+}
+
+#define	NVSP(ms, out, type, xid, ranges, ...)				\
+	nvsp(ms, out, type, xid, ranges, (const uint32_t[]){ __VA_ARGS__ }, \
+	    sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4)
 
 /* An SRB with a command of 16 bytes, behind as many pages as it wants. */
 static void
@@ -248,6 +276,56 @@ ATF_TC_BODY(words, tc)
 	has("out", "\"name\":\"EXECUTE_SRB\"");
 	has("out", "\"command\":\"READ(10)\"");
 	ATF_CHECK_EQ(0, said);
+}
+
+/* What goes through a network channel; both sides number their packets. */
+ATF_TC_WITHOUT_HEAD(network);
+ATF_TC_BODY(network, tc)
+{
+	static const char *const want[] = {
+		"OFFER channel 4: network",
+		"INIT id 0x1, version 6.1\n",
+		"INIT_COMPLETE id 0x1, ok, 1000.0 us\n",
+		"NDIS_CONFIG id 0, MTU 1514, capabilities 0x88\n",
+		"RECEIVE_BUFFER id 0x2, GPADL 0xe1e10, id 0xcafe\n",
+		"RECEIVE_BUFFER_COMPLETE id 0x2, ok, 100 slots of 1800 bytes, "
+		"1000.0 us\n",
+		"SEND_BUFFER_COMPLETE id 0x3, refused: status 2, sections of "
+		"6144 bytes\n",
+		"RNDIS_PACKET id 0x7, control, section 5, 24 bytes\n",
+		"out     4   -  RNDIS_PACKET id 0x7, 2 messages in slots\n",
+		"in      4   -  RNDIS_PACKET_COMPLETE id 0x7, ok, 5000.0 us\n",
+		"out     4   -  RNDIS_PACKET_COMPLETE id 0x7, refused: status "
+		"2, 8000.0 us\n",
+		"SUB_CHANNEL id 0x8, 3 wanted\n",
+		"SUB_CHANNEL id 0x8, ok, 3 granted, 1000.0 us\n",
+		"NVSP 77 id 0x9\n",
+		"SWITCH_DATA_PATH id 0xa, to the VF\n",
+		"COMPLETION id 0xa, 1000.0 us\n",
+	};
+
+	begin("t", 128);
+	offer_class(1, 4, "f8615163-df3e-46c5-913f-f2d2f965ed0e");
+	NVSP(2, false, 6, 1, 0, 1, 0x60001, 0x60001);
+	NVSP(3, true, 11, 1, 0, 2, 0xFFFFFFFF, 34, 1);
+	NVSP(4, false, 6, 0, 0, 125, 1514, 0, 0x88, 0);
+	NVSP(5, false, 6, 2, 0, 101, 0xE1E10, 0xCAFE);
+	NVSP(6, true, 11, 2, 0, 102, 1, 1, 0, 1800, 100, 180000);
+	NVSP(7, true, 11, 3, 0, 105, 2, 6144);
+	NVSP(8, false, 6, 7, 0, 107, 1, 5, 24);
+	NVSP(9, true, 7, 7, 2, 107, 0, 0xFFFFFFFF, 0);
+	NVSP(14, false, 11, 7, 0, 108, 1);
+	NVSP(16, true, 11, 7, 0, 108, 2);
+	NVSP(17, false, 6, 8, 0, 133, 1, 3);
+	NVSP(18, true, 11, 8, 0, 133, 1, 3);
+	NVSP(19, false, 6, 9, 0, 77, 1);
+	NVSP(20, false, 6, 10, 0, 129, 1);
+	nvsp(21, true, 11, 10, 0, NULL, 0);
+	tracer_close(t);
+	run(0, "trace t");
+	for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		has("out", want[i]);
+	ATF_CHECK_EQ(16, lines("out"));
 }
 
 ATF_TC_WITHOUT_HEAD(filters);
@@ -584,6 +662,7 @@ ATF_TP_ADD_TCS(tp)
 {
 
 	ATF_TP_ADD_TC(tp, words);
+	ATF_TP_ADD_TC(tp, network);
 	ATF_TP_ADD_TC(tp, filters);
 	ATF_TP_ADD_TC(tp, summary);
 	ATF_TP_ADD_TC(tp, session);

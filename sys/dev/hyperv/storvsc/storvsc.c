@@ -174,6 +174,7 @@ storvsc_step_requests(struct storvsc_softc *sc)
 	sc->sc_maxio = MIN(sc->sc_props.pr_max_xfer, STORVSC_MAX_XFER);
 	sc->sc_maxio = MIN(sc->sc_maxio, (uint32_t)maxphys);
 	sc->sc_maxio = rounddown2(sc->sc_maxio, STORVSC_PAGE_SIZE);
+	sc->sc_direct = bus_get_dma_tag(sc->sc_dev) == NULL;
 
 	sc->sc_maxreqs = MIN(MAX(storvsc_max_io, STORVSC_MAX_IO_MIN),
 	    STORVSC_MAX_IO_MAX);

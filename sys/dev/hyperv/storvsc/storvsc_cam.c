@@ -151,7 +151,7 @@ storvsc_action_reset_dev(struct storvsc_softc *sc, union ccb *ccb)
 	storvsc_recover_start(sc, STORVSC_F_EXPIRED);
 }
 
-static void
+HYPERV_HOT static void
 storvsc_action(struct cam_sim *sim, union ccb *ccb)
 {
 	struct storvsc_softc *sc = cam_sim_softc(sim);

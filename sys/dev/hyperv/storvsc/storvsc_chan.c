@@ -57,7 +57,7 @@ storvsc_chan_free(struct storvsc_softc *sc)
 	}
 }
 
-static void
+HYPERV_HOT static void
 storvsc_chan_callback(struct vmbus_channel *ch __unused, void *arg)
 {
 
@@ -257,7 +257,7 @@ storvsc_drain(struct storvsc_softc *sc, int seconds, uint32_t unless)
  * The channel for this processor; its interrupts come to the same one.  While
  * dumping it is the primary, which is always there to be polled.
  */
-struct storvsc_chan *
+HYPERV_HOT struct storvsc_chan *
 storvsc_chan_select(struct storvsc_softc *sc)
 {
 	u_int n;
@@ -342,7 +342,7 @@ storvsc_chan_packet(struct storvsc_chan *c, const struct vmbus_rxpkt *rp,
  * Takes everything out of the ring, a batch at a time.  c_mtx is given up for
  * completions: they go into CAM, which may send the next request from there.
  */
-void
+HYPERV_HOT void
 storvsc_chan_service(struct storvsc_chan *c)
 {
 	struct storvsc_done done = { .d_n = 0 };

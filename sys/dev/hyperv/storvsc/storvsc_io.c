@@ -70,19 +70,19 @@ storvsc_ccb_inquires(union ccb *ccb)
 }
 
 /*
- * Whether CAM takes it for the end of the device, or soon will, while its
- * sender may still be at it.
+ * Whether CAM takes such a status for the end of the device, or soon will,
+ * while the sender may still be at it.
  */
 static bool
-storvsc_ccb_lost(union ccb *ccb)
+storvsc_ccb_lost(union ccb *ccb, uint32_t status)
 {
 
-	switch (ccb->ccb_h.status & CAM_STATUS_MASK) {
+	switch (status & CAM_STATUS_MASK) {
 	case CAM_DEV_NOT_THERE:
 	case CAM_SEL_TIMEOUT:
 	case CAM_NO_HBA:
 		return ((ccb->ccb_h.flags & CAM_UNLOCKED) != 0 &&
-		    !storvsc_ccb_inquires(ccb));
+		    !storvsc_ccb_inquires(ccb) && !SCHEDULER_STOPPED());
 	default:
 		return (false);
 	}
@@ -112,6 +112,7 @@ storvsc_lost_done(void *arg)
 	mtx_unlock(&sc->sc_mtx);
 	while ((ccbh = STAILQ_FIRST(&lost)) != NULL) {
 		STAILQ_REMOVE_HEAD(&lost, sim_links.stqe);
+		storvsc_ccb_status((union ccb *)ccbh, ccbh->status);
 		xpt_done((union ccb *)ccbh);
 	}
 }
@@ -126,13 +127,16 @@ storvsc_lost_done(void *arg)
  * preempted meanwhile finds freed memory.  So such news, which make CAM let go
  * of the device, come a second late: every sender is back by then, and those
  * that send in this second are told as late.  The same holds for a scan and
- * for a controller that was taken away.
+ * for a controller that was taken away.  The device's queue is not frozen until
+ * then: what is left in it goes out now, and not a piece each second.
  */
 static void
-storvsc_ccb_later(struct storvsc_softc *sc, union ccb *ccb)
+storvsc_ccb_later(struct storvsc_softc *sc, union ccb *ccb, uint32_t status)
 {
 	bool armed;
 
+	ccb->ccb_h.status = status |
+	    (ccb->ccb_h.status & (CAM_RELEASE_SIMQ | CAM_DEV_QFRZN));
 	mtx_lock(&sc->sc_mtx);
 	armed = !STAILQ_EMPTY(&sc->sc_lost[0]) ||
 	    !STAILQ_EMPTY(&sc->sc_lost[1]);
@@ -189,11 +193,12 @@ storvsc_io_fail(struct storvsc_chan *c, struct storvsc_req *req,
 	storvsc_io_unload(req);
 	(void)storvsc_sg_end(req, 0);
 	storvsc_req_free(c, req);
+	if (storvsc_ccb_lost(ccb, status)) {
+		storvsc_ccb_later(c->c_sc, ccb, status);
+		return;
+	}
 	storvsc_ccb_status(ccb, status);
-	if (__predict_false(storvsc_ccb_lost(ccb)) && !SCHEDULER_STOPPED())
-		storvsc_ccb_later(c->c_sc, ccb);
-	else
-		xpt_done(ccb);
+	xpt_done(ccb);
 }
 
 /* What a request ends with that must end, and was not answered. */
@@ -315,31 +320,17 @@ storvsc_io_loaded(void *arg, bus_dma_segment_t *segs, int nseg, int error)
 	storvsc_io_send(c, req, &pl);
 }
 
-/*
- * Starts a request, for the first time or again; c_mtx held.  It is sent, or
- * waits for the ring or for busdma, or has ended.
- */
+/* Has busdma see to the data of a request; c_mtx held. */
 static void
-storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
+storvsc_io_dma(struct storvsc_chan *c, struct storvsc_req *req)
 {
-	uint32_t status;
 	int error, flags;
 
-	mtx_assert(&c->c_mtx, MA_OWNED);
-	status = storvsc_io_stopped(c, req);
-	if (status != 0) {
-		storvsc_io_fail(c, req, status);
-		return;
-	}
-	if (req->sr_pkt.sp_srb.sb_data_in == STORVSC_DATA_NONE) {
-		storvsc_io_send(c, req, NULL);
-		return;
-	}
 	flags = SCHEDULER_STOPPED() ? BUS_DMA_NOWAIT : BUS_DMA_WAITOK;
 	req->sr_state = STORVSC_RS_LOADING;
 	/* The callback sees errors too; only a deferral is news here. */
-	if (__predict_false((req->sr_ccb->ccb_h.flags & CAM_DATA_MASK) ==
-	    CAM_DATA_SG) && storvsc_sg_needed(req->sr_ccb)) {
+	if ((req->sr_ccb->ccb_h.flags & CAM_DATA_MASK) == CAM_DATA_SG &&
+	    storvsc_sg_needed(req->sr_ccb)) {
 		error = storvsc_sg_begin(c, req);
 		if (error != 0) {
 			storvsc_io_fail(c, req, storvsc_load_status(error));
@@ -354,6 +345,30 @@ storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
 	}
 	if (error == EINPROGRESS)
 		storvsc_io_hold(c, req->sr_ccb);
+}
+
+/*
+ * Starts a request, for the first time or again; c_mtx held.  It is sent, or
+ * waits for the ring or for busdma, or has ended.
+ */
+static __inline void
+storvsc_io_load(struct storvsc_chan *c, struct storvsc_req *req)
+{
+	struct vmbus_gpa_prplist pl;
+	uint32_t status;
+
+	mtx_assert(&c->c_mtx, MA_OWNED);
+	status = storvsc_io_stopped(c, req);
+	if (__predict_false(status != 0))
+		storvsc_io_fail(c, req, status);
+	else if (req->sr_pkt.sp_srb.sb_data_in == STORVSC_DATA_NONE)
+		storvsc_io_send(c, req, NULL);
+	else if (__predict_true(c->c_sc->sc_direct &&
+	    storvsc_pages(req->sr_ccb, req->sr_dma->d_pfn,
+	    c->c_sc->sc_maxio, &pl)))
+		storvsc_io_send(c, req, &pl);
+	else
+		storvsc_io_dma(c, req);
 }
 
 /* There may be room in the ring again; c_mtx held. */
@@ -456,7 +471,7 @@ storvsc_io_get(struct storvsc_softc *sc)
 }
 
 /* XPT_SCSI_IO for a unit of ours. */
-void
+HYPERV_HOT void
 storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 {
 	struct storvsc_chan *c;
@@ -476,8 +491,10 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 	req->sr_limit = storvsc_timeout_ms(ccb->ccb_h.timeout);
 	req->sr_start = ticks;
 
-	if (storvsc_srb_fill(&req->sr_pkt, sc->sc_version, ccb,
-	    cam_sim_unit(sc->sc_sim)) != 0) {
+	if (__predict_false(c->c_gate != 0)) {
+		/* What is filled in is being negotiated anew. */
+		storvsc_io_fail(c, req, c->c_gate);
+	} else if (storvsc_srb_fill(&req->sr_pkt, &sc->sc_tmpl, ccb) != 0) {
 		storvsc_io_fail(c, req, CAM_REQ_INVALID);
 	} else {
 		if (req->sr_pkt.sp_srb.sb_data_in != STORVSC_DATA_NONE)
@@ -577,7 +594,7 @@ storvsc_io_sync(struct storvsc_req *req)
  * in *done for storvsc_io_deliver(), so that as many requests are there as CAM
  * may send when it hears of them.  c_mtx held.
  */
-void
+HYPERV_HOT void
 storvsc_io_end(struct storvsc_chan *c, struct storvsc_req *req,
     struct storvsc_done *done)
 {
@@ -598,7 +615,7 @@ storvsc_io_end(struct storvsc_chan *c, struct storvsc_req *req,
  * The host answered a request: the one copy of its packet; c_mtx held.  From
  * here on nothing the host does can reach the request.
  */
-void
+HYPERV_HOT void
 storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
     const void *data, size_t len, struct storvsc_done *done)
 {
@@ -617,20 +634,25 @@ storvsc_io_reply(struct storvsc_chan *c, struct storvsc_req *req,
 }
 
 /* Tells CAM of what has ended; c_mtx not held. */
-void
+HYPERV_HOT void
 storvsc_io_deliver(struct storvsc_softc *sc, struct storvsc_done *done)
 {
+	union ccb *ccb;
 	u_int i;
 
 	for (i = 0; i < done->d_n; i++) {
-		storvsc_ccb_status(done->d_ccb[i], done->d_status[i]);
+		ccb = done->d_ccb[i];
+		if (__predict_false(storvsc_ccb_lost(ccb,
+		    done->d_status[i]))) {
+			storvsc_ccb_later(sc, ccb, done->d_status[i]);
+			continue;
+		}
+		storvsc_ccb_status(ccb, done->d_status[i]);
 		/* No lock is held: no need of another thread. */
 		if (SCHEDULER_STOPPED())
-			xpt_done(done->d_ccb[i]);
-		else if (__predict_false(storvsc_ccb_lost(done->d_ccb[i])))
-			storvsc_ccb_later(sc, done->d_ccb[i]);
+			xpt_done(ccb);
 		else
-			xpt_done_direct(done->d_ccb[i]);
+			xpt_done_direct(ccb);
 	}
 	done->d_n = 0;
 }

@@ -176,6 +176,8 @@ storvsc_negotiate(struct storvsc_softc *sc)
 		sc->sc_version = storvsc_versions[i];
 		if (sc->sc_version >= STORVSC_VERSION_5_1)
 			sc->sc_pktlen = STORVSC_PKT_LEN;
+		storvsc_srb_template(&sc->sc_tmpl, sc->sc_version,
+		    device_get_unit(sc->sc_dev));
 		return (0);
 	}
 	device_printf(sc->sc_dev, "the host accepts no protocol version\n");

@@ -36,7 +36,7 @@
  * request was entered under its channel's lock; storvsc_tick() clears the
  * flag before it looks under those locks, so one of the two sees the other.
  */
-void
+HYPERV_HOT void
 storvsc_tick_arm(struct storvsc_softc *sc)
 {
 

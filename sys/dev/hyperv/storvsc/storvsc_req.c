@@ -11,7 +11,12 @@
 
 #include <sys/param.h>
 #include <sys/systm.h>
+#include <sys/bio.h>
 #include <sys/kernel.h>
+
+#include <vm/vm.h>
+#include <vm/pmap.h>
+#include <vm/vm_page.h>
 
 #include <cam/cam.h>
 #include <cam/cam_ccb.h>
@@ -26,7 +31,7 @@
  * channel, be with the host, and be in the use the id was given out for.
  * NULL if not.  c_mtx held.
  */
-struct storvsc_req *
+HYPERV_HOT struct storvsc_req *
 storvsc_req_lookup(struct storvsc_chan *c, uint64_t xid)
 {
 	struct storvsc_req *req;
@@ -94,58 +99,119 @@ storvsc_prplist(const bus_dma_segment_t *segs, int nseg, uint64_t *pfn,
 	return (0);
 }
 
+/*
+ * The page list of a request without busdma, where nothing above this device
+ * limits what memory it may use: the host takes any page by its number, in any
+ * order; there is nothing to map and no cache to flush.  What is not of the two
+ * common kinds, or longer than maxlen bytes, is left to busdma: false.  pfn has
+ * room for the pages of so many bytes, wherever they begin.
+ */
+HYPERV_HOT bool
+storvsc_pages(const union ccb *ccb, uint64_t *pfn, uint32_t maxlen,
+    struct vmbus_gpa_prplist *pl)
+{
+	const struct ccb_scsiio *csio = &ccb->csio;
+	const struct bio *bp = NULL;
+	vm_offset_t va;
+	vm_page_t *ma;
+	u_int i;
+
+	if (csio->dxfer_len > maxlen)
+		return (false);
+	switch (csio->ccb_h.flags & CAM_DATA_MASK) {
+	case CAM_DATA_VADDR:
+		va = (vm_offset_t)csio->data_ptr;
+		break;
+	case CAM_DATA_BIO:
+		bp = (const struct bio *)csio->data_ptr;
+		if ((bp->bio_flags & (BIO_UNMAPPED | BIO_VLIST)) !=
+		    BIO_UNMAPPED || bp->bio_bcount != csio->dxfer_len)
+			return (false);
+		va = (vm_offset_t)bp->bio_ma_offset;
+		break;
+	default:
+		return (false);
+	}
+	pl->pl_len = csio->dxfer_len;
+	pl->pl_ofs = (uint32_t)(va & STORVSC_PAGE_MASK);
+	pl->pl_npfn = (u_int)howmany((uint64_t)pl->pl_ofs + pl->pl_len,
+	    STORVSC_PAGE_SIZE);
+	pl->pl_pfn = pfn;
+	if (bp != NULL) {
+		ma = bp->bio_ma + (va >> STORVSC_PAGE_SHIFT);
+		for (i = 0; i < pl->pl_npfn; i++)
+			pfn[i] = VM_PAGE_TO_PHYS(ma[i]) >> STORVSC_PAGE_SHIFT;
+	} else {
+		for (i = 0; i < pl->pl_npfn; i++)
+			pfn[i] = pmap_kextract(va + i * STORVSC_PAGE_SIZE) >>
+			    STORVSC_PAGE_SHIFT;
+	}
+	return (true);
+}
+
+/* What requests of a controller have in common, in *tmpl. */
+void
+storvsc_srb_template(struct storvsc_pkt *tmpl, uint32_t version, uint32_t unit)
+{
+	struct storvsc_srb *srb = &tmpl->sp_srb;
+	bool ext = version >= STORVSC_VERSION_5_1;
+
+	memset(tmpl, 0, sizeof(*tmpl));
+	tmpl->sp_op = STORVSC_OP_EXECUTE_SRB;
+	tmpl->sp_flags = STORVSC_FLAG_COMPLETION;
+	srb->sb_length = ext ? STORVSC_SRB_LEN : STORVSC_SRB_LEN_OLD;
+	srb->sb_port = (uint8_t)unit;
+	srb->sb_sense_len = ext ? STORVSC_SENSE_LEN : STORVSC_SENSE_LEN_OLD;
+	/* 0 where the wire has no flags: elsewhere none is without any. */
+	if (ext && storvsc_use_win8ext_flags != 0)
+		srb->sb_flags = STORVSC_SRBF_DISABLE_SYNCH;
+}
+
 /* What versions before 5.1 do not have on the wire. */
-static void
-storvsc_srb_fill_ext(struct storvsc_srb *srb, const union ccb *ccb)
+static __inline void
+storvsc_srb_fill_ext(struct storvsc_srb *srb, const union ccb *ccb,
+    uint32_t flags)
 {
 	uint32_t ms;
 
-	srb->sb_flags = STORVSC_SRBF_DISABLE_SYNCH;
-	if (srb->sb_data_in == STORVSC_DATA_IN)
-		srb->sb_flags |= STORVSC_SRBF_DATA_IN;
-	else if (srb->sb_data_in == STORVSC_DATA_OUT)
-		srb->sb_flags |= STORVSC_SRBF_DATA_OUT;
+	flags |= srb->sb_flags;
 	if ((ccb->ccb_h.flags & CAM_TAG_ACTION_VALID) != 0 &&
 	    ccb->csio.tag_action != CAM_TAG_ACTION_NONE) {
 		/* SCSI's tag messages and the host's actions are the same. */
 		srb->sb_queue_tag = STORVSC_QUEUE_TAG_ANY;
 		srb->sb_queue_action = ccb->csio.tag_action;
-		srb->sb_flags |= STORVSC_SRBF_QUEUE_ACTION |
+		flags |= STORVSC_SRBF_QUEUE_ACTION |
 		    STORVSC_SRBF_NO_QUEUE_FREEZE;
 	}
+	srb->sb_flags = flags;
 	ms = storvsc_timeout_ms(ccb->ccb_h.timeout);
 	srb->sb_timeout = ms == 0 ? STORVSC_TIMEOUT_IO : howmany(ms, 1000);
 }
 
 /*
- * Writes the packet for a SCSI request.  EINVAL for what the protocol cannot
- * carry.
+ * Writes the packet for a SCSI request, from storvsc_srb_template().  EINVAL
+ * for what the protocol cannot carry.
  */
-int
-storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
-    const union ccb *ccb, uint32_t unit)
+HYPERV_HOT int
+storvsc_srb_fill(struct storvsc_pkt *pkt, const struct storvsc_pkt *tmpl,
+    const union ccb *ccb)
 {
 	const struct ccb_scsiio *csio = &ccb->csio;
 	struct storvsc_srb *srb = &pkt->sp_srb;
 	const uint8_t *cdb;
-	bool ext;
+	uint32_t dir, flags;
 
+	dir = csio->ccb_h.flags & CAM_DIR_MASK;
 	if (csio->cdb_len == 0 || csio->cdb_len > STORVSC_CDB_LEN ||
-	    (csio->ccb_h.flags & CAM_CDB_PHYS) != 0)
+	    dir == CAM_DIR_BOTH || (csio->ccb_h.flags & CAM_CDB_PHYS) != 0)
 		return (EINVAL);
 	cdb = (csio->ccb_h.flags & CAM_CDB_POINTER) != 0 ?
 	    csio->cdb_io.cdb_ptr : csio->cdb_io.cdb_bytes;
 
-	ext = version >= STORVSC_VERSION_5_1;
-	memset(pkt, 0, sizeof(*pkt));
-	pkt->sp_op = STORVSC_OP_EXECUTE_SRB;
-	pkt->sp_flags = STORVSC_FLAG_COMPLETION;
-	srb->sb_length = ext ? STORVSC_SRB_LEN : STORVSC_SRB_LEN_OLD;
-	srb->sb_port = (uint8_t)unit;
+	memcpy(pkt, tmpl, sizeof(*pkt));
 	srb->sb_target = (uint8_t)csio->ccb_h.target_id;
 	srb->sb_lun = (uint8_t)csio->ccb_h.target_lun;
 	srb->sb_cdb_len = csio->cdb_len;
-	srb->sb_sense_len = ext ? STORVSC_SENSE_LEN : STORVSC_SENSE_LEN_OLD;
 	/* Lengths the compiler knows need no call. */
 	switch (csio->cdb_len) {
 	case 10:
@@ -159,25 +225,21 @@ storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
 		break;
 	}
 
-	switch (csio->ccb_h.flags & CAM_DIR_MASK) {
-	case CAM_DIR_IN:
-		srb->sb_data_in = STORVSC_DATA_IN;
-		break;
-	case CAM_DIR_OUT:
-		srb->sb_data_in = STORVSC_DATA_OUT;
-		break;
-	case CAM_DIR_NONE:
+	if (dir == CAM_DIR_NONE || csio->dxfer_len == 0) {
 		srb->sb_data_in = STORVSC_DATA_NONE;
-		break;
-	default:
-		return (EINVAL);
-	}
-	if (csio->dxfer_len == 0)
-		srb->sb_data_in = STORVSC_DATA_NONE;
-	if (srb->sb_data_in != STORVSC_DATA_NONE)
+		flags = 0;
+	} else {
 		srb->sb_xfer_len = csio->dxfer_len;
-	if (ext && storvsc_use_win8ext_flags != 0)
-		storvsc_srb_fill_ext(srb, ccb);
+		if (dir == CAM_DIR_IN) {
+			srb->sb_data_in = STORVSC_DATA_IN;
+			flags = STORVSC_SRBF_DATA_IN;
+		} else {
+			srb->sb_data_in = STORVSC_DATA_OUT;
+			flags = STORVSC_SRBF_DATA_OUT;
+		}
+	}
+	if (srb->sb_flags != 0)
+		storvsc_srb_fill_ext(srb, ccb, flags);
 	return (0);
 }
 

@@ -89,7 +89,7 @@ storvsc_cam_status(uint8_t code, uint8_t scsi_status)
  * (0 for one without data).  The number of bytes moved means something with
  * SUCCESS and DATA_OVERRUN only.
  */
-void
+HYPERV_HOT void
 storvsc_result(const struct storvsc_pkt *pkt, size_t len, uint32_t wanted,
     struct storvsc_result *rs)
 {

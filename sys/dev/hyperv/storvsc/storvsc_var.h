@@ -185,10 +185,12 @@ struct storvsc_softc {
 	struct cam_path		*sc_path;	/* (a) the whole bus */
 	uint32_t		 sc_maxio;	/* (a) bytes */
 	uint32_t		 sc_maxreqs;	/* (a) for CAM */
+	bool			 sc_direct;	/* (a) any page will do */
 
 	/* Negotiated with the host. */
 	uint32_t		 sc_version;	/* (t) STORVSC_VERSION_ */
 	uint32_t		 sc_pktlen;	/* (t) */
+	struct storvsc_pkt	 sc_tmpl;	/* (t) storvsc_srb_template() */
 	struct storvsc_props	 sc_props;	/* (t) */
 	struct storvsc_xchg	 sc_xchg;	/* (c) of the primary */
 
@@ -255,8 +257,12 @@ storvsc_id(uint32_t index, uint32_t gen)
 struct storvsc_req *storvsc_req_lookup(struct storvsc_chan *c, uint64_t xid);
 int	storvsc_prplist(const bus_dma_segment_t *segs, int nseg,
 	    uint64_t *pfn, u_int maxpfn, struct vmbus_gpa_prplist *pl);
-int	storvsc_srb_fill(struct storvsc_pkt *pkt, uint32_t version,
-	    const union ccb *ccb, uint32_t unit);
+bool	storvsc_pages(const union ccb *ccb, uint64_t *pfn, uint32_t maxlen,
+	    struct vmbus_gpa_prplist *pl);
+void	storvsc_srb_template(struct storvsc_pkt *tmpl, uint32_t version,
+	    uint32_t unit);
+int	storvsc_srb_fill(struct storvsc_pkt *pkt,
+	    const struct storvsc_pkt *tmpl, const union ccb *ccb);
 
 /* CAM's milliseconds with its two special values put in; 0 for no limit. */
 static __inline uint32_t

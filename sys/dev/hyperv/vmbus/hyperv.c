@@ -165,7 +165,7 @@ hyperv_post_message(vm_paddr_t in)
 }
 
 /* The fast form: connection id and flag number 0 travel in a register. */
-uint16_t
+HYPERV_HOT uint16_t
 hyperv_signal_event(uint32_t conn)
 {
 

@@ -23,27 +23,11 @@
 
 #include <dev/hyperv/vmbus/vmbus_brvar.h>
 
-/* Bytes between two indices of a ring. */
-static __inline uint32_t
-vmbus_br_used(uint32_t in, uint32_t out, uint32_t size)
-{
-
-	return (in >= out ? in - out : in + size - out);
-}
-
 static __inline bool
 vmbus_br_index_ok(uint32_t idx, uint32_t size)
 {
 
 	return (idx < size && (idx & (VMBUS_PKT_UNIT - 1)) == 0);
-}
-
-static __inline uint32_t
-vmbus_br_advance(uint32_t idx, uint32_t len, uint32_t size)
-{
-
-	idx += len;
-	return (idx >= size ? idx - size : idx);
 }
 
 void
@@ -93,14 +77,6 @@ vmbus_txbr_update(struct vmbus_txbr *tb)
 	return (0);
 }
 
-static __inline uint32_t
-vmbus_txbr_free(const struct vmbus_txbr *tb)
-{
-
-	return (tb->tb_size -
-	    vmbus_br_used(tb->tb_in, tb->tb_out, tb->tb_size));
-}
-
 /*
  * Asks for a signal at more than size bytes of room and looks again.  If
  * several senders wait, the largest packet counts: then there is room for any
@@ -132,43 +108,20 @@ vmbus_txbr_wait(struct vmbus_txbr *tb, uint32_t size)
 }
 
 int
-vmbus_txbr_reserve(struct vmbus_txbr *tb, uint32_t size, uint8_t **pp)
+vmbus_txbr_reserve_more(struct vmbus_txbr *tb, uint32_t size, uint8_t **pp)
 {
 	int error;
 
-	if (__predict_false(size > VMBUS_BR_MAXPKT(tb->tb_size)))
+	if (size > VMBUS_BR_MAXPKT(tb->tb_size))
 		return (EINVAL);
-	if (__predict_false(tb->tb_bad))
+	if (tb->tb_bad)
 		return (EBADMSG);
-	/* in == out means empty, so a packet must not fill the ring. */
-	if (vmbus_txbr_free(tb) <= size) {
-		error = vmbus_txbr_update(tb);
-		if (error == 0 && vmbus_txbr_free(tb) <= size)
-			error = vmbus_txbr_wait(tb, size);
-		if (error != 0)
-			return (error);
-	}
-	*pp = tb->tb_data + tb->tb_in;
-	return (0);
-}
-
-bool
-vmbus_txbr_commit(struct vmbus_txbr *tb, uint32_t size)
-{
-	struct vmbus_pkt_trailer *pt;
-	uint32_t old;
-
-	old = tb->tb_in;
-	pt = (struct vmbus_pkt_trailer *)(tb->tb_data + old + size -
-	    sizeof(*pt));
-	pt->pt_zero = 0;
-	pt->pt_start = old;
-
-	tb->tb_in = vmbus_br_advance(old, size, tb->tb_size);
-	atomic_store_rel_32(&tb->tb_ctl->rc_in, tb->tb_in);
-	atomic_thread_fence_seq_cst();
-	/* 7.7: only a reader that has seen the ring empty can be asleep. */
-	return (tb->tb_ctl->rc_mask == 0 && tb->tb_ctl->rc_out == old);
+	error = vmbus_txbr_update(tb);
+	if (error == 0 && vmbus_txbr_free(tb) <= size)
+		error = vmbus_txbr_wait(tb, size);
+	if (error == 0)
+		*pp = tb->tb_data + tb->tb_in;
+	return (error);
 }
 
 bool
@@ -221,7 +174,7 @@ vmbus_rxbr_type_ok(uint16_t type, uint32_t hdrlen)
 	}
 }
 
-int
+HYPERV_HOT int
 vmbus_rxbr_peek(struct vmbus_rxbr *rb, struct vmbus_rxpkt *rp)
 {
 	const volatile struct vmbus_pkt_desc *pd;
@@ -265,7 +218,7 @@ bad:
 	return (EBADMSG);
 }
 
-bool
+HYPERV_HOT bool
 vmbus_rxbr_release(struct vmbus_rxbr *rb, bool unmask, bool *signal)
 {
 	uint32_t before, bytes, now, pending;

@@ -17,6 +17,8 @@
 #ifndef _DEV_HYPERV_VMBUS_VMBUS_BRVAR_H_
 #define	_DEV_HYPERV_VMBUS_VMBUS_BRVAR_H_
 
+#include <machine/atomic.h>
+
 #include <dev/hyperv/include/vmbus.h>
 #include <dev/hyperv/include/vmbus_pkt_reg.h>
 #include <dev/hyperv/vmbus/vmbus_reg.h>
@@ -79,6 +81,34 @@ vmbus_br_pktsize(uint32_t len)
 	    sizeof(struct vmbus_pkt_trailer));
 }
 
+/* Bytes between two indices of a ring. */
+static __inline uint32_t
+vmbus_br_used(uint32_t in, uint32_t out, uint32_t size)
+{
+
+	return (in >= out ? in - out : in + size - out);
+}
+
+static __inline uint32_t
+vmbus_br_advance(uint32_t idx, uint32_t len, uint32_t size)
+{
+
+	idx += len;
+	return (idx >= size ? idx - size : idx);
+}
+
+static __inline uint32_t
+vmbus_txbr_free(const struct vmbus_txbr *tb)
+{
+
+	return (tb->tb_size -
+	    vmbus_br_used(tb->tb_in, tb->tb_out, tb->tb_size));
+}
+
+/* The same where what the host had read when last looked at is not enough. */
+int		vmbus_txbr_reserve_more(struct vmbus_txbr *tb, uint32_t size,
+		    uint8_t **pp);
+
 /*
  * Makes room for a packet of size bytes (vmbus_br_pktsize()) at *pp.
  *
@@ -87,13 +117,40 @@ vmbus_br_pktsize(uint32_t len)
  * EINVAL	larger than the ring will ever take.
  * EBADMSG	the host's index is impossible.
  */
-int		vmbus_txbr_reserve(struct vmbus_txbr *tb, uint32_t size,
-		    uint8_t **pp);
+static __inline int
+vmbus_txbr_reserve(struct vmbus_txbr *tb, uint32_t size, uint8_t **pp)
+{
+
+	/* in == out means empty, so a packet must not fill the ring. */
+	if (__predict_false(tb->tb_bad || vmbus_txbr_free(tb) <= size))
+		return (vmbus_txbr_reserve_more(tb, size, pp));
+	*pp = tb->tb_data + tb->tb_in;
+	return (0);
+}
+
 /*
  * Writes the trailer and shows the packet to the host.  Returns whether the
  * host must be signalled.
  */
-bool		vmbus_txbr_commit(struct vmbus_txbr *tb, uint32_t size);
+static __inline bool
+vmbus_txbr_commit(struct vmbus_txbr *tb, uint32_t size)
+{
+	struct vmbus_pkt_trailer *pt;
+	uint32_t old;
+
+	old = tb->tb_in;
+	pt = (struct vmbus_pkt_trailer *)(tb->tb_data + old + size -
+	    sizeof(*pt));
+	pt->pt_zero = 0;
+	pt->pt_start = old;
+
+	tb->tb_in = vmbus_br_advance(old, size, tb->tb_size);
+	atomic_store_rel_32(&tb->tb_ctl->rc_in, tb->tb_in);
+	atomic_thread_fence_seq_cst();
+	/* 7.7: only a reader that has seen the ring empty can be asleep. */
+	return (tb->tb_ctl->rc_mask == 0 && tb->tb_ctl->rc_out == old);
+}
+
 /*
  * Forgets the request for a signal if there is that much room by now.
  * Returns whether a sender may be waiting still.

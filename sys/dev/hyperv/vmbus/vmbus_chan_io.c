@@ -22,7 +22,10 @@
 /* While a host tells of no room (protocol: vmbus, 7.6), look so often. */
 #define	VMBUS_TXPOLL_TICKS	(MAX(hz / 1000, 1))
 
-void
+/* Payloads up to so many bytes are copied without a call. */
+#define	VMBUS_CHAN_INLINE	(16 * VMBUS_PKT_UNIT)
+
+HYPERV_HOT void
 vmbus_ch_signal(const struct vmbus_signal *sg)
 {
 
@@ -131,15 +134,23 @@ vmbus_chan_desc(uint8_t *p, uint16_t type, uint16_t flags, uint32_t hlen,
 	pd->pd_xid = xid;
 }
 
-/* Payload and zeros up to the next unit. */
+/*
+ * Payload and zeros up to the next unit.  Most are of a few units: a call costs
+ * more than that.
+ */
 static __inline void
 vmbus_chan_payload(uint8_t *p, const void *data, size_t len)
 {
+	size_t i, rest = len & (VMBUS_PKT_UNIT - 1);
 
-	memcpy(p, data, len);
-	if ((len & (VMBUS_PKT_UNIT - 1)) != 0)
-		memset(p + len, 0, VMBUS_PKT_UNIT -
-		    (len & (VMBUS_PKT_UNIT - 1)));
+	if (__predict_false(len > VMBUS_CHAN_INLINE || rest != 0)) {
+		memcpy(p, data, len);
+		if (rest != 0)
+			memset(p + len, 0, VMBUS_PKT_UNIT - rest);
+		return;
+	}
+	for (i = 0; i < len; i += VMBUS_PKT_UNIT)
+		memcpy(p + i, (const uint8_t *)data + i, VMBUS_PKT_UNIT);
 }
 
 /* Descriptor lengths are 16 bits of units. */
@@ -179,7 +190,7 @@ vmbus_ch_send(struct vmbus_channel *ch, uint16_t type, uint16_t flags,
 }
 
 /* A GPA-direct packet up to its ranges, which go to *rangep. */
-static int
+static __always_inline int
 vmbus_chan_gpa_begin(struct vmbus_channel *ch, u_int nranges, size_t rangelen,
     size_t len, uint64_t xid, uint8_t **rangep, uint32_t *sizep)
 {
@@ -211,7 +222,7 @@ vmbus_chan_gpa_begin(struct vmbus_channel *ch, u_int nranges, size_t rangelen,
 	return (0);
 }
 
-int
+HYPERV_HOT int
 vmbus_ch_send_prplist(struct vmbus_channel *ch,
     const struct vmbus_gpa_prplist *pl, const void *data, size_t len,
     uint64_t xid, struct vmbus_signal *sg)
@@ -292,7 +303,7 @@ vmbus_chan_give_back(struct vmbus_channel *ch, bool unmask)
 	return (more);
 }
 
-int
+HYPERV_HOT int
 vmbus_ch_peek(struct vmbus_channel *ch, struct vmbus_rxpkt *rp)
 {
 	int error;
@@ -332,7 +343,7 @@ vmbus_ch_recv(struct vmbus_channel *ch, struct vmbus_rxpkt *rp, void *buf,
 	return (0);
 }
 
-void
+HYPERV_HOT void
 vmbus_ch_release(struct vmbus_channel *ch)
 {
 
@@ -371,7 +382,7 @@ vmbus_chan_txpoll(void *arg)
  * came in or the callback stopped early, it runs again after the others: the
  * host will not signal for what it has put there already (7.7).
  */
-void
+HYPERV_HOT void
 vmbus_chan_task(void *arg, int pending __unused)
 {
 	struct vmbus_channel *ch = arg;

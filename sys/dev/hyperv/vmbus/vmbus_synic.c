@@ -311,7 +311,7 @@ vmbus_synic_msg(struct vmbus_softc *sc, struct vmbus_synic_msg *slot)
 	return (true);
 }
 
-static void
+HYPERV_HOT static void
 vmbus_synic_msgs(struct vmbus_softc *sc, struct vmbus_pcpu *pc)
 {
 	struct vmbus_synic_msg *slot = &pc->pc_msgs->mp_slot[VMBUS_SINT];
@@ -333,7 +333,7 @@ vmbus_synic_msgs(struct vmbus_softc *sc, struct vmbus_pcpu *pc)
 	taskqueue_enqueue(sc->sc_msgtq, &sc->sc_msgtask);
 }
 
-void
+HYPERV_HOT void
 vmbus_synic_intr(struct vmbus_softc *sc)
 {
 	struct vmbus_pcpu *pc = &sc->sc_pcpu[curcpu];

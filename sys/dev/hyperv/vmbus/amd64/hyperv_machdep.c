@@ -15,6 +15,7 @@
 #include <machine/atomic.h>
 #include <machine/cpufunc.h>
 
+#include <dev/hyperv/include/hyperv.h>
 #include <dev/hyperv/vmbus/hyperv_var.h>
 
 void
@@ -43,7 +44,7 @@ hyperv_md_wrmsr(uint32_t msr, uint64_t val)
  * of the calling convention's volatile set as changed (protocol: hypervisor,
  * 5.1), and memory, since results and overlays appear there.
  */
-uint64_t
+HYPERV_HOT uint64_t
 hyperv_md_hypercall(const void *page, uint64_t control, uint64_t in,
     uint64_t out)
 {

@@ -82,7 +82,7 @@ vmbus_md_intr_free(int vector)
  * interrupt comes before preemption, too: a thread that ran in between would
  * run with this priority class blocked.
  */
-void
+HYPERV_HOT void
 vmbus_handle_intr(struct trapframe *frame)
 {
 	struct vmbus_softc *sc = vmbus_bus;
