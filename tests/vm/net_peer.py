@@ -116,15 +116,16 @@ def connect(address, port, work, *args, limit=30):
     def begin(_):
         until = time.monotonic() + limit
         while True:
-            try:
-                conn = socket.create_connection((address, port), LIMIT)
-                break
-            except OSError:
-                if time.monotonic() >= until:
-                    raise
-                time.sleep(0.1)
-        with conn:
-            return work(conn, *args)
+            with socket.socket(family(address)) as conn:
+                conn.settimeout(LIMIT)
+                try:
+                    conn.connect((address, port))
+                except OSError:
+                    if time.monotonic() >= until:
+                        raise
+                    time.sleep(0.1)
+                    continue
+                return work(conn, *args)
     return Task(socket.socket(family(address)), begin)
 
 

@@ -10,6 +10,7 @@
 
 #include <sys/param.h>
 #include <sys/errno.h>
+#include <sys/poll.h>
 #include <sys/time.h>
 
 #include "inet.h"
@@ -181,6 +182,17 @@ sock_connect(const union endpoint *ep, int type, uint64_t limit_ms)
 	}
 }
 
+/* The kernel's accept(2) knows no time limit. */
+static int
+wait_readable(int fd, uint64_t limit_ms)
+{
+	struct pollfd pf = { .fd = fd, .events = POLLIN };
+	int n;
+
+	n = (int)sys(SYS_poll, P(&pf), 1, (long)limit_ms, 0, 0, 0);
+	return (n == 0 ? -ETIMEDOUT : MIN(n, 0));
+}
+
 int
 sock_accept(const union endpoint *ep, uint64_t limit_ms)
 {
@@ -195,6 +207,8 @@ sock_accept(const union endpoint *ep, uint64_t limit_ms)
 		error = sys_bind(fd, ep);
 	if (error == 0)
 		error = (int)sys(SYS_listen, fd, 8, 0, 0, 0, 0);
+	if (error == 0)
+		error = wait_readable(fd, limit_ms);
 	/* The time limits are handed on to the one accepted. */
 	peer = error == 0 ? (int)sys(SYS_accept, fd, 0, 0, 0, 0, 0) : error;
 	(void)sys_close(fd);
