@@ -278,7 +278,7 @@ class FreeBsd(Boot):
     def quiet(self, ignore="^$"):
         """Fails if the kernel or a driver found something wrong."""
         for text in ("panic", "lock order", "witness", "sleeping",
-                     "vmbus", "storvsc", "CAM status", "Retries",
+                     "vmbus", "storvsc", "hn", "CAM status", "Retries",
                      "Error"):
             status, found = self.vm.run('dmesg "%s"' % text)
             for line in found.split("\n") if status == 0 else ():
@@ -293,6 +293,6 @@ class FreeBsd(Boot):
 
 
 COMPLAINTS = (r"panic|lock order reversal|with the following|"
-              r"(vmbus|storvsc)\d*: .*(fail|error|invalid|corrupt|refuse|"
+              r"(vmbus|storvsc|hn)\d*: .*(fail|error|invalid|corrupt|refuse|"
               r"unexpected|timed? ?out|cannot|no device)|"
               r"(da|cd)\d+:.*(CAM status|Retries exhausted|Error)")

@@ -31,9 +31,13 @@ int	 cmd_job(int, char **);
 int	 cmd_kenv(int, char **);
 int	 cmd_kld(int, char **);
 int	 cmd_lsvmbus(int, char **);
+int	 cmd_net(int, char **);
+int	 cmd_ping(int, char **);
 int	 cmd_power(int, char **);
 int	 cmd_raw(int, char **);
 int	 cmd_sysctl(int, char **);
+int	 cmd_tcp(int, char **);
+int	 cmd_udp(int, char **);
 int	 cmd_vmstat(int, char **);
 
 /*

@@ -31,6 +31,7 @@
 
 void	init_main(void);
 
+static int	cmd_do(int, char **);
 static int	cmd_echo(int, char **);
 static int	cmd_help(int, char **);
 static int	cmd_not(int, char **);
@@ -48,6 +49,7 @@ static const struct command {
 	{ "cam", cmd_cam, "list | rescan [BUS [TARGET LUN]] | reset BUS" },
 	{ "dev", cmd_dev, "tree [NAME] | children NAME | VERB NAME [force]" },
 	{ "dmesg", cmd_dmesg, "[TEXT]: lines of the kernel with it" },
+	{ "do", cmd_do, "'COMMAND; COMMAND...': until one fails" },
 	{ "dump", cmd_dump, "on DEVICE [gzip | zstd] | off" },
 	{ "echo", cmd_echo, "WORD..." },
 	{ "fs", cmd_fs, "mount TYPE FROM ON [OPTION...] | umount ON | ..." },
@@ -60,13 +62,20 @@ static const struct command {
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
 	    "rounds TIMES DISK FILE..." },
 	{ "lsvmbus", cmd_lsvmbus, "[--libxo=json] [-cv] [DEVICE...]" },
+	{ "net", cmd_net, "list | show IF | stats IF | up IF | down IF | ..." },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
+	{ "ping", cmd_ping, "ADDRESS [COUNT [SIZE [GAP_MS [WAIT_MS "
+	    "[DONTFRAG]]]]]" },
 	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU]" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
 	{ "repeat", cmd_repeat, "TIMES COMMAND: until it fails" },
 	{ "sleep", cmd_sleep, "MILLISECONDS" },
 	{ "sysctl", cmd_sysctl, "get NAME | set NAME VALUE | tree NAME | "
 	    "count NAME" },
+	{ "tcp", cmd_tcp, "[serve] send | recv | sum ADDRESS PORT [BYTES "
+	    "[SEED]]" },
+	{ "udp", cmd_udp, "send | recv | ping ADDRESS PORT COUNT SIZE [SEED "
+	    "[MS]]" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },
 	{ "vmstat", cmd_vmstat, "malloc [TYPE] | zones [NAME]" },
 	{ "within", cmd_within, "SECONDS COMMAND: until it succeeds" },
@@ -213,6 +222,21 @@ run_text(char *text)
 		text = end;
 	}
 	return (error);
+}
+
+/* In a copy, for it may be repeated, and the text is taken apart. */
+static int
+cmd_do(int argc, char **argv)
+{
+	char text[1024];
+	size_t i;
+
+	if (argc != 2 || !copy_string(text, argv[1], sizeof(text)))
+		return (complain(EINVAL, "do"));
+	for (i = 0; text[i] != '\0'; i++)
+		if (text[i] == ';')
+			text[i] = '\n';
+	return (run_text(text));
 }
 
 /* A line from the console, without its end; false: there is no more. */

@@ -1,0 +1,848 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+
+"""hn(4) in a FreeBSD kernel, with the machine around it at the other end of a
+tap interface."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import socket
+import struct
+import threading
+import time
+
+import net_peer
+import pcapng
+from freebsd_guest import CACHES, FreeBsd, MODULES, module_files
+from guest import Fail
+from images import MIB
+from linux_net import run
+from suite import Skip
+
+MODULE = "hv_netvsc"
+BAD = ("rx_bad", "tx_bad", "bad_messages", "tx_rejected", "lost_bytes",
+       "send_failed", "txdma_failed", "rx_ack_failed")
+# What is on without being asked for.
+OFFLOADS = ("txcsum", "rxcsum", "txcsum6", "rxcsum6", "tso4", "tso6", "lro",
+            "jumbo", "linkstate", "vlanmtu", "vlanhwtag")
+NET_INSTANCE = "3d2b7f40-91c6-4a0e-8b57-6e1f94c2d20%d"
+NET_CLASS = "f8615163-df3e-46c5-913f-f2d2f965ed0e"
+
+
+class Net(FreeBsd):
+    """A guest with hn0, up, with an address; the other end is a tap."""
+    modules = ("hv_vmbus", "hv_storvsc", MODULE)
+    subnet = 0                  # of 10.20/16: a number for each guest
+    words = ""                  # more of --net
+    captured = True
+
+    @property
+    def tap(self):
+        return "hvfb%d" % self.subnet
+
+    @property
+    def host(self):
+        return "10.20.%d.1" % self.subnet
+
+    @property
+    def address(self):
+        return "10.20.%d.2" % self.subnet
+
+    @property
+    def host6(self):
+        return "fd00:20:%x::1" % self.subnet
+
+    @property
+    def address6(self):
+        return "fd00:20:%x::2" % self.subnet
+
+    @property
+    def mac(self):
+        return "02:00:00:00:20:%02x" % self.subnet
+
+    def options(self):
+        if os.geteuid() != 0:
+            raise Skip("only root can make a tap interface")
+        self.pcap = self.path("net.pcapng")
+        return super().options() + ["--net", "tap=%s,mac=%s%s%s" % (
+            self.tap, self.mac,
+            ",pcap=" + self.pcap if self.captured else "", self.words)]
+
+    def start(self):
+        super().start()
+        run("ip", "addr", "add", self.host + "/24", "dev", self.tap)
+        run("ip", "link", "set", self.tap, "up")
+        self.configure()
+
+    def configure(self, limit=30):
+        """Brings hn0 up as soon as it is there."""
+        self.vm.within("net show hn0", "hn0", limit)
+        self.vm.sh("net up hn0\nnet addr hn0 %s/24" % self.address)
+
+    def shown(self, name="hn0"):
+        """{what: text} of net show."""
+        return dict(l.split(": ", 1) for l in
+                    self.vm.sh("net show " + name).split("\n") if ": " in l)
+
+    def ping(self, *args):
+        return self.vm.sh(" ".join(map(str, ("ping", self.host) + args)), 120)
+
+    def answered(self, seconds=20):
+        """Fails unless a ping is answered in time."""
+        self.vm.within("ping " + self.host, "an answer", seconds)
+
+    def frames(self, seconds=1):
+        """What was captured, once it is in the file."""
+        time.sleep(seconds)
+        return pcapng.frames(self.pcap)
+
+    def counters(self, adapter=0):
+        """The host's."""
+        text = self.vm.ctl("stats")
+        return {k: int(v) for k, v in re.findall(
+            r"^net\.%d\.(\w+) +(\d+)" % adapter, text, re.M)}
+
+    def sent(self):
+        return self.counters()["tx_packets"]
+
+    def cost(self, size, function, *args):
+        """Calls it; what it returns, and exits for each MiB of so many."""
+        before = self.vm.exits()
+        text = function(*args)
+        after = self.vm.exits()
+        return "%s, %d exits and %d hypercalls a MiB" % tuple(
+            [text] + [(after.get(k, 0) - before.get(k, 0)) * MIB // size
+                      for k in ("exits", "hypercalls")])
+
+    def stats(self):
+        """hn0's counters, as getifaddrs(3) has them."""
+        return self.vm.counted("net stats hn0")
+
+    def hn(self, name):
+        """A number among hn0's sysctls."""
+        return self.vm.number("sysctl get dev.hn.0." + name)
+
+    def tcp_out(self, size, seed=1, host=None, limit=180):
+        """The guest sends the pattern; how fast, in its words."""
+        host = host or self.host
+        sink = net_peer.serve(host, net_peer.receive, size, seed)
+        text = self.vm.sh("tcp send %s %d %d %d" % (
+            host, sink.port, size, seed), limit)
+        sink.result()
+        return rate(text)
+
+    def tcp_in(self, size, seed=2, host=None, limit=180):
+        host = host or self.host
+        source = net_peer.serve(host, net_peer.send, size, seed)
+        text = self.vm.sh("tcp recv %s %d %d %d" % (
+            host, source.port, size, seed), limit)
+        source.result()
+        return rate(text)
+
+    def both(self, size, **more):
+        return "out %s, in %s" % (self.tcp_out(size, **more),
+                                  self.tcp_in(size, **more))
+
+    def streams(self, verb, n, size, limit=300):
+        """n streams at a time, of different bytes each; KiB/s together."""
+        start = time.monotonic()
+        work = net_peer.receive if verb == "send" else net_peer.send
+        peers = [net_peer.serve(self.host, work, size, seed)
+                 for seed in range(n)]
+        jobs = [self.vm.start_job("tcp %s %s %d %d %d" % (
+            verb, self.host, p.port, size, seed))
+                for seed, p in enumerate(peers)]
+        self.all_well(jobs, limit)
+        for p in peers:
+            p.result()
+        return "%d KiB/s" % (n * size / 1024 / (time.monotonic() - start))
+
+    def load(self, size):
+        """Streams of the pattern both ways, which end when well() is called:
+        what it takes."""
+        sink = net_peer.serve(self.host, net_peer.receive, size, 11)
+        source = net_peer.serve(self.host, net_peer.send, size, 12)
+        jobs = [self.vm.start_job("tcp send %s %d %d 11" % (
+                    self.host, sink.port, size)),
+                self.vm.start_job("tcp recv %s %d %d 12" % (
+                    self.host, source.port, size))]
+        return jobs, (sink, source)
+
+    def well(self, load, limit=240):
+        """Every byte of a load has to have come; how fast they went."""
+        jobs, peers = load
+        ended = [self.vm.end_job(j, limit) for j in jobs]
+        bad = [text for status, text in ended if status != 0]
+        if bad:
+            raise Fail("; ".join(bad))
+        for p in peers:
+            p.result()
+        return "out %s, in %s" % tuple(rate(text) for _, text in ended)
+
+    def give_up(self, jobs):
+        for j in jobs:
+            self.vm.run("job kill %d" % j)
+            self.vm.end_job(j)
+
+    def all_well(self, jobs, limit=180):
+        ended = [self.vm.end_job(j, limit) for j in jobs]
+        bad = [text for status, text in ended if status != 0]
+        if bad:
+            raise Fail("; ".join(bad))
+
+    def check_quiet(self):
+        """the kernel complains of nothing, the driver counts nothing bad"""
+        self.quiet()
+        self.nothing_bad()
+
+    def nothing_bad(self):
+        if MODULES and self.vm.run("net show hn0")[0] == 0:
+            bad = [n for n in BAD if self.hn(n) != 0]
+            if bad:
+                raise Fail("hn0 counts " + " ".join(bad))
+        counted = self.counters()
+        bad = [n for n in ("tx_bad", "rx_bad") if counted.get(n)]
+        if bad:
+            raise Fail("the host counts " + " ".join(bad))
+
+
+def rate(text):
+    return re.findall(r"\d+ KiB/s", text)[-1]
+
+
+class Adapter(Net):
+    name = "hn"
+    cpus = 2
+    subnet = 1
+    order = 3
+
+    def check_attach(self):
+        """hn0 is on vmbus0, with the address the host gave it"""
+        mine = [d for d in self.vm.devices("children", "vmbus0")
+                if NET_CLASS in d.pnpinfo]
+        if [(d.name, d.state) for d in mine] != [("hn0", "attached")]:
+            raise Fail(str(mine))
+        if self.shown()["mac"] != self.mac:
+            raise Fail("hn0's address is " + self.shown()["mac"])
+        return self.vm.dmesg("hn0: ")[0]
+
+    def check_link(self):
+        """link up, media Ethernet, MTU 1500, running"""
+        found = self.shown()
+        # IFF_UP, IFF_RUNNING; LINK_STATE_UP; IFM_ETHER, active.
+        if int(found["flags"], 16) & 0x41 != 0x41 or found["link"] != "2" or \
+                found["mtu"] != "1500" or "active" not in found["media"] or \
+                int(found["media"].split()[0], 16) & 0xE0 != 0x20:
+            raise Fail(str(found))
+        return "%s Mbit/s" % (int(found["baudrate"]) // 1000000)
+
+    def check_ping(self):
+        """ping of all sizes, up to those in fragments"""
+        # For the last: as many fragments.
+        self.vm.sh("sysctl set net.inet.ip.maxfragsperpacket 64")
+        for size in (0, 1, 56, 1000, 1471, 1472, 1473, 4000, 20000, 65467):
+            self.ping(2, size)
+        return self.ping(10, 56)
+
+    def check_sysctls(self):
+        """the sysctls that hn(4)'s users know tell what was agreed on"""
+        if self.hn("tx_ring_inuse") != 2 or self.hn("rx_ring_inuse") != 2:
+            raise Fail("%d and %d rings" % (self.hn("tx_ring_inuse"),
+                                            self.hn("rx_ring_inuse")))
+        found = [self.vm.sysctl("dev.hn.0." + n) for n in (
+            "nvs_version", "ndis_version", "caps", "rxfilter")]
+        if int(found[0]) != self.counters()["version"]:
+            raise Fail("version %s" % found[0])
+        return ", ".join(found[1:])
+
+    def check_tcp(self):
+        """4 MiB over TCP each way, every byte compared"""
+        return self.both(4 * MIB)
+
+    def check_sha256(self):
+        """random bytes come by TCP with the same SHA-256"""
+        data = os.urandom(2 * MIB)
+        source = net_peer.serve(self.host, net_peer.give, data)
+        text = self.vm.sh("tcp sum %s %d" % (self.host, source.port), 180)
+        source.result()
+        if text.split()[0] != hashlib.sha256(data).hexdigest():
+            raise Fail("other bytes came: " + text)
+
+    def check_tcp_served(self):
+        """the same with connections from outside"""
+        for verb, work, seed in (("send", net_peer.receive, 3),
+                                 ("recv", net_peer.send, 4)):
+            job = self.vm.start_job("tcp serve %s 0.0.0.0 500%d 1m %d" % (
+                verb, seed, seed))
+            peer = net_peer.connect(self.address, 5000 + seed, work, MIB,
+                                    seed)
+            self.all_well([job])
+            peer.result()
+
+    def check_udp_out(self):
+        """datagrams of several sizes from the guest, fragments among them"""
+        said = []
+        for size in (64, 1472, 8000):
+            sink = net_peer.udp_sink(self.host, 400, size, size)
+            self.vm.sh("udp send %s %d 400 %d %d 2" % (
+                self.host, sink.port, size, size), 90)
+            said.append("%d of %d" % (sink.result(), size))
+            # Whole fragments may be lost where buffers end.
+            if sink.found < 380:
+                raise Fail("%d of 400 of %d bytes came" % (sink.found, size))
+        return ", ".join(said)
+
+    def check_udp_in(self):
+        """datagrams to the guest"""
+        said = []
+        for n, size in enumerate((64, 1472, 8000)):
+            job = self.vm.start_job("udp recv 0.0.0.0 %d 400 %d %d 4000" % (
+                6000 + n, size, size))
+            self.vm.sh("sleep 200")
+            net_peer.udp_send(self.address, 6000 + n, 400, size, size)
+            status, text = self.vm.end_job(job)
+            came = int(text.split()[0])
+            if status != 0 or came < 380:
+                raise Fail(text)
+            said.append("%d of %d" % (came, size))
+        return ", ".join(said)
+
+    def check_udp_ping(self):
+        """a single datagram to and fro: one hypercall and one interrupt each
+        way at the most"""
+        count = 200
+        echo = net_peer.udp_echo(self.host, count)
+        before = self.vm.exits().get("hypercalls", 0)
+        text = self.vm.sh("udp ping %s %d %d 64" % (self.host, echo.port,
+                                                   count))
+        calls = self.vm.exits().get("hypercalls", 0) - before
+        echo.result()
+        if calls > 2 * count + count // 10:
+            raise Fail("%d hypercalls" % calls)
+        return "%s, %.2f hypercalls" % (text, calls / count)
+
+    def check_offloads(self):
+        """checksums and segments are left to the host, and no checksum is
+        wrong"""
+        self.offloads()
+        checksum = large = 0
+        for f in self.frames():
+            if f.direction == pcapng.OUT:
+                checksum += "checksum" in f.comment
+                large += "segments" in f.comment
+            if not f.comment and f.wrong():
+                raise Fail("%s is wrong in a frame of %d bytes, direction "
+                           "%d" % (f.wrong(), len(f.data), f.direction))
+        if not checksum or not large:
+            raise Fail("%d checksums, %d large frames left" % (checksum,
+                                                               large))
+        return "%d checksums, %d large frames" % (checksum, large)
+
+    def offloads(self):
+        missing = set(OFFLOADS) - set(self.shown()["enabled"].split())
+        if missing:
+            raise Fail("hn0 lacks " + " ".join(missing))
+
+    def sent_since(self, n):
+        return [f for f in self.frames()[n:] if f.direction == pcapng.OUT]
+
+    def check_no_tso(self):
+        """without TSO no frame is larger than the MTU allows"""
+        n = len(self.frames())
+        self.vm.sh("net caps hn0 -tso4 -tso6")
+        text = self.tcp_out(2 * MIB)
+        self.vm.sh("net caps hn0 tso4 tso6")
+        sent = self.sent_since(n)
+        if max(len(f.data) for f in sent) > 1514:
+            raise Fail("a frame of %d bytes" % max(len(f.data)
+                                                   for f in sent))
+        return "%s, %d frames" % (text, len(sent))
+
+    def check_no_txcsum(self):
+        """without checksum offload the guest's own sums are right"""
+        n = len(self.frames())
+        self.vm.sh("net caps hn0 -tso4 -tso6 -txcsum -txcsum6")
+        text = self.tcp_out(MIB)
+        self.vm.sh("net caps hn0 txcsum txcsum6 tso4 tso6")
+        sent = self.sent_since(n)
+        bad = [f for f in sent if f.comment or f.wrong()]
+        if bad or len(sent) < 300:
+            raise Fail("%d of %d frames, the first %r %s" % (
+                len(bad), len(sent), bad[0].comment, bad[0].wrong()))
+        self.offloads()
+        return text
+
+    def check_no_rxcsum(self):
+        """without it nothing is taken from the host's checks"""
+        said = []
+        for words in ("-rxcsum -rxcsum6", "rxcsum rxcsum6"):
+            self.vm.sh("net caps hn0 " + words)
+            before = self.hn("csum_tcp")
+            text = self.tcp_in(MIB)
+            said.append((self.hn("csum_tcp") - before, text))
+        if said[0][0] or not said[1][0]:
+            raise Fail("checked by the host: %s" % said)
+        return said[0][1]
+
+    def check_no_lro(self):
+        """LRO on and off: packets put together, and none"""
+        said = []
+        for words in ("-lro", "lro"):
+            self.vm.sh("net caps hn0 " + words)
+            before = self.hn("lro_queued")
+            text = self.tcp_in(2 * MIB)
+            said.append((self.hn("lro_queued") - before, text))
+        if said[0][0]:
+            raise Fail("%d packets by LRO" % said[0][0])
+        return "off %s, on %s" % (said[0][1], said[1][1])
+
+    def check_ipv6(self):
+        """IPv6: ping of several sizes, TCP both ways with offloads"""
+        run("ip", "-6", "addr", "add", self.host6 + "/64", "dev", self.tap)
+        self.vm.sh("sysctl set net.inet6.ip6.dad_count 0\n"
+                   "net addr hn0 %s/64" % self.address6)
+        self.vm.within("ping " + self.host6, "an answer")
+        for size in (0, 56, 1452, 1453, 8000):
+            self.vm.sh("ping %s 2 %d" % (self.host6, size))
+        n = len(self.frames())
+        text = self.both(2 * MIB, host=self.host6)
+        large = sum("segments" in f.comment for f in self.sent_since(n)
+                    if f.type == 0x86DD)
+        if not large:
+            raise Fail("no large frame")
+        return "%s, %d large frames" % (text, large)
+
+    def come(self, frame):
+        """Do frames from the wire get to the guest?"""
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+            s.bind((self.tap, 0))
+            before = self.counters()["rx_packets"]
+            for _ in range(20):
+                s.send(frame)
+            time.sleep(0.5)
+            return self.counters()["rx_packets"] - before >= 20
+
+    def check_filter(self):
+        """others' frames come only to a promiscuous hn0"""
+        other = bytes.fromhex("020000000099" "020000000001" "88b5") + bytes(50)
+        if self.come(other):
+            raise Fail("another's frames come without being asked for")
+        self.vm.sh("net promisc hn0 1")
+        if not self.come(other):
+            raise Fail("a promiscuous adapter does not get them")
+        found = self.vm.sysctl("dev.hn.0.rxfilter")
+        self.vm.sh("net promisc hn0 0")
+        if self.come(other):
+            raise Fail("they come after it")
+        return found
+
+    def check_multicast(self):
+        """a group's frames come once it is joined"""
+        job = self.vm.start_job("net group hn0 239.1.2.3 8000")
+        self.vm.sh("sleep 500")
+        group = bytes.fromhex("01005e010203" "020000000001" "88b5") + bytes(50)
+        there = self.come(group)
+        self.all_well([job])
+        if not there:
+            raise Fail("a joined group's frames do not come")
+        return self.vm.sysctl("dev.hn.0.rxfilter")
+
+    def check_vlan(self):
+        """a VLAN: tagged frames both ways, ping and TCP in it"""
+        status, name = self.vm.run("net vlan hn0 5")
+        if status != 0:
+            raise Skip("this kernel has no vlan(4): " + name)
+        run("ip", "link", "add", "link", self.tap, "name", self.tap + ".5",
+            "type", "vlan", "id", "5")
+        run("ip", "addr", "add", "10.21.5.1/24", "dev", self.tap + ".5")
+        run("ip", "link", "set", self.tap + ".5", "up")
+        self.vm.sh("net up %s\nnet addr %s 10.21.5.2/24" % (name, name))
+        self.vm.within("ping 10.21.5.1", "an answer")
+        for size in (56, 1472, 1473, 8000):
+            self.vm.sh("ping 10.21.5.1 2 %d" % size)
+        tagged = {f.direction for f in self.frames() if f.vlan == 5}
+        if tagged != {pcapng.IN, pcapng.OUT}:
+            raise Fail("tagged frames in directions %s" % tagged)
+        text = self.both(2 * MIB, host="10.21.5.1")
+        self.vm.sh("net destroy " + name)
+        run("ip", "link", "delete", self.tap + ".5")
+        return text
+
+    def check_mtu(self):
+        """MTU 9000: whole frames of that size both ways, TCP"""
+        run("ip", "link", "set", self.tap, "mtu", "9000")
+        self.vm.sh("net mtu hn0 9000", 90)
+        self.answered()
+        n = len(self.frames())
+        self.vm.sh("ping %s 3 8972 0 2000 1" % self.host)
+        whole = {f.direction for f in self.frames()[n:]
+                 if f.proto == pcapng.ICMP and len(f.data) == 9014}
+        if whole != {pcapng.IN, pcapng.OUT}:
+            raise Fail("whole frames in directions %s" % whole)
+        text = self.both(4 * MIB)
+        if self.counters()["mtu"] != 9000 or self.shown()["mtu"] != "9000":
+            raise Fail("the host knows of %d" % self.counters()["mtu"])
+        # More than the host takes becomes what it takes.
+        self.vm.sh("net mtu hn0 9200", 90)
+        if self.shown()["mtu"] != "9000":
+            raise Fail("9200 becomes " + self.shown()["mtu"])
+        self.vm.sh("net mtu hn0 1500", 90)
+        run("ip", "link", "set", self.tap, "mtu", "1500")
+        self.answered()
+        return text
+
+    def check_link_flap(self):
+        """hvctl link: the guest sees the cable go and come back"""
+        for _ in range(3):
+            self.vm.ctl("link", "down")
+            self.link("1")
+            self.vm.ctl("link", "up")
+            self.link("2")
+        self.answered()
+
+    def link(self, state):
+        until = time.monotonic() + 20
+        while self.shown()["link"] != state:
+            if time.monotonic() > until:
+                raise Fail("link state %s, not %s" % (self.shown()["link"],
+                                                      state))
+
+    def check_down_up(self):
+        """down and up again; then traffic as before"""
+        for _ in range(5):
+            self.vm.sh("net down hn0\nnet up hn0")
+        self.answered()
+        self.vm.sh("net down hn0\nnot ping %s" % self.host)
+        self.vm.sh("net up hn0")
+        self.answered()
+        return self.tcp_in(MIB)
+
+    def check_hot_add(self):
+        """hvctl net: a second adapter comes, works and goes"""
+        second = self.tap + "b"
+        self.vm.ctl("net", "add", "tap=" + second, "--mac",
+                    "02:00:00:00:21:01")
+        run("ip", "addr", "add", "10.21.1.1/24", "dev", second)
+        run("ip", "link", "set", second, "up")
+        self.vm.within("net show hn1", "hn1")
+        self.vm.sh("net up hn1\nnet addr hn1 10.21.1.2/24")
+        self.vm.within("ping 10.21.1.1 1 1000", "an answer")
+        self.vm.ctl("net", "remove", "1")
+        self.vm.within("not net show hn1", "end of hn1")
+        self.answered()
+
+    def check_counts(self):
+        """what hn0 counts is what the host counts"""
+        mine, host = self.stats(), self.counters()
+        if mine["ierrors"] or mine["oerrors"] or \
+                mine["opackets"] != host["tx_packets"]:
+            raise Fail("%s, the host: %s" % (mine, host))
+        return "%(ipackets)d in, %(opackets)d out" % mine
+
+    def check_remove(self):
+        """hot remove amid traffic: the guest lets go of hn0"""
+        jobs = [self.vm.start_job("ping %s 200 1400 10 500" % self.host)
+                for _ in range(2)]
+        sink = net_peer.serve(self.host, net_peer.receive, 1 << 40, 5)
+        jobs.append(self.vm.start_job("tcp send %s %d 1024g 5" % (
+            self.host, sink.port)))
+        time.sleep(2)
+        self.vm.ctl("net", "remove", "0")
+        self.vm.within("not net show hn0", "end of hn0")
+        self.give_up(jobs)
+        if [d for d in self.vm.devices("children", "vmbus0")
+                if NET_CLASS in d.pnpinfo]:
+            raise Fail("its device is still there")
+
+
+class One(Net):
+    name = "hn1"
+    cpus = 1
+    subnet = 2
+    captured = False
+    order = 30
+
+    def check_single(self):
+        """one processor: one ring; ping and TCP"""
+        if self.hn("tx_ring_inuse") != 1:
+            raise Fail("%d rings" % self.hn("tx_ring_inuse"))
+        self.ping(3, 1472)
+        return self.cost(16 * MIB, self.both, 8 * MIB)
+
+
+class Four(Net):
+    """Four processors, each with a channel; no capture, more traffic."""
+    name = "hn4"
+    cpus = 4
+    subnet = 3
+    captured = False
+    words = ",channels=4"
+    order = 4
+    size = 16 * MIB
+
+    def start(self):
+        super().start()
+        run("ip", "link", "set", self.tap, "mtu", "9000")
+
+    def rings(self, way):
+        return [self.hn("%s.%d.packets" % (way, n)) for n in range(self.cpus)]
+
+    def check_channels(self):
+        """as many channels as processors, each on one of its own"""
+        self.ours()
+        if self.hn("rx_ring_inuse") != 4 or self.hn("tx_ring_inuse") != 4:
+            raise Fail("%d and %d rings" % (self.hn("rx_ring_inuse"),
+                                            self.hn("tx_ring_inuse")))
+        bus = json.loads(self.vm.sh("lsvmbus --libxo=json"))["vmbus"]
+        cpus = [c["cpu"] for d in bus["device"] if d.get("name") == "hn0"
+                for c in d["channel"]]
+        if sorted(cpus) != [0, 1, 2, 3]:
+            raise Fail("channels on processors %s" % cpus)
+        return self.vm.dmesg("hn0: network protocol")[0]
+
+    def check_tcp_out(self):
+        """one stream from the guest"""
+        return self.cost(self.size, self.tcp_out, self.size)
+
+    def check_tcp_in(self):
+        """one stream to the guest"""
+        return self.cost(self.size, self.tcp_in, self.size)
+
+    def check_no_tso(self):
+        """the same without TSO"""
+        self.vm.sh("net caps hn0 -tso4")
+        text = self.cost(self.size, self.tcp_out, self.size)
+        self.vm.sh("net caps hn0 tso4")
+        return text
+
+    def check_no_lro(self):
+        """the same without LRO"""
+        self.vm.sh("net caps hn0 -lro")
+        text = self.cost(self.size, self.tcp_in, self.size)
+        self.vm.sh("net caps hn0 lro")
+        return text
+
+    def check_streams(self):
+        """four streams each way, through several channels"""
+        self.ours()
+        before = self.rings("rx"), self.rings("tx")
+        text = "out %s, in %s" % (self.streams("send", 4, 4 * MIB),
+                                  self.streams("recv", 4, 4 * MIB))
+        used = [sum(b - a > 20 for a, b in zip(old, new)) for old, new in
+                zip(before, (self.rings("rx"), self.rings("tx")))]
+        if min(used) < 2:
+            raise Fail("%d receive, %d send" % tuple(used))
+        return "%s, by %d and %d channels" % tuple([text] + used)
+
+    def check_mtu_under_load(self):
+        """the MTU changes again and again amid streams: no byte is lost"""
+        load = self.load(32 * MIB)
+        for mtu in (9000, 1500, 4000, 576, 9000, 1500):
+            self.vm.sh("sleep 300\nnet mtu hn0 %d" % mtu, 120)
+        text = self.well(load)
+        self.answered()
+        return text
+
+    def check_caps_under_load(self):
+        """offloads go off and on amid streams"""
+        load = self.load(16 * MIB)
+        for words in ("-tso4 -lro", "-txcsum -rxcsum", "txcsum rxcsum",
+                      "tso4 lro"):
+            self.vm.sh("sleep 300\nnet caps hn0 " + words)
+        return self.well(load)
+
+    def check_flap_under_load(self):
+        """the cable goes and comes amid streams"""
+        load = self.load(16 * MIB)
+        for _ in range(5):
+            time.sleep(0.3)
+            self.vm.ctl("link", "down")
+            self.vm.ctl("link", "up")
+        return self.well(load)
+
+    def check_down_up_under_load(self):
+        """the interface goes down and up amid streams; then new ones pass"""
+        jobs, _ = self.load(1 << 40)
+        for _ in range(5):
+            self.vm.sh("sleep 300\nnet down hn0\nnet up hn0")
+        # A down interface has no route, which may end them.
+        self.give_up(jobs)
+        self.answered()
+        return self.both(2 * MIB)
+
+    def check_suspend(self):
+        """suspended and resumed amid streams: they go on"""
+        self.ours()
+        load = self.load(32 * MIB)
+        for _ in range(3):
+            self.vm.sh("sleep 300\ndev suspend vmbus0", 120)
+            self.vm.sh("sleep 200\ndev resume vmbus0", 120)
+        text = self.well(load)
+        if self.hn("rx_ring_inuse") != 4:
+            raise Fail("%d rings" % self.hn("rx_ring_inuse"))
+        return text
+
+    def check_pause(self):
+        """the host pauses the machine amid streams"""
+        load = self.load(16 * MIB)
+        for _ in range(2):
+            time.sleep(0.3)
+            self.vm.ctl("pause")
+            time.sleep(0.5)
+            self.vm.ctl("resume")
+        return self.well(load)
+
+    def check_mbufs(self):
+        """no mbuf is left in use by all that"""
+        self.vm.sh("net down hn0\nsleep 1500")
+        before = self.vm.counted("vmstat zones mbuf")
+        self.vm.sh("net up hn0")
+        self.answered()
+        for _ in range(3):
+            self.both(2 * MIB)
+        self.vm.sh("net down hn0\nsleep 1500")
+        after = self.vm.counted("vmstat zones mbuf")
+        more = {k: (before[k], n) for k, n in after.items()
+                if n > before[k] + 64}
+        self.vm.sh("net up hn0")
+        if more:
+            raise Fail(str(more))
+        return ", ".join("%s %d" % kv for kv in sorted(after.items()))
+
+    def check_rescind(self):
+        """hvctl rescind amid streams: the guest lets go of hn0"""
+        jobs, _ = self.load(1 << 40)
+        time.sleep(2)
+        stats = json.loads(self.vm.ctl("--json", "stats"))
+        mine = [str(c["channel"]) for c in stats["channels"]
+                if c["instance"] == NET_INSTANCE % 0 and
+                c["sub_channel"] == 0]
+        self.vm.ctl("rescind", mine[0])
+        self.vm.within("not net show hn0", "end of hn0")
+        self.give_up(jobs)
+        if [d for d in self.vm.devices("children", "vmbus0")
+                if NET_CLASS in d.pnpinfo]:
+            raise Fail("its device is still there")
+
+
+class Versions(FreeBsd):
+    """An adapter for each older version of the protocol."""
+    name = "hnversions"
+    cpus = 2
+    modules = Net.modules
+    order = 20
+    versions = ("6.0", "5.0", "4.0", "2.0", "1.0")
+
+    def options(self):
+        found = super().options()
+        for v in self.versions:
+            found += ["--net", "user,version=" + v]
+        return found
+
+    def check_each(self):
+        """hosts limited to older versions: address, ping, sysctls"""
+        said = []
+        for n, v in enumerate(self.versions):
+            name = "hn%d" % n
+            self.vm.within("net show " + name, name)
+            self.vm.sh("net up %s\nnet addr %s 10.0.2.15/24" % (name, name))
+            self.vm.within("ping 10.0.2.2", "an answer, version " + v)
+            self.vm.sh("ping 10.0.2.2 2 1472\nping 10.0.2.2 2 3000")
+            self.vm.sh("net addr %s -10.0.2.15/24\nnet down %s" % (name,
+                                                                  name))
+            said.append("%#x" % self.vm.number(
+                "sysctl get dev.hn.%d.nvs_version" % n))
+        return " ".join(said)
+
+
+class Reload(Net):
+    """The driver is loaded later, and unloaded under traffic."""
+    name = "hnreload"
+    cpus = 2
+    subnet = 4
+    captured = False
+    modules = ("hv_vmbus", "hv_storvsc")
+    order = 2
+    warm = 5
+    rounds = 100
+
+    @property
+    def files(self):
+        return module_files(MODULE)
+
+    def start(self):
+        if not MODULES:
+            raise Skip("the kernel's own drivers are tested")
+        super().start()
+
+    def configure(self, limit=30):
+        # Packets come, whether or not somebody answers for them: SIOCSARP
+        # with ATF_COM and ATF_PERM, which busybox has no word for.
+        mac = bytes.fromhex(self.mac.replace(":", ""))
+        entry = struct.pack("<HH4s8xH6s8xi16x16s", socket.AF_INET, 0,
+                            socket.inet_aton(self.address), 1, mac, 6,
+                            self.tap.encode())
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+            fcntl.ioctl(s, 0x8955, entry)
+
+    def flood(self, stop):
+        """Echo requests from outside, some hundred a second."""
+        data = bytes(1400)
+        head = bytes((8, 0, 0, 0, 0, 1, 0, 1))
+        total = pcapng.total(head + data) ^ 0xFFFF
+        packet = head[:2] + total.to_bytes(2, "big") + head[4:] + data
+        with socket.socket(socket.AF_INET, socket.SOCK_RAW,
+                           socket.IPPROTO_ICMP) as s:
+            while not stop.wait(0.02):
+                for _ in range(4):
+                    s.sendto(packet, (self.address, 0))
+
+    def rounds_of(self, n):
+        """Load, traffic, unload amid it."""
+        script = ("kld load /boot/modules/%s.ko;within 20 net show hn0;"
+                  "net up hn0;net addr hn0 %s/24;within 20 ping %s;"
+                  "kld unload %s.ko" % (MODULE, self.address, self.host,
+                                        MODULE))
+        self.vm.sh("repeat %d do '%s'" % (n, script), 1500)
+
+    def check_rounds(self):
+        """loaded and unloaded 100 times, with traffic both ways each time"""
+        stop = threading.Event()
+        thread = threading.Thread(target=self.flood, args=(stop,))
+        thread.start()
+        try:
+            self.rounds_of(self.warm)
+            self.before = self.vm.held("dev", "hw", "kern", "net", "vm")
+            sent = self.sent()
+            self.rounds_of(self.rounds)
+        finally:
+            stop.set()
+            thread.join()
+        return "%d rounds, %d frames sent" % (self.rounds,
+                                              self.sent() - sent)
+
+    def check_leaks(self):
+        """nothing is left of those: memory, mbufs, sysctls"""
+        self.vm.sh("sleep 2000")
+        after = self.vm.held("dev", "hw", "kern", "net", "vm")
+        more = ["%s: %d, %d" % (k, self.before.get(k, 0), n)
+                for k, n in sorted(after.items())
+                if (n - self.before.get(k, 0) >= self.rounds * 9 // 10 and
+                    k not in CACHES) or
+                (k.startswith("sysctl ") and n != self.before.get(k))]
+        mine = [k for k, n in after.items()
+                if n and k in ("malloc hn", "malloc netvsc")]
+        if more or mine:
+            raise Fail("; ".join(more + mine))
+        return "%d counters" % len(after)
+
+    def check_once_more(self):
+        """after all that hn0 is what it was"""
+        self.vm.sh("kld load /boot/modules/%s.ko" % MODULE)
+        super().configure()
+        self.answered()
+        return self.both(2 * MIB)
