@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Gives the network driver's pure code what a host may have written, in memory
  * of exactly that size; what must hold: fuzz_net_kernel.c.
  */

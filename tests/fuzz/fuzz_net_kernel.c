@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * The network driver's pure code on what a host may have written: packet
  * messages, frames, control messages, NDIS objects.
  */

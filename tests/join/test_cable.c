@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Packets through the real driver and the real provider, from one adapter to
  * another: that they arrive as they were sent, with what was left to the host
  * done, and that nothing is lost or kept when the ground moves.

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * A virtual function with the adapter's address comes, works for it, and goes,
  * also under load.
  */

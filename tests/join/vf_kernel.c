@@ -4,9 +4,6 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
-/*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
 /* See vf_kernel.h. */
 
 #include <sys/param.h>

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * A network card of the test's own in the kernel, as the driver of a PCI
  * virtual function would add one.
  */

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Receiving: what becomes of a transfer, of the memory it lies in, and of the
  * host's nonsense.
  */

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * netdump(4) and the debugger's network: packets of a kernel that has stopped.
  * No interrupts, no threads; locks have no effect.  A processor may have been
  * stopped while it was sending, so its ring is left alone if there is another.

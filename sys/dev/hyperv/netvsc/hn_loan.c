@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Loans: packets go into the stack where they lie in the receive buffer, and
  * the host gets the memory back when the last of a transfer has been freed, by
  * whatever thread.  That thread does not send: it leaves the loan to the

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Memory of the data path: descriptors and their DMA maps, the room for headers
  * of what is not copied, loans.  All of it lives as long as the adapter; what
  * differs from session to session is set by hn_ring_config().

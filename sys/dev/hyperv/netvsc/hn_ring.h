@@ -5,10 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-
-/*
  * The rings of the data path: what is on its way to the host, what came from
  * it, and what of that is with the stack.  Included by hn_var.h, where the lock
  * key is.

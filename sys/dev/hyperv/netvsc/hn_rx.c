@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Receiving: a transfer of the host names pieces of the receive buffer, each
  * with a message, each of these with a frame or a part of one.  The headers of
  * a frame are always copied: the host can change its buffer at any time, and

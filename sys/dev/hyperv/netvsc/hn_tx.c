@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Sending: packets are handed in from any processor without a lock, and one
  * thread at a time takes them out, makes them messages (hn_tx_encap.c) and puts
  * these into the channel.  A sender that finds another at work leaves, for that

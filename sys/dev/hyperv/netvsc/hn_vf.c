@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Virtual functions: an adapter may have a twin, a PCI function with the same
  * address, through which its packets go without the host's software (protocol:
  * netvsc, 9).  The twin works for our interface then: what it receives comes in
