@@ -190,7 +190,12 @@ hvh_net_add(struct hvh *h, const struct hvh_net_params *np,
 	if (error == 0) {
 		na->be = np->be;
 		net_attach(na->be, &nvsp_net_user, na);
-		rndis_offload_accept(na);
+		/*
+		 * Whatever the guest takes: to cut a large frame here costs
+		 * less than to read it from the back end in pieces.
+		 */
+		net_accept(na->be, NET_CAN_CSUM | NET_CAN_TSO4 |
+		    NET_CAN_TSO6);
 	}
 	hvh_unlock(h);
 	if (error != 0)

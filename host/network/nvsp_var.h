@@ -320,8 +320,6 @@ uint32_t rndis_offload_set(struct hvh_net *na, const uint8_t *info,
 uint32_t rndis_encapsulation_set(const uint8_t *info, uint32_t len);
 uint32_t rndis_config_set(struct hvh_net *na, const uint8_t *info,
 	    uint32_t len);
-/* What the back end may leave to us, by what the guest takes. */
-void	rndis_offload_accept(struct hvh_net *na);
 
 /* --- rndis_rx.c --- */
 

@@ -344,10 +344,7 @@ rx_pieces(struct rx_frame *f, const uint8_t *data, uint32_t len)
 	f->niov = 2;
 }
 
-/*
- * A large frame for a guest that takes none: from before it said so, or of a
- * back end that does not ask.
- */
+/* A large frame for a guest that takes none. */
 static void
 rx_segments(struct nvsp_chan *c, const uint8_t *data, uint32_t len,
     const struct net_meta *m, const struct frame_headers *fh,
