@@ -22,6 +22,12 @@ import tempfile
 RING_GOALS = {64: ("ns", 55.0), 1500: ("ratio", 0.65), 65536: ("ratio", 0.97)}
 MAX_PER_IO = 0.25
 
+# Asked of the network.
+MAX_PER_PACKET = 0.05
+UDP_PACKETS, TSO_GBIT = 400000, 5.0
+# A driver that copies every packet, and sends each on its own.
+COPY_ALL = ["hw.hn.rx_copybreak=100000", "hw.hn.tx_agg_pkts=0"]
+
 
 def run_json(cmd):
     """Runs cmd, returns the JSON objects it prints, one a line."""
@@ -82,22 +88,87 @@ def storage(build, seconds):
     return rows
 
 
-def callgrind_cost(build, requests):
-    """Instructions by driver source file for one run of so many requests."""
+def network(build, seconds):
+    rows = []
+    cases = [("udp", 64, 1), ("udp", 64, 2), ("udp", 1514, 1),
+             ("tcp", 1448, 1), ("tcp", 60000, 1), ("tcp", 60000, 2)]
+    print("network: from one adapter to another; counts are of both together")
+    print(f"  {'kind':>4} {'bytes':>6} {'flows':>5} {'hypercalls/pkt':>14} "
+          f"{'interrupts/pkt':>14} {'packets/s':>10} {'Gbit/s':>7}  goal")
+    for kind, size, flows in cases:
+        r = run_json([os.path.join(build, "bench/network"), kind, str(size),
+                      str(flows), str(seconds)])[0]
+        ok = (r["hypercalls_per_packet"] <= 2 * MAX_PER_PACKET and
+              r["interrupts_per_packet"] <= 2 * MAX_PER_PACKET)
+        goal = f"<= {MAX_PER_PACKET} a direction"
+        if kind == "udp" and size == 64:
+            ok = ok and r["packets_s"] >= UDP_PACKETS
+            goal += f", >= {UDP_PACKETS} packets/s"
+        elif kind == "tcp" and size > 1448:
+            ok = ok and r["gbit_s"] >= TSO_GBIT
+            goal += f", >= {TSO_GBIT} Gbit/s"
+        print(f"  {kind:>4} {size:>6} {flows:>5} "
+              f"{r['hypercalls_per_packet']:>14.4f} "
+              f"{r['interrupts_per_packet']:>14.4f} "
+              f"{r['packets_s']:>10.0f} {r['gbit_s']:>7.2f}  "
+              f"{goal}: {verdict(ok)}")
+        rows.append(r)
+    return rows
+
+
+def callgrind(program, args):
+    """Instructions by source file of one run, and what it printed."""
     with tempfile.TemporaryDirectory() as tmp:
         out = os.path.join(tmp, "out")
         # It remarks on each privileged instruction, which the kernel then
         # gets as the trap it waits for.
         run = subprocess.run(
             ["valgrind", "--quiet", "--tool=callgrind", "--smc-check=all",
-             "--callgrind-out-file=" + out,
-             os.path.join(build, "bench/storage"), "1", "32", "4096", "read",
-             "0", str(requests)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+             "--callgrind-out-file=" + out, program] + args,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             timeout=900)
         if run.returncode != 0:
             sys.exit(run.stderr + f"valgrind: exit {run.returncode}")
-        return sum_by_file(out)
+        return sum_by_file(out), json.loads(run.stdout)
+
+
+def callgrind_cost(build, requests):
+    return callgrind(os.path.join(build, "bench/storage"),
+                     ["1", "32", "4096", "read", "0", str(requests)])[0]
+
+
+def packet_cost(build, kind, size, tunables):
+    """Instructions a packet: the driver's, and those that copy bytes."""
+    (a, ra), (b, rb) = [
+        callgrind(os.path.join(build, "bench/network"),
+                  [kind, str(size), "1", "0", str(n)] + tunables)
+        for n in (4000, 12000)]
+    driver = copies = 0
+    for name, total in b.items():
+        cost = total - a.get(name, 0)
+        if "sys/dev/hyperv/" in name:
+            driver += cost
+        elif re.search(r"/mem(move|cpy|set)[^/]*$", name):
+            copies += cost
+    n = rb["received"] - ra["received"]
+    return driver / n, copies / n
+
+
+def packet_instructions(build):
+    rows = []
+    print("driver instructions per packet, sent and received (callgrind); "
+          "copies: of the whole process")
+    print(f"  {'kind':>4} {'bytes':>6} {'driver':>7} {'copies':>7} "
+          f"{'copying all':>11} {'copies':>7}")
+    for kind, size in (("udp", 64), ("udp", 1514), ("tcp", 1448)):
+        ours, copies = packet_cost(build, kind, size, [])
+        plain, more = packet_cost(build, kind, size, COPY_ALL)
+        print(f"  {kind:>4} {size:>6} {ours:>7.0f} {copies:>7.0f} "
+              f"{plain:>11.0f} {more:>7.0f}")
+        rows.append({"kind": kind, "bytes": size, "driver": ours,
+                     "copies": copies, "copy_all": plain,
+                     "copy_all_copies": more})
+    return rows
 
 
 def sum_by_file(path):
@@ -145,9 +216,11 @@ def main():
         sys.exit(__doc__)
     build, quick = sys.argv[1], "--quick" in sys.argv[2:]
     result = {"ring": ring(build),
-              "storage": storage(build, 0.3 if quick else 2)}
+              "storage": storage(build, 0.3 if quick else 2),
+              "network": network(build, 0.3 if quick else 2)}
     if not quick:
         result["instructions_per_io"] = instructions(build)
+        result["instructions_per_packet"] = packet_instructions(build)
     path = os.path.join(os.path.dirname(build.rstrip("/")), "bench.json")
     with open(path, "w", encoding="utf-8") as f:
         json.dump(result, f, indent=2)

@@ -6,8 +6,9 @@
 
 /*
  * hostedvm: boots the hosted FreeBSD kernel with our drivers on the host model,
- * gives it disks, and exports what it finds there by NBD.  Ends in order on
- * SIGINT or SIGTERM with one line a disk.
+ * gives it disks and network adapters, exports what it finds on the disks by
+ * NBD and its interfaces as tap devices.  Ends in order on SIGINT or SIGTERM
+ * with one line a device, which SIGUSR1 shows as well.
  */
 
 #include <sys/stat.h>
@@ -25,6 +26,8 @@
 
 #include <jansson.h>
 
+#include "counters.h"
+#include "hostednet.h"
 #include "nbd.h"
 #include "vm.h"
 
@@ -40,17 +43,24 @@ struct options {
 	unsigned		 subchannels;
 	uint16_t		 vstor_version;
 	struct hvh_blk_params	 blk;
+	struct hostednets	 nets;
 	const char		*nbd, *stats;
 	const char		*kenv[MAX_KENV + 1];
 	unsigned		 nkenv;
 };
 
 static const char usage_text[] =
-"usage: hostedvm --disk FILE [--disk FILE ...] [--nbd SOCKET] [options]\n"
+"usage: hostedvm [--disk FILE ...] [--net BACKEND ...] [options]\n"
 "\n"
 "  --disk FILE           raw disk image; spread over the controllers\n"
 "  --cdrom FILE          ISO image\n"
 "  --nbd SOCKET          serve the guest's disks by NBD on this unix socket\n"
+"  --net BACKEND[,...]   network adapter; its frames go to tap=NAME, "
+"socket=PATH\n"
+"                        or user (NAT); then, as wanted:\n"
+"                        guest=NAME    a tap device above the guest's hnN\n"
+"                        channels=N    most channels (8)\n"
+"                        pcap=FILE     what goes over the wire\n"
 "  --cpus N              virtual processors (4)\n"
 "  --memory MB           guest memory (512)\n"
 "  --controllers N       synthetic SCSI controllers (1)\n"
@@ -109,10 +119,15 @@ version(const char *name, const char *text, unsigned shift)
 }
 
 static void
-set_option(struct options *op, const char *name, const char *arg)
+set_option(struct options *op, const char *name, char *arg)
 {
+	const char *wrong;
 
-	if (strcmp(name, "disk") == 0) {
+	if (strcmp(name, "net") == 0) {
+		wrong = hostednet_option(&op->nets, arg);
+		if (wrong != NULL)
+			usage("--net: %s", wrong);
+	} else if (strcmp(name, "disk") == 0) {
 		if (op->ndisks == MAX_DISKS)
 			usage("at most %d disks", MAX_DISKS);
 		op->disk[op->ndisks++] = arg;
@@ -161,6 +176,7 @@ parse_options(struct options *op, int argc, char **argv)
 		{ "disk", required_argument, NULL, 0 },
 		{ "cdrom", required_argument, NULL, 0 },
 		{ "nbd", required_argument, NULL, 0 },
+		{ "net", required_argument, NULL, 0 },
 		{ "cpus", required_argument, NULL, 0 },
 		{ "memory", required_argument, NULL, 0 },
 		{ "controllers", required_argument, NULL, 0 },
@@ -190,8 +206,8 @@ parse_options(struct options *op, int argc, char **argv)
 	}
 	if (optind != argc)
 		usage("%s: not an option", argv[optind]);
-	if (op->ndisks + op->ncdroms == 0)
-		usage("no --disk");
+	if (op->ndisks + op->ncdroms + op->nets.count == 0)
+		usage("no --disk and no --net");
 	if (op->ndisks + op->ncdroms > 64 * op->controllers)
 		usage("%u units, but %u controllers hold only %u",
 		    op->ndisks + op->ncdroms, op->controllers,
@@ -246,41 +262,15 @@ add_devices(struct options *op)
 	for (i = 0; i < op->ncdroms; i++, n++)
 		attach_unit(op, scsi[n % op->controllers],
 		    n / op->controllers, op->cdrom[i], true);
+	hostednet_add(&op->nets);
 }
 
-
-static kpi_u64
-counter(const char *fmt, ...)
+static json_int_t
+disk_counter(const char *name, const char *what)
 {
-	char name[128], value[64];
-	va_list ap;
 
-	va_start(ap, fmt);
-	vsnprintf(name, sizeof(name), fmt, ap);
-	va_end(ap);
-	if (kpi_sysctl_get(name, value, sizeof(value)) != 0)
-		return (0);
-	return (strtoull(value, NULL, 10));
-}
-
-struct sums {
-	kpi_u64		 sent, saved;
-};
-
-/* Adds up the signals of all channels of a controller. */
-static void
-sum_channel(void *arg, const char *name, const char *value)
-{
-	struct sums *s = arg;
-	const char *leaf;
-
-	leaf = strrchr(name, '.');
-	if (leaf == NULL)
-		return;
-	if (strcmp(leaf, ".tx_signals") == 0)
-		s->sent += strtoull(value, NULL, 10);
-	else if (strcmp(leaf, ".tx_signals_saved") == 0)
-		s->saved += strtoull(value, NULL, 10);
+	return ((json_int_t)counters_sysctl("kern.cam.%.2s.%s.%s", name,
+	    name + 2, what));
 }
 
 static void
@@ -288,27 +278,22 @@ print_disk(void *arg, const char *name)
 {
 	struct kpi_disk_info info;
 	struct hvh_stats hs;
-	struct sums s = { 0 };
-	char prefix[64];
+	struct counters_signals s;
+	char device[64];
 	json_t *all = arg, *o;
-	int unit;
 
 	if (kpi_disk_info(name, &info) != 0)
 		return;
-	unit = atoi(name + 2);
 	hvh_get_stats(vm_host(), &hs);
-	snprintf(prefix, sizeof(prefix), "dev.storvsc.%u.channel",
-	    info.simunit);
-	kpi_sysctl_walk(prefix, sum_channel, &s);
+	snprintf(device, sizeof(device), "dev.storvsc.%u", info.simunit);
+	s = counters_signals(device);
 	o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-	    "requests", (json_int_t)(counter("kern.cam.%.2s.%d.reads", name,
-	    unit) + counter("kern.cam.%.2s.%d.writes", name, unit) +
-	    counter("kern.cam.%.2s.%d.flushes", name, unit) +
-	    counter("kern.cam.%.2s.%d.deletes", name, unit)),
-	    "bytes", (json_int_t)(counter("kern.cam.%.2s.%d.bytes_read", name,
-	    unit) + counter("kern.cam.%.2s.%d.bytes_written", name, unit)),
-	    "errors", (json_int_t)counter("kern.cam.%.2s.%d.errors", name,
-	    unit),
+	    "requests", disk_counter(name, "reads") +
+	    disk_counter(name, "writes") + disk_counter(name, "flushes") +
+	    disk_counter(name, "deletes"),
+	    "bytes", disk_counter(name, "bytes_read") +
+	    disk_counter(name, "bytes_written"),
+	    "errors", disk_counter(name, "errors"),
 	    "interrupts", (json_int_t)hs.interrupts,
 	    "hypercalls", (json_int_t)hs.hypercalls,
 	    "signals_sent", (json_int_t)s.sent,
@@ -354,6 +339,29 @@ wait_for_units(const struct options *op)
 	}
 }
 
+static json_t *
+print_devices(struct options *op)
+{
+	json_t *all = json_object();
+
+	kpi_disk_list(print_disk, all);
+	hostednet_print(&op->nets, all);
+	return (all);
+}
+
+/* Until somebody wants an end. */
+static void
+serve(struct options *op, const sigset_t *set)
+{
+	int sig;
+
+	do {
+		sigwait(set, &sig);
+		if (sig == SIGUSR1)
+			json_decref(print_devices(op));
+	} while (sig == SIGUSR1);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -362,14 +370,15 @@ main(int argc, char **argv)
 	json_t *all;
 	char msg[256];
 	sigset_t set;
-	int error, sig;
+	int error;
 
 	parse_options(&op, argc, argv);
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	/* All threads leave these to sigwait() below. */
+	/* All threads leave these to sigwait() in serve(). */
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGUSR1);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	vm_create(&op.vm);
@@ -379,20 +388,23 @@ main(int argc, char **argv)
 	if (error != 0)
 		errx(1, "loading the drivers: error %d", error);
 	wait_for_units(&op);
+	hostednet_start(&op.nets);
 	if (op.nbd != NULL) {
 		nbd = nbd_start(op.nbd, msg, sizeof(msg));
 		if (nbd == NULL)
 			errx(1, "%s", msg);
 		kpi_disk_list(print_export, &op);
-		sigwait(&set, &sig);
-		nbd_stop(nbd);
 	}
-	all = json_object();
-	kpi_disk_list(print_disk, all);
+	if (op.nbd != NULL || op.nets.count > 0)
+		serve(&op, &set);
+	if (nbd != NULL)
+		nbd_stop(nbd);
+	all = print_devices(&op);
 	if (op.stats != NULL && json_dump_file(all, op.stats,
 	    JSON_INDENT(2)) != 0)
 		warnx("%s: cannot be written", op.stats);
 	json_decref(all);
+	hostednet_stop(&op.nets);
 	error = vm_unload();
 	if (error != 0)
 		errx(1, "unloading the drivers: error %d", error);

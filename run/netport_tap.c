@@ -14,7 +14,9 @@
 
 #include <linux/if.h>
 #include <linux/if_ether.h>
+#include <linux/if_link.h>
 #include <linux/if_tun.h>
+#include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 
 #include <errno.h>
@@ -65,6 +67,50 @@ netport_tap_open(struct netport *np, const char *name, char *err,
 	return (true);
 }
 
+/*
+ * Linux makes no larger segments for TSO than the guest's driver can take,
+ * which only netlink can tell it.
+ */
+static bool
+netport_tap_tsomax(unsigned ifindex, uint32_t max)
+{
+	struct {
+		struct nlmsghdr	 nh;
+		struct ifinfomsg ifi;
+		struct rtattr	 rta;
+		uint32_t	 max;
+	} req = {
+		.nh = { .nlmsg_len = sizeof(req), .nlmsg_type = RTM_NEWLINK,
+		    .nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK },
+		.ifi = { .ifi_family = AF_UNSPEC, .ifi_index = (int)ifindex },
+		.rta = { .rta_len = RTA_LENGTH(sizeof(uint32_t)),
+		    .rta_type = IFLA_GSO_MAX_SIZE },
+		.max = max,
+	};
+	struct {
+		struct nlmsghdr	 nh;
+		struct nlmsgerr	 err;
+		char		 more[256];
+	} ack;
+	ssize_t n;
+	int sock;
+
+	memset(&ack, 0, sizeof(ack));
+	sock = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	if (sock < 0)
+		return (false);
+	n = send(sock, &req, sizeof(req), 0);
+	if (n == sizeof(req))
+		n = recv(sock, &ack, sizeof(ack), 0);
+	(void)close(sock);
+	if (n < (ssize_t)(sizeof(ack.nh) + sizeof(ack.err)) ||
+	    ack.nh.nlmsg_type != NLMSG_ERROR || ack.err.error != 0) {
+		errno = n < 0 ? errno : -ack.err.error;
+		return (false);
+	}
+	return (true);
+}
+
 bool
 netport_tap_setup(struct netport *np, const struct kpi_net_info *info,
     char *err, size_t errlen)
@@ -95,9 +141,14 @@ netport_tap_setup(struct netport *np, const struct kpi_net_info *info,
 		ifr.ifr_mtu = info->mtu;
 		error = ioctl(sock, SIOCSIFMTU, &ifr);
 	}
+	if (error == 0)
+		error = ioctl(sock, SIOCGIFINDEX, &ifr);
+	if (error == 0 && info->tsomax != 0 &&
+	    !netport_tap_tsomax(ifr.ifr_ifindex, info->tsomax))
+		error = -1;
 	if (error != 0)
-		(void)netport_tap_failed(np->np_name, "MAC address and MTU",
-		    err, errlen);
+		(void)netport_tap_failed(np->np_name,
+		    "MAC address, MTU, TSO limit", err, errlen);
 	(void)close(sock);
 	return (error == 0);
 }

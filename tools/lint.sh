@@ -33,7 +33,11 @@ check_cppcheck() {
 	    -D'KASSERT(e,msg)=((e)?(void)0:abort())'
 	    -D'__BUS_ACCESSOR(a,b,c,d,e)=' -D'__alignof(x)=64'
 	    -D'GENERATIONCMP(a,op,b)=(a op b)'
-	    -D'timevalcmp(a,b,op)=((a)->tv_sec op (b)->tv_sec)')
+	    -D'timevalcmp(a,b,op)=((a)->tv_sec op (b)->tv_sec)'
+	    -D'bintime_cmp(a,b,op)=((a)->sec op (b)->sec)'
+	    -D'CK_STAILQ_FOREACH(v,h,f)=STAILQ_FOREACH(v,h,f)'
+	    -D'CK_LIST_HEAD(n,t)=LIST_HEAD(n,t)'
+	    -D'CK_LIST_FOREACH(v,h,f)=LIST_FOREACH(v,h,f)')
 	fbsd=$(echo .venv/lib/python3*/site-packages/ziglang/lib/libc/include)
 	fbsd=${FREEBSD_HEADERS:-$fbsd}/generic-freebsd
 	mkdir -p build/cppcheck

@@ -169,6 +169,11 @@ host_stats(const struct hvh_stats *st)
 	PUT(io_errors);
 	PUT(io_flushes);
 	PUT(io_unmaps);
+	PUT(net_tx_packets);
+	PUT(net_tx_bytes);
+	PUT(net_rx_packets);
+	PUT(net_rx_bytes);
+	PUT(net_rx_lost);
 #undef PUT
 	return (o);
 }

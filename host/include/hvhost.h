@@ -441,6 +441,9 @@ struct hvh_stats {
 	uint64_t	msr_reads, msr_writes;
 	uint64_t	io_requests, io_read_bytes, io_write_bytes, io_errors;
 	uint64_t	io_flushes, io_unmaps;
+	/* Frames of all adapters, from and to the guest; lost to it. */
+	uint64_t	net_tx_packets, net_tx_bytes;
+	uint64_t	net_rx_packets, net_rx_bytes, net_rx_lost;
 	uint32_t	connected;	/* VMBus version word, 0: none */
 	uint32_t	channels_offered, channels_open, gpadls;
 };

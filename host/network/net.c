@@ -27,6 +27,7 @@ net_stall_over(void *arg)
 	struct hvh_netbe *be = arg;
 
 	be->dropping = true;
+	be->told = false;
 	if (be->user != NULL && be->user->writable != NULL)
 		be->user->writable(be->user_arg);
 }
@@ -81,6 +82,7 @@ net_send(struct hvh_netbe *be, const struct iovec *iov, int niov, uint32_t len,
 		return (0);
 	}
 	if (error == EAGAIN && !be->dropping) {
+		be->told = true;
 		if (be->stall.at == 0)
 			hvh_timer_set(be->h, &be->stall, hvh_now(be->h) +
 			    NET_STALL_NS);
@@ -226,11 +228,15 @@ void
 net_writable(struct hvh_netbe *be)
 {
 
-	/* Nobody has been told that there was no room. */
-	if (be->stall.at == 0 && !be->dropping)
-		return;
 	be->dropping = false;
 	hvh_timer_clear(be->h, &be->stall);
+	/*
+	 * Who waits need not be who has sent since: the user may speak for
+	 * several.
+	 */
+	if (!be->told)
+		return;
+	be->told = false;
 	if (be->user != NULL && be->user->writable != NULL)
 		be->user->writable(be->user_arg);
 }

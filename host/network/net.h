@@ -113,6 +113,7 @@ struct hvh_netbe {
 	unsigned	 accept;	/* NET_CAN_* of what it may deliver */
 	bool		 link;
 	bool		 stalled;	/* the user owes net_resume() */
+	bool		 told;		/* the user waits for writable() */
 	bool		 dropping;	/* has been full for too long */
 	struct hvh_timer stall;		/* full since NET_STALL_NS before */
 	struct hvh_netbe *lower;	/* of a layer */

@@ -192,6 +192,7 @@ nvsp_drain(struct nvsp_chan *c)
 	/* Answers to what was read just now. */
 	nvsp_write(c);
 	net_run(na->be);
+	rndis_rx_room(c);
 	if (c->budget == 0 && !c->shut)
 		hvh_timer_set(na->h, &c->timer, hvh_now(na->h));
 	c->draining = false;
@@ -240,6 +241,8 @@ nvsp_chan_close(void *dev, struct hvh_chan *ch)
 
 	hvh_timer_clear(na->h, &c->timer);
 	nvsp_slots_reclaim(c);
+	if (na->waiting == c)
+		rndis_rx_unwait(na);
 	if (c->idx == 0)
 		nvsp_forget(na);
 	na->chans[c->idx] = NULL;

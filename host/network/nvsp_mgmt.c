@@ -163,7 +163,8 @@ nvsp_new(struct hvh *h, const struct hvh_net_params *np, struct hvh_net **nap)
 	na->reply_timer.arg = na;
 	na->link_timer.fn = nvsp_link_check;
 	na->link_timer.arg = na;
-	nvsp_forget(na);
+	na->wait_timer.fn = rndis_rx_timer;
+	na->wait_timer.arg = na;
 	*nap = na;
 	return (0);
 }
@@ -183,12 +184,18 @@ hvh_net_add(struct hvh *h, const struct hvh_net_params *np,
 	of.instance = na->instance;
 	of.monitored = na->monitored;
 	hvh_lock(h);
+	nvsp_forget(na);
 	error = np->be->user != NULL ? EBUSY : hvh_chan_offer(h, &of,
 	    &nvsp_chan_ops, na, &na->primary);
 	if (error == 0) {
 		na->be = np->be;
 		net_attach(na->be, &nvsp_net_user, na);
-		rndis_offload_accept(na);
+		/*
+		 * Whatever the guest takes: to cut a large frame here costs
+		 * less than to read it from the back end in pieces.
+		 */
+		net_accept(na->be, NET_CAN_CSUM | NET_CAN_TSO4 |
+		    NET_CAN_TSO6);
 	}
 	hvh_unlock(h);
 	if (error != 0)
@@ -212,6 +219,7 @@ nvsp_released(void *dev)
 
 	hvh_timer_clear(na->h, &na->reply_timer);
 	hvh_timer_clear(na->h, &na->link_timer);
+	hvh_timer_clear(na->h, &na->wait_timer);
 	net_attach(na->be, NULL, NULL);
 	net_close_locked(na->be);
 	na->be = NULL;

@@ -185,6 +185,7 @@ nvsp_stop(struct hvh_net *na)
 		na->chans[i]->tx.busy = false;
 		nvsp_slots_reclaim(na->chans[i]);
 	}
+	rndis_rx_unwait(na);
 	rndis_forget(na);
 }
 

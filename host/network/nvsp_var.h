@@ -51,6 +51,8 @@
 #define	NVSP_REPLIES		(100u << 10)	/* bytes that may wait */
 #define	NVSP_MULTICAST		32u
 #define	NVSP_NO_SLOT		UINT32_MAX
+/* So long frames wait for a guest that has no room for them. */
+#define	NVSP_RX_WAIT_NS		10000000ull
 /* Large sends: what the guest is told.  protocol: netvsc, 6.1 */
 #define	NVSP_LSO_MAX		62780u
 
@@ -134,6 +136,7 @@ struct nvsp_chan {
 	struct nvsp_tx	 tx;
 	struct nvsp_batch batch;
 	uint32_t	 held;		/* slots of it that the guest has */
+	bool		 choked;	/* frames for it have waited in vain */
 	struct hvh_timer timer;		/* the rest of a long queue */
 };
 
@@ -152,6 +155,8 @@ struct rndis_offload {
 	bool		 lso4, lso6;
 	bool		 rsc4, rsc6;
 };
+
+TAILQ_HEAD(rndis_replies, rndis_reply);
 
 struct hvh_net {
 	struct hvh	*h;
@@ -187,6 +192,8 @@ struct hvh_net {
 	uint32_t	 free_control;
 	uint32_t	 free_data;
 	uint32_t	 nfree;		/* data */
+	struct nvsp_chan *waiting;	/* the back end, for room on it */
+	struct hvh_timer wait_timer;
 
 	/* RNDIS. */
 	bool		 operational;
@@ -197,7 +204,7 @@ struct hvh_net {
 	struct rndis_offload offload;
 	struct rss	 rss;
 	uint16_t	 packet_id;	/* of the last coalesced frame */
-	TAILQ_HEAD(, rndis_reply) replies;
+	struct rndis_replies replies;
 	uint32_t	 reply_bytes;
 	struct hvh_timer reply_timer;
 
@@ -286,7 +293,7 @@ uint32_t rndis_control(struct hvh_net *na, const struct nvsp_tx *m);
 bool	rndis_send(struct hvh_net *na, const void *data, uint32_t len);
 void	rndis_indicate(struct hvh_net *na, uint32_t status, const void *info,
 	    uint32_t len);
-/* Puts waiting messages into slots and the ring; false: no room there. */
+/* Puts waiting messages into slots and the ring; false: no room in it. */
 bool	rndis_write_replies(struct nvsp_chan *c);
 void	rndis_reply_timer(void *arg);
 void	rndis_forget(struct hvh_net *na);
@@ -313,8 +320,14 @@ uint32_t rndis_offload_set(struct hvh_net *na, const uint8_t *info,
 uint32_t rndis_encapsulation_set(const uint8_t *info, uint32_t len);
 uint32_t rndis_config_set(struct hvh_net *na, const uint8_t *info,
 	    uint32_t len);
-/* What the back end may leave to us, by what the guest takes. */
-void	rndis_offload_accept(struct hvh_net *na);
+
+/* --- rndis_rx.c --- */
+
+/* Perhaps there is room again for what the back end has. */
+void	rndis_rx_room(struct nvsp_chan *c);
+/* Nobody waits for it any more, whatever is the matter. */
+void	rndis_rx_unwait(struct hvh_net *na);
+void	rndis_rx_timer(void *arg);
 
 /* --- rndis_tx.c --- */
 

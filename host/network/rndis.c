@@ -125,7 +125,7 @@ rndis_indicate(struct hvh_net *na, uint32_t status, const void *info,
 	rndis_send(na, &m, m.is.hdr.len);
 }
 
-/* A message that faults have let through, in a packet of its own. */
+/* A message in a packet of its own; there is a slot.  False: no room. */
 static bool
 reply_write(struct nvsp_chan *c, const struct rndis_reply *r)
 {
@@ -133,8 +133,6 @@ reply_write(struct nvsp_chan *c, const struct rndis_reply *r)
 	uint32_t slot;
 
 	slot = nvsp_slot_take(na, true);
-	if (slot == NVSP_NO_SLOT)
-		return (false);
 	nvsp_slot_write(na, slot, 0, r->data, r->len);
 	nvsp_batch_add(c, slot, r->len);
 	if (nvsp_batch_write(c, NVSP_CHANNEL_CONTROL))
@@ -164,7 +162,9 @@ rndis_write_replies(struct nvsp_chan *c)
 				first = r->at;
 			continue;
 		}
-		/* The guest gives a slot back, or makes room: it signals. */
+		/* When the guest gives one back it signals, and we are here. */
+		if (na->free_control == NVSP_NO_SLOT)
+			break;
 		if (!reply_write(c, r))
 			return (false);
 		reply_free(na, r);
@@ -362,10 +362,12 @@ rndis_control(struct hvh_net *na, const struct nvsp_tx *m)
 void
 rndis_forget(struct hvh_net *na)
 {
-	struct rndis_reply *r;
+	struct rndis_reply *next, *r;
 
-	while ((r = TAILQ_FIRST(&na->replies)) != NULL)
+	for (r = TAILQ_FIRST(&na->replies); r != NULL; r = next) {
+		next = TAILQ_NEXT(r, link);
 		reply_free(na, r);
+	}
 	hvh_timer_clear(na->h, &na->reply_timer);
 	hvh_timer_clear(na->h, &na->link_timer);
 	na->operational = false;

@@ -29,22 +29,6 @@ rndis_offload_defaults(struct hvh_net *na)
 		.tx4 = TX4, .rx4 = TX4, .tx6 = TX6, .rx6 = TX6,
 		.lso4 = true, .lso6 = true,
 	};
-	rndis_offload_accept(na);
-}
-
-/* Coalescing is what makes frames larger than the MTU welcome. */
-void
-rndis_offload_accept(struct hvh_net *na)
-{
-	unsigned can = NET_CAN_CSUM;
-
-	if (na->be == NULL)
-		return;
-	if (na->offload.rsc4)
-		can |= NET_CAN_TSO4;
-	if (na->offload.rsc6)
-		can |= NET_CAN_TSO6;
-	net_accept(na->be, can);
 }
 
 static bool
@@ -155,7 +139,6 @@ rndis_offload_set(struct hvh_net *na, const uint8_t *info, uint32_t len)
 	set_switch(p.lso6, true, &o->lso6);
 	set_switch(p.rsc4, offload_rsc(na), &o->rsc4);
 	set_switch(p.rsc6, offload_rsc(na), &o->rsc6);
-	rndis_offload_accept(na);
 	return (RNDIS_STATUS_SUCCESS);
 }
 

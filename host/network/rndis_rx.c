@@ -7,9 +7,12 @@
 /*
  * Frames to the guest: filter, checksums, tag, queue, and the one copy into a
  * slot of the receive buffer.  What the back end delivers in a turn goes into
- * as few packets as it fits in.  When the guest holds all slots of a queue,
- * or its ring is full, frames are lost, as on a network card.  protocol:
- * netvsc, 4.2 and 4.4
+ * as few packets as it fits in.
+ *
+ * When the guest holds all slots of a channel, or its ring is full, the back
+ * end is asked to wait, a little while: senders nearby then slow down and
+ * nothing is lost.  If there is no room by then, frames for that channel are
+ * lost, as on a network card, until there is.  protocol: netvsc, 4.2 and 4.4
  */
 
 #include <string.h>
@@ -237,21 +240,22 @@ rx_room(struct nvsp_chan *c, uint32_t n)
 	    c->held + c->batch.n + n <= nvsp_slot_quota(na));
 }
 
-/* A frame into as many slots as it needs, all of them in one packet. */
+/*
+ * A frame into as many slots as it needs, all of them in one packet; there is
+ * room for it.
+ */
 static void
 rx_deliver(struct nvsp_chan *c, const struct rx_frame *f)
 {
 	struct hvh_net *na = c->na;
-	uint32_t max = na->mtu, n = (f->len + max - 1) / max, ofs;
-	uint8_t piece = 0;
+	uint32_t max = na->mtu, ofs;
+	uint8_t piece;
 
-	if (!rx_room(c, n)) {
-		na->stats.rx_no_buffer++;
-		return;
-	}
 	na->stats.rx_packets++;
 	na->stats.rx_bytes += f->len;
-	if (n == 1) {
+	hvh_stats(na->h)->net_rx_packets++;
+	hvh_stats(na->h)->net_rx_bytes += f->len;
+	if (f->len <= max) {
 		rx_slot(c, f, 0, f->len, 0);
 		return;
 	}
@@ -265,6 +269,57 @@ rx_deliver(struct nvsp_chan *c, const struct rx_frame *f)
 		rx_slot(c, f, ofs, f->len - ofs < max ? f->len - ofs : max,
 		    piece);
 	}
+}
+
+/* --- Waiting for room --- */
+
+/* May a frame for c wait?  Only so long, and then none until there is room. */
+static bool
+rx_wait(struct nvsp_chan *c)
+{
+	struct hvh_net *na = c->na;
+
+	if (c->choked || c->shut)
+		return (false);
+	if (na->waiting == NULL) {
+		na->waiting = c;
+		hvh_timer_set(na->h, &na->wait_timer, hvh_now(na->h) +
+		    NVSP_RX_WAIT_NS);
+	}
+	return (true);
+}
+
+void
+rndis_rx_unwait(struct hvh_net *na)
+{
+
+	if (na->waiting == NULL)
+		return;
+	na->waiting = NULL;
+	hvh_timer_clear(na->h, &na->wait_timer);
+	net_resume(na->be);
+}
+
+void
+rndis_rx_timer(void *arg)
+{
+	struct hvh_net *na = arg;
+
+	if (na->waiting != NULL)
+		na->waiting->choked = true;
+	rndis_rx_unwait(na);
+}
+
+void
+rndis_rx_room(struct nvsp_chan *c)
+{
+
+	if ((c->na->waiting != c && !c->choked) || c->na->slots == NULL ||
+	    !rx_room(c, 1))
+		return;
+	c->choked = false;
+	if (c->na->waiting == c)
+		rndis_rx_unwait(c->na);
 }
 
 /* --- From the back end --- */
@@ -289,10 +344,7 @@ rx_pieces(struct rx_frame *f, const uint8_t *data, uint32_t len)
 	f->niov = 2;
 }
 
-/*
- * A large frame for a guest that takes none: from before it said so, or of a
- * back end that does not ask.
- */
+/* A large frame for a guest that takes none. */
 static void
 rx_segments(struct nvsp_chan *c, const uint8_t *data, uint32_t len,
     const struct net_meta *m, const struct frame_headers *fh,
@@ -349,6 +401,16 @@ rx_channel(struct hvh_net *na, uint32_t hash)
 	return (c != NULL && !c->shut ? c : na->chans[0]);
 }
 
+/* Slots that a frame takes, cut or not. */
+static uint32_t
+rx_slots(const struct hvh_net *na, const struct rx_frame *f, uint32_t len,
+    const struct net_meta *m, const struct frame_headers *fh, bool cut)
+{
+
+	return (cut ? (len - fh->payload + m->gso_size - 1) / m->gso_size :
+	    (f->len + na->mtu - 1) / na->mtu);
+}
+
 static bool
 rx_input(void *arg, const uint8_t *data, uint32_t len,
     const struct net_meta *m)
@@ -357,7 +419,8 @@ rx_input(void *arg, const uint8_t *data, uint32_t len,
 	struct rx_frame f = { 0 };
 	struct nvsp_chan *c;
 	struct hvh_net *na = arg;
-	bool large = m->gso != NET_GSO_NONE, rsc;
+	bool cut, large = m->gso != NET_GSO_NONE;
+	uint32_t n;
 
 	if (na->state != NVSP_READY || !na->cable || !rx_wanted(na, data)) {
 		na->stats.rx_filtered++;
@@ -369,25 +432,38 @@ rx_input(void *arg, const uint8_t *data, uint32_t len,
 		na->stats.rx_bad++;
 		return (true);
 	}
+	f.hash = rss_hash(&na->rss, data, &fh, &f.hash_type);
+	c = rx_channel(na, f.hash);
+	if (c == NULL)
+		return (true);
+	cut = large && !(fh.ip == 4 ? na->offload.rsc4 : na->offload.rsc6);
+	n = rx_slots(na, &f, len, m, &fh, cut);
+	if (n > nvsp_batch_max(na)) {
+		na->stats.rx_bad++;
+		return (true);
+	}
+	if (!rx_room(c, n)) {
+		if (rx_wait(c))
+			return (false);
+		na->stats.rx_no_buffer++;
+		hvh_stats(na->h)->net_rx_lost++;
+		return (true);
+	}
 	f.csum = rx_ip_checksum(na, data, &fh) |
 	    rx_l4_checksum(na, data, &fh, m);
 	if ((f.csum & (RNDIS_RXCSUM_IP_BAD | RNDIS_RXCSUM_TCP_BAD |
 	    RNDIS_RXCSUM_UDP_BAD)) != 0)
 		na->stats.csum_bad++;
-	f.hash = rss_hash(&na->rss, data, &fh, &f.hash_type);
-	c = rx_channel(na, f.hash);
-	if (c == NULL)
-		return (true);
-	rsc = fh.ip == 4 ? na->offload.rsc4 : na->offload.rsc6;
-	if (large && !rsc) {
+	if (cut) {
 		rx_segments(c, data, len, m, &fh, &f);
 		return (true);
 	}
 	/*
-	 * Of a large one there is no checksum to make: it is of no segment's,
-	 * and the guest is told that it was right.
+	 * A large one's is worth its time only to a guest that looks at it: to
+	 * others it is said to have been right, segment by segment.
 	 */
-	if (!large && (m->flags & NET_NEEDS_CSUM) != 0)
+	if ((m->flags & NET_NEEDS_CSUM) != 0 &&
+	    (!large || !rx_l4_enabled(na, &fh)))
 		rx_finish_checksum(data, len, m, &f);
 	rx_deliver(c, &f);
 	return (true);

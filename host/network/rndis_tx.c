@@ -441,6 +441,8 @@ rndis_tx_run(struct nvsp_chan *c)
 		if (error == 0) {
 			na->stats.tx_packets++;
 			na->stats.tx_bytes += t->len;
+			hvh_stats(na->h)->net_tx_packets++;
+			hvh_stats(na->h)->net_tx_bytes += t->len;
 		} else {
 			na->stats.tx_drops++;
 		}

@@ -109,7 +109,8 @@ slot_pick(void)
 		kt = &slots[first + (slot_hint - first + i) % n];
 		if (kt->kt_pcpu == NULL) {
 			slot_hint = first + (kt - slots - first + 1) % n;
-			slot_top = MAX(slot_top, (u_int)(kt - slots) + 1);
+			__atomic_store_n(&slot_top, MAX(slot_top,
+			    (u_int)(kt - slots) + 1), __ATOMIC_RELAXED);
 			return (kt);
 		}
 	}

@@ -19,6 +19,9 @@ _Static_assert(SX_LOCK_UNLOCKED == SX_LOCK_SHARED, "lock word");
 static void
 sh_wait(volatile uintptr_t *w, uintptr_t v, uintptr_t waiter)
 {
+	struct kpi_thread *kt = KPI_THREAD(curthread);
+	u_int parked;
+
 	KASSERT(v != SX_LOCK_DESTROYED, ("lock %p is destroyed", w));
 	if ((v & waiter) == 0) {
 		if (!__atomic_compare_exchange_n(w, &v, v | waiter, false,
@@ -27,8 +30,11 @@ sh_wait(volatile uintptr_t *w, uintptr_t v, uintptr_t waiter)
 		v |= waiter;
 	}
 	DROP_GIANT();
+	/* The owner may sleep until the virtual clock has gone on. */
+	parked = __atomic_exchange_n(&kt->kt_parked, 1, __ATOMIC_ACQ_REL);
 	hosted_futex_wait((const volatile unsigned *)w, (u_int)v,
 	    HOSTED_FOREVER);
+	__atomic_store_n(&kt->kt_parked, parked, __ATOMIC_RELEASE);
 	PICKUP_GIANT();
 }
 

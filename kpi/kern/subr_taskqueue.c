@@ -566,8 +566,8 @@ taskqueue_enqueue_timeout_sbt(struct taskqueue *q, struct timeout_task *tt,
 	int res;
 	bool tell = false;
 
-	KASSERT(tt->q == NULL || tt->q == q, ("Migrated queue"));
 	queue_lock(q);
+	KASSERT(tt->q == NULL || tt->q == q, ("Migrated queue"));
 	tt->q = q;
 	res = tt->t.ta_pending;
 	if (tt->f & DT_DRAIN_IN_PROGRESS)

@@ -126,10 +126,9 @@ if_alloc(u_char type)
 	ifp->if_pcp = IFNET_PCP_NONE;
 
 	IFNET_WLOCK();
-	for (i = 1; i < IF_TABLE && if_table[i].ife_ifnet != NULL; i++)
-		;
-	if (i == IF_TABLE)
-		panic("if_alloc: more than %d interfaces", IF_TABLE - 1);
+	for (i = 1; if_table[i].ife_ifnet != NULL; i++)
+		if (i == IF_TABLE - 1)
+			panic("if_alloc: more than %d interfaces", i);
 	ifp->if_index = i;
 	ifp->if_idxgen = if_table[i].ife_gen;
 	atomic_store_rel_ptr((uintptr_t *)&if_table[i].ife_ifnet,
@@ -276,7 +275,7 @@ if_attach(struct ifnet *ifp)
 	}
 	if (ifp->if_input == NULL)
 		ifp->if_input = if_input_default;
-	getmicrotime(&ifp->if_lastchange);
+	kpi_if_changed(ifp);
 	ifp->if_addr = if_link_addr(ifp);
 	CK_STAILQ_INSERT_HEAD(&ifp->if_addrhead, ifp->if_addr, ifa_link);
 	if (ifp->if_type == IFT_ETHER)
@@ -451,13 +450,26 @@ if_link_state_change(struct ifnet *ifp, int state)
 		(void)taskqueue_enqueue(taskqueue_swi, &ifp->if_linktask);
 }
 
+/* Two who change something at once need not agree on when. */
+void
+kpi_if_changed(struct ifnet *ifp)
+{
+	struct timeval tv;
+
+	getmicrotime(&tv);
+	__atomic_store_n(&ifp->if_lastchange.tv_sec, tv.tv_sec,
+	    __ATOMIC_RELAXED);
+	__atomic_store_n(&ifp->if_lastchange.tv_usec, tv.tv_usec,
+	    __ATOMIC_RELAXED);
+}
+
 void
 if_down(struct ifnet *ifp)
 {
 
 	EVENTHANDLER_INVOKE(ifnet_event, ifp, IFNET_EVENT_DOWN);
 	(void)if_setflagbits(ifp, 0, IFF_UP);
-	getmicrotime(&ifp->if_lastchange);
+	kpi_if_changed(ifp);
 	ifp->if_qflush(ifp);
 }
 
@@ -466,7 +478,7 @@ if_up(struct ifnet *ifp)
 {
 
 	(void)if_setflagbits(ifp, IFF_UP, 0);
-	getmicrotime(&ifp->if_lastchange);
+	kpi_if_changed(ifp);
 	EVENTHANDLER_INVOKE(ifnet_event, ifp, IFNET_EVENT_UP);
 }
 

@@ -30,7 +30,7 @@
 
 #define	IF_GET(type, name, field)					\
 type									\
-if_get##name(const if_t ifp)						\
+if_get##name(if_t ifp)							\
 {									\
 									\
 	return (IF_LOAD(ifp, field));					\
@@ -196,7 +196,7 @@ if_name(if_t ifp)
 }
 
 char *
-if_getlladdr(const if_t ifp)
+if_getlladdr(if_t ifp)
 {
 
 	return (IF_LLADDR(ifp));
@@ -204,7 +204,7 @@ if_getlladdr(const if_t ifp)
 
 /* The address the hardware came with. */
 int
-if_gethwaddr(const if_t ifp, struct ifreq *ifr)
+if_gethwaddr(if_t ifp, struct ifreq *ifr)
 {
 
 	if (ifp->if_hw_addr == NULL)

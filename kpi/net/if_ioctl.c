@@ -103,7 +103,7 @@ if_set_user_flags(struct ifnet *ifp, struct ifreq *ifr)
 	(void)if_ioctl(ifp, SIOCSIFFLAGS, ifr);
 	if (up)
 		if_up(ifp);
-	getmicrotime(&ifp->if_lastchange);
+	kpi_if_changed(ifp);
 }
 
 static int
@@ -115,7 +115,7 @@ if_set_user_mtu(struct ifnet *ifp, struct ifreq *ifr)
 		return (EINVAL);
 	error = if_ioctl(ifp, SIOCSIFMTU, ifr);
 	if (error == 0 && if_getmtu(ifp) != old) {
-		getmicrotime(&ifp->if_lastchange);
+		kpi_if_changed(ifp);
 		DEBUGNET_NOTIFY_MTU(ifp);
 	}
 	return (error);

@@ -50,9 +50,11 @@ ifmedia_add(struct ifmedia *ifm, int word, int data, void *aux)
 {
 	struct ifmedia_entry *e;
 
-	e = malloc(sizeof(*e), M_IFMEDIA, M_NOWAIT);
-	if (e == NULL)
-		panic("ifmedia_add: no memory");
+	/*
+	 * The kernel does not wait, and panics without memory: nothing that a
+	 * driver could be tested for.
+	 */
+	e = malloc(sizeof(*e), M_IFMEDIA, M_WAITOK);
 	e->ifm_media = word;
 	e->ifm_data = data;
 	e->ifm_aux = aux;

@@ -46,6 +46,7 @@ struct kpi_if {
 /* if.c: bookkeeping that ether_ifattach() and if_detach() share. */
 struct ifnet *kpi_if_find(const char *name);	/* in the epoch; NULL */
 void	kpi_if_list(void (*fn)(void *arg, struct ifnet *ifp), void *arg);
+void	kpi_if_changed(struct ifnet *ifp);	/* if_lastchange */
 /* if_multi.c */
 void	kpi_if_purge_multi(struct ifnet *ifp);
 

@@ -243,8 +243,8 @@ kpi_net_ask_tso(struct ifnet *ifp, struct mbuf *m,
 		return (EINVAL);
 	if ((assist & (kh->kh_ip4 ? CSUM_IP_TSO : CSUM_IP6_TSO)) == 0)
 		return (EOPNOTSUPP);
-	if (if_gethwtsomax(ifp) != 0 &&
-	    m->m_pkthdr.len - kh->kh_l3 > if_gethwtsomax(ifp))
+	/* TCP leaves room for the link header. */
+	if (if_gethwtsomax(ifp) != 0 && m->m_pkthdr.len > if_gethwtsomax(ifp))
 		return (EMSGSIZE);
 	/* TCP sets both, whatever the protocol below. */
 	m->m_pkthdr.csum_flags |= CSUM_TSO;

@@ -32,4 +32,12 @@ const char *ktest_fuzz_message(unsigned type, unsigned long len,
 const char *ktest_fuzz_lookup(unsigned base, unsigned reserve,
 	    unsigned states, unsigned long long xid);
 
+/* The network's: messages and objects of len bytes. */
+const char *ktest_fuzz_packet(const unsigned char *msg, unsigned len);
+const char *ktest_fuzz_frame(const unsigned char *p, unsigned len);
+const char *ktest_fuzz_rndis(unsigned which, const unsigned char *msg,
+	    unsigned len);
+const char *ktest_fuzz_ndis(unsigned which, const unsigned char *obj,
+	    unsigned len);
+
 #endif	/* !FUZZ_KERNEL_H */

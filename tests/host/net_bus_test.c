@@ -6,11 +6,15 @@
 
 /*
  * The network provider on the real bus: rings, GPADLs and the pump, by a
- * hand-made guest.  Life and death in their different orders.
+ * hand-made guest.  Life and death in their different orders, faults, and
+ * management from other threads.
  */
 
 #include <atf-c.h>
 #include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include "fake_nic.h"
@@ -373,6 +377,85 @@ ATF_TC_BODY(rescind, tc)
 	}
 }
 
+static void
+fault(struct bench *b, enum hvh_fault_point point,
+    enum hvh_fault_action action, uint32_t key, uint64_t arg,
+    uint32_t offset)
+{
+	struct hvh_fault f = { .point = point, .action = action, .key = key,
+	    .times = 1, .arg = arg, .offset = offset, .len = 4 };
+
+	hvh_fault_clear(b->g.h);
+	ATF_REQUIRE_EQ(0, hvh_fault_add(b->g.h, &f));
+}
+
+/* A frame by pages, whose completion is the test's to look for. */
+static void
+send_frame(struct bench *b)
+{
+	uint8_t hdr[24] = { 0 }, msg[40] = { 107 }, *p;
+
+	p = guest_page(&b->g, DATA);
+	memset(p, 0, 104);
+	put32(p, 1);
+	put32(p + 4, 104);
+	put32(p + 8, 36);
+	put32(p + 12, 60);
+	put32(hdr + 4, 1);
+	put32(hdr + 8, 104);
+	put64(hdr + 16, DATA);
+	put32(msg + 8, 0xffffffff);
+	ATF_REQUIRE(guest_write(&b->r, 9, 1, ++b->xid, hdr, sizeof(hdr), msg,
+	    sizeof(msg)) >= 0);
+	guest_signal(&b->g, b->conn);
+	guest_pump(&b->g);
+}
+
+/* What a host that is out of its mind can do to a guest, by packets. */
+ATF_TC_WITHOUT_HEAD(faults);
+ATF_TC_BODY(faults, tc)
+{
+	uint8_t frame[60] = { 0 }, r[240];
+	struct bench b;
+
+	bench_create(&b);
+	bench_offered(&b);
+	bench_up(&b);
+	/* A completion that is lost; one that comes twice. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_DROP, 108, 0, 0);
+	send_frame(&b);
+	none(&b);
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_DUP, 108, 0, 0);
+	send_frame(&b);
+	get(&b, 11);
+	get(&b, 11);
+	ATF_CHECK_EQ(b.xid, get64(b.pkt + 8));
+	none(&b);
+	/* One that says it failed. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_CORRUPT, 108, 2, 4);
+	send_frame(&b);
+	ATF_CHECK_EQ(2, get32(get(&b, 11) + 4));
+	/* A message of the guest's that is lost. */
+	fault(&b, HVH_FAULT_PKT_IN, HVH_FAULT_DROP, 107, 0, 0);
+	send_frame(&b);
+	none(&b);
+	/* A range outside the receive buffer. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_CORRUPT, 0xcafe, 0xfffff000,
+	    12);
+	fake_nic_send(&b.nic, frame, sizeof(frame));
+	guest_pump(&b.g);
+	get(&b, 7);
+	ATF_CHECK_EQ(0xfffff000u, get32(b.pkt + 28));
+	give_back(&b);
+	hvh_fault_clear(b.g.h);
+	bench_traffic(&b);
+	/* The device goes under load. */
+	fault(&b, HVH_FAULT_PKT_OUT, HVH_FAULT_RESCIND, 108, 0, 0);
+	send_frame(&b);
+	guest_expect(&b.g, 2, r);
+	bench_destroy(&b);
+}
+
 /* A reset of the VM, and its end, at any point of the set-up. */
 ATF_TC_WITHOUT_HEAD(reset);
 ATF_TC_BODY(reset, tc)
@@ -406,6 +489,147 @@ ATF_TC_BODY(reset, tc)
 	}
 }
 
+/* --- Several threads --- */
+
+static _Atomic bool stop;
+
+static void *
+pump_main(void *arg)
+{
+	struct bench *b = arg;
+
+	while (!atomic_load(&stop)) {
+		hvh_pump(b->g.h);
+		atomic_fetch_add(&b->g.now, 1000000);
+	}
+	return (NULL);
+}
+
+/* Whoever manages the adapter, and one that comes and goes beside it. */
+static void *
+manager_main(void *arg)
+{
+	struct hvh_net_params np = { .mac = { 2, 0, 0, 0, 0, 6 } };
+	struct bench *b = arg;
+	struct hvh_net_stats st;
+	struct hvh_netbe *be[2];
+	struct hvh_net *na;
+	unsigned i;
+
+	for (i = 0; !atomic_load(&stop); i++) {
+		ATF_REQUIRE_EQ(0, hvh_net_link(b->na, i % 3 != 0));
+		ATF_REQUIRE_EQ(0, hvh_net_vf(b->na, i & 1, i));
+		hvh_net_get_stats(b->na, &st);
+		ATF_REQUIRE_EQ(0, hvh_netbe_pair(b->g.h, be));
+		np.be = be[0];
+		np.instance.b[0] = (uint8_t)i;
+		ATF_REQUIRE_EQ(0, hvh_net_add(b->g.h, &np, &na));
+		hvh_net_remove(na);
+		hvh_netbe_close(be[1]);
+		sched_yield();
+	}
+	return (NULL);
+}
+
+/* What comes from the guest goes back to it. */
+static bool
+mirror_input(void *arg, const uint8_t *data, uint32_t len,
+    const struct net_meta *m)
+{
+	struct iovec iov = { (void *)(uintptr_t)data, len };
+
+	net_send(arg, &iov, 1, len, m);
+	return (true);
+}
+
+static void
+mirror_end(void *arg)
+{
+
+	net_run(arg);
+}
+
+static void
+mirror_nothing(void *arg)
+{
+}
+
+static const struct net_user mirror = {
+	.input = mirror_input,
+	.input_end = mirror_end,
+	.writable = mirror_nothing,
+	.link = mirror_nothing,
+};
+
+/* Takes all there is: completions are counted, slots go back. */
+static unsigned
+take_all(struct bench *b, unsigned *completed)
+{
+	uint8_t msg[40] = { 108, 0, 0, 0, 1 };
+	unsigned n = 0;
+
+	while (guest_read(&b->r, b->pkt, sizeof(b->pkt)) != 0) {
+		n++;
+		if (b->pkt[0] == 11)
+			(*completed)++;
+		if (b->pkt[0] != 7)
+			continue;
+		while (guest_write(&b->r, 11, 0, get64(b->pkt + 8), NULL, 0,
+		    msg, sizeof(msg)) < 0)
+			sched_yield();
+	}
+	return (n);
+}
+
+/* Each message is completed, whatever is done to the adapter meanwhile. */
+ATF_TC_WITHOUT_HEAD(threads);
+ATF_TC_BODY(threads, tc)
+{
+	static struct bench b;
+	uint8_t hdr[24] = { 0 }, msg[40] = { 107 }, *p;
+	unsigned completed = 0, idle = 0, sent = 0;
+	pthread_t manager, pump;
+
+	bench_create(&b);
+	bench_offered(&b);
+	bench_up(&b);
+	net_attach(b.be[1], &mirror, b.be[1]);
+	p = guest_page(&b.g, DATA);
+	put32(p, 1);
+	put32(p + 4, 104);
+	put32(p + 8, 36);
+	put32(p + 12, 60);
+	put32(hdr + 4, 1);
+	put32(hdr + 8, 104);
+	put64(hdr + 16, DATA);
+	put32(msg + 8, 0xffffffff);
+	ATF_REQUIRE_EQ(0, pthread_create(&pump, NULL, pump_main, &b));
+	ATF_REQUIRE_EQ(0, pthread_create(&manager, NULL, manager_main, &b));
+	while (completed < 5000 && idle < 1000000) {
+		while (sent < 5000 && sent - completed < 100 &&
+		    guest_write(&b.r, 9, 1, sent, hdr, sizeof(hdr), msg,
+		    sizeof(msg)) >= 0)
+			sent++;
+		guest_signal(&b.g, b.conn);
+		idle = take_all(&b, &completed) > 0 ? 0 : idle + 1;
+		sched_yield();
+	}
+	atomic_store(&stop, true);
+	pthread_join(pump, NULL);
+	pthread_join(manager, NULL);
+	ATF_CHECK_EQ(5000, completed);
+	/* And it is as good as before. */
+	net_attach(b.be[1], NULL, NULL);
+	ATF_REQUIRE_EQ(0, hvh_net_link(b.na, true));
+	guest_sleep(&b.g, 10000000000);
+	take_all(&b, &completed);
+	guest_pump(&b.g);
+	fake_nic_free(&b.nic);
+	fake_nic_attach(&b.nic, b.be[1]);
+	bench_traffic(&b);
+	bench_destroy(&b);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -413,6 +637,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, orderly);
 	ATF_TP_ADD_TC(tp, teardown_held);
 	ATF_TP_ADD_TC(tp, rescind);
+	ATF_TP_ADD_TC(tp, faults);
 	ATF_TP_ADD_TC(tp, reset);
+	ATF_TP_ADD_TC(tp, threads);
 	return (atf_no_error());
 }

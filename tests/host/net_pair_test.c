@@ -166,6 +166,33 @@ fill(unsigned from)
 	return (i - from);
 }
 
+/*
+ * Two who send by one back end: the one that was told to wait is not forgotten
+ * when the other finds room first.
+ */
+ATF_TC_WITHOUT_HEAD(overtaken);
+ATF_TC_BODY(overtaken, tc)
+{
+	unsigned sent;
+
+	begin();
+	b.room = 0;
+	pump();
+	sent = fill(0);
+	b.room = 10;
+	net_resume(be[1]);
+	pump();
+	a.writables = 0;
+	fake_frame(frame, 1514, sent);
+	ATF_REQUIRE_EQ(0, fake_nic_send(&a, frame, 1514));
+	b.room = UINT32_MAX;
+	net_resume(be[1]);
+	pump();
+	ATF_CHECK_EQ(sent + 1, b.n);
+	ATF_CHECK_EQ(1, a.writables);
+	end();
+}
+
 ATF_TC_WITHOUT_HEAD(backpressure);
 ATF_TC_BODY(backpressure, tc)
 {
@@ -337,6 +364,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, bounds);
 	ATF_TP_ADD_TC(tp, budget);
 	ATF_TP_ADD_TC(tp, no_room);
+	ATF_TP_ADD_TC(tp, overtaken);
 	ATF_TP_ADD_TC(tp, backpressure);
 	ATF_TP_ADD_TC(tp, stall);
 	ATF_TP_ADD_TC(tp, offloads);

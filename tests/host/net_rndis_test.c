@@ -233,8 +233,10 @@ ATF_TC_WITHOUT_HEAD(waiting);
 ATF_TC_BODY(waiting, tc)
 {
 	struct nv_xfer x[16];
+	struct fake_pkt *p;
 	unsigned i, n;
 
+	v.caps = 4;
 	begin(0x60001);
 	/* The guest keeps the slots: sixteen, and the rest waits. */
 	words(8, 12, 0, 0, 0, 0, 0);
@@ -250,6 +252,13 @@ ATF_TC_BODY(waiting, tc)
 		ATF_CHECK_EQ(i, nv_get32(nv_slot(&v, &x[i], 0) + 8));
 	}
 	ATF_CHECK_EQ(0, v.ch->out.n);
+	/* What needs no slot does not wait for one. */
+	ATF_REQUIRE_EQ(0, hvh_net_vf(v.na, true, 3));
+	nv_pump(&v);
+	p = fake_get(v.ch);
+	ATF_REQUIRE(p != NULL);
+	ATF_CHECK_EQ(128, nv_get32(p->data));
+	fake_pkt_free(p);
 	nv_return(v.ch, x[7].xid);
 	ATF_CHECK_EQ(16, nv_indication(&v, r));
 	ATF_CHECK_EQ(16, nv_get32(r + 8));

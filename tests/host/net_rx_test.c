@@ -424,7 +424,7 @@ ATF_TC_BODY(batch, tc)
 	none();
 	hvh_net_get_stats(v.na, &st);
 	ATF_CHECK_EQ(1, st.rx_messages);
-	/* A ring without room: they wait, up to one packet's worth. */
+	/* A ring without room: a packet's worth, and the rest waits. */
 	v.ch->room = 0;
 	for (i = 0; i < 500; i++) {
 		fake_frame(frame, 60, i);
@@ -432,19 +432,71 @@ ATF_TC_BODY(batch, tc)
 	}
 	nv_pump(&v);
 	none();
-	hvh_net_get_stats(v.na, &st);
-	ATF_CHECK_EQ(125, st.rx_no_buffer);
 	v.ch->room = 100;
 	fake_signal(v.ch);
-	ATF_REQUIRE(nv_xfer(v.ch, &x));
-	ATF_CHECK_EQ(375, x.n);
-	for (i = n = 0; i < x.n; i++) {
-		fake_frame(frame, 60, i);
-		nv_packet(&v, &x, i, &p);
-		n += memcmp(frame, p.data, 60) == 0;
+	nv_pump(&v);
+	for (n = 0; nv_xfer(v.ch, &x);) {
+		ATF_CHECK_EQ(n == 0 ? 375 : 125, x.n);
+		for (i = 0; i < x.n; i++, n++) {
+			fake_frame(frame, 60, n);
+			nv_packet(&v, &x, i, &p);
+			ATF_CHECK(memcmp(frame, p.data, 60) == 0);
+		}
+		nv_return(v.ch, x.xid);
 	}
-	ATF_CHECK_EQ(375, n);
-	nv_return(v.ch, x.xid);
+	ATF_CHECK_EQ(500, n);
+	hvh_net_get_stats(v.na, &st);
+	ATF_CHECK_EQ(0, st.rx_no_buffer);
+	nv_end(&v);
+}
+
+/* What a guest without a slot to spare gets when it gives one back. */
+ATF_TC_WITHOUT_HEAD(waiting);
+ATF_TC_BODY(waiting, tc)
+{
+	struct hvh_net_stats st;
+	uint64_t first = 0;
+	unsigned i, n;
+
+	begin(0x50000, 0x20);
+	for (n = 0; n < 2000; n++) {
+		fake_frame(frame, 60, n);
+		deliver(frame, 60, NULL);
+		if (!nv_xfer(v.ch, &x))
+			break;
+		if (n == 0)
+			first = x.xid;
+	}
+	/* All slots but those for control messages. */
+	ATF_REQUIRE_EQ(v.slots - 16, n);
+	for (i = 1; i < 10; i++) {
+		fake_frame(frame, 60, n + i);
+		deliver(frame, 60, NULL);
+	}
+	none();
+	v.h->now += 9999999;
+	nv_pump(&v);
+	none();
+	for (i = 0; i < 10; i++) {
+		nv_return(v.ch, first);
+		nv_pump(&v);
+		ATF_REQUIRE(nv_xfer(v.ch, &x));
+		fake_frame(frame, 60, n + i);
+		nv_packet(&v, &x, 0, &p);
+		ATF_CHECK(memcmp(frame, p.data, 60) == 0);
+		first = x.xid;
+	}
+	hvh_net_get_stats(v.na, &st);
+	ATF_CHECK_EQ(0, st.rx_no_buffer);
+	/* The channel closes while some wait: nothing is stuck. */
+	deliver(frame, 60, NULL);
+	fake_close(v.ch);
+	nv_pump(&v);
+	ATF_REQUIRE_EQ(0, fake_open(v.ch));
+	nv_up(&v, 0x50000);
+	ATF_REQUIRE_EQ(0, nv_set32(&v, 0x1010e, 0x20));
+	deliver(frame, 60, NULL);
+	one(v.ch);
 	nv_end(&v);
 }
 
@@ -464,11 +516,18 @@ ATF_TC_BODY(no_buffer, tc)
 			break;
 		xids[n] = x.xid;
 	}
-	/* All slots but those for control messages. */
 	ATF_CHECK_EQ(v.slots - 16, n);
+	/* They wait for 10 ms, and then not at all. */
+	v.h->now += 10000000;
+	nv_pump(&v);
+	deliver(frame, 60, NULL);
+	deliver(frame, 60, NULL);
+	none();
 	hvh_net_get_stats(v.na, &st);
-	ATF_CHECK_EQ(1, st.rx_no_buffer);
+	ATF_CHECK_EQ(3, st.rx_no_buffer);
 	ATF_CHECK_EQ(n, st.rx_held);
+	ATF_CHECK_EQ(3, v.h->stats.net_rx_lost);
+	ATF_CHECK_EQ(n, v.h->stats.net_rx_packets);
 	/* Control messages still go. */
 	ATF_CHECK_EQ(0x20, nv_query32(&v, 0x1010e));
 	for (i = 0; i < n; i += 2)
@@ -500,6 +559,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, switched_off);
 	ATF_TP_ADD_TC(tp, vlan);
 	ATF_TP_ADD_TC(tp, batch);
+	ATF_TP_ADD_TC(tp, waiting);
 	ATF_TP_ADD_TC(tp, no_buffer);
 	return (atf_no_error());
 }

@@ -84,6 +84,7 @@ ATF_TC_BODY(plain, tc)
 		hvh_net_get_stats(v.na, &st);
 		ATF_CHECK_EQ(n, st.tx_packets);
 		ATF_CHECK_EQ(n, st.tx_messages);
+		ATF_CHECK_EQ(n, v.h->stats.net_tx_packets);
 		ATF_CHECK_EQ(2 * (14 + 60 + 61 + 63 + 1514 + 1518 + 1522),
 		    st.tx_bytes);
 		nv_end(&v);

@@ -88,6 +88,7 @@ kpi_net_info(struct kpi_net *n, struct kpi_net_info *info)
 	memcpy(info->mac, "\2\0\0\0\0\7", 6);
 	info->mtu = 1400;
 	info->link = 2;
+	info->tsomax = 30000;
 	info->capenable = KPI_NETCAP_TXCSUM | KPI_NETCAP_TSO4;
 	return (0);
 }

@@ -71,7 +71,7 @@ join_devices(struct join *j, const struct join_config *cf)
 }
 
 void
-join_net_add(struct join *j, unsigned n, const struct hvh_net_params *np)
+join_hn_add(struct join *j, unsigned n, const struct hvh_net_params *np)
 {
 	struct hvh_net_params p = *np;
 	struct hvh_netbe *be[2];
@@ -91,6 +91,40 @@ join_net_add(struct join *j, unsigned n, const struct hvh_net_params *np)
 	memcpy(p.mac, (const uint8_t[6]){ 0, 0x15, 0x5d, 0, 0, (uint8_t)n },
 	    sizeof(p.mac));
 	ATF_REQUIRE_EQ(0, hvh_net_add(j->host, &p, &j->net[n]));
+}
+
+struct kpi_net *
+join_hn_open(const char *name, const struct kpi_net_ops *ops, void *arg)
+{
+	struct kpi_net *n;
+
+	ATF_REQUIRE_EQ(0, kpi_net_open(name, ops, arg, &n));
+	ATF_REQUIRE_EQ(0, kpi_net_up(n, 1));
+	return (n);
+}
+
+void
+join_hn_pass(struct kpi_net *from, struct kpi_net *to, size_t len,
+    uint32_t seed)
+{
+	unsigned char out[len], in[len];
+	struct kpi_piece piece = { .addr = out, .len = len };
+	struct kpi_frame f = { .piece = &piece, .npieces = 1 };
+	size_t ofs;
+	unsigned i;
+	int error;
+
+	join_pattern(out, len, 0, seed);
+	memset(out, 0xff, 6);
+	out[12] = 0x88;
+	out[13] = 0xb5;
+	ATF_REQUIRE_EQ(1, kpi_net_send(from, &f, 1, &error));
+	ATF_REQUIRE_EQ_MSG(0, kpi_net_recv(to, &f, 10000), "no frame");
+	ATF_REQUIRE_EQ(len, f.len);
+	for (i = 0, ofs = 0; i < f.npieces; ofs += f.piece[i++].len)
+		memcpy(in + ofs, f.piece[i].addr, f.piece[i].len);
+	ATF_CHECK_EQ(0, memcmp(in, out, len));
+	kpi_net_release(&f);
 }
 
 /* Until the last disk and the last network interface are there. */
@@ -131,7 +165,7 @@ join_start(struct join *j, const struct join_config *conf)
 	if (!cf.no_disks)
 		join_devices(j, &cf);
 	for (i = 0; i < cf.nets; i++)
-		join_net_add(j, i, &cf.net);
+		join_hn_add(j, i, &cf.net);
 	if (cf.prepare != NULL)
 		cf.prepare(j);
 	vm_boot();

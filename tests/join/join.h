@@ -62,8 +62,14 @@ unsigned join_end(struct join *j);
 /* A memory disk for LUN lun of controller c. */
 void	join_attach(struct join *j, unsigned c, unsigned lun, uint64_t size);
 /* Network adapter number n; see struct join_config. */
-void	join_net_add(struct join *j, unsigned n,
+void	join_hn_add(struct join *j, unsigned n,
 	    const struct hvh_net_params *np);
+/* Opens an interface and takes it up. */
+struct kpi_net *join_hn_open(const char *name, const struct kpi_net_ops *ops,
+	    void *arg);
+/* A broadcast of one interface comes out of the other as it was. */
+void	join_hn_pass(struct kpi_net *from, struct kpi_net *to, size_t len,
+	    uint32_t seed);
 
 /* One request, waited for; returns its errno. */
 int	join_io(const char *disk, enum kpi_disk_op op, uint64_t offset,

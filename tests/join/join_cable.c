@@ -4,9 +4,6 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
-/*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
 /* See join_cable.h. */
 
 #include <sys/param.h>
@@ -32,19 +29,18 @@ add_adapters(struct cable *j, const struct cable_config *cf)
 	struct hvh_net_params np = {
 		.max_channels = cf->channels, .max_version = cf->nvsp
 	};
-	struct hvh_netbe *be[CABLE_ENDS];
 	char guid[37];
 	unsigned i;
 
-	ATF_REQUIRE_EQ(0, hvh_netbe_pair(j->host, be));
+	ATF_REQUIRE_EQ(0, hvh_netbe_pair(j->host, j->be));
 	if (cf->faults != NULL)
-		ATF_REQUIRE_EQ(0, hvh_netbe_disturb(&be[0], cf->faults));
+		ATF_REQUIRE_EQ(0, hvh_netbe_disturb(&j->be[0], cf->faults));
 	for (i = 0; i < CABLE_ENDS; i++) {
 		snprintf(guid, sizeof(guid),
 		    "7a1c2d90-52b4-4f60-9d3e-0000000000%02x", i);
 		ATF_REQUIRE_EQ(0, hvh_guid_parse(guid, &np.instance));
 		memcpy(np.mac, macs[i], sizeof(np.mac));
-		np.be = be[i];
+		np.be = j->be[i];
 		ATF_REQUIRE_EQ(0, hvh_net_add(j->host, &np, &j->net[i]));
 	}
 }

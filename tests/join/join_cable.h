@@ -31,6 +31,7 @@ struct cable_config {
 struct cable {
 	struct hvh		*host;
 	struct hvh_net		*net[CABLE_ENDS];
+	struct hvh_netbe	*be[CABLE_ENDS];	/* theirs */
 	struct kpi_net		*kn[CABLE_ENDS];
 };
 

@@ -169,7 +169,7 @@ join_frame(struct join_frame *jf, int ip, enum join_l4 l4, size_t len,
 	p += ETHER;
 	q = p + ip_header(p, ip, l4 == JOIN_TCP ? 6 : 17, hdr + len);
 	memset(q, 0, hdr);
-	put16(q, 1000 + (seed & 0xff));
+	put16(q, 1000 + (seed >> 24));
 	put16(q + 2, 2000);
 	if (l4 == JOIN_TCP) {
 		put16(q + 4, seed >> 16);
@@ -240,16 +240,18 @@ bool
 join_net_got(struct join_net *jn, struct join_frame *jf, struct kpi_frame *f,
     unsigned ms)
 {
+	struct kpi_frame held;
 	unsigned i;
 
 	if (kpi_net_recv(jn->guest, f, ms) != 0)
 		return (false);
+	held = *f;
 	jf->len = 0;
 	for (i = 0; i < f->npieces; i++) {
 		ATF_REQUIRE(jf->len + f->piece[i].len <= sizeof(jf->data));
 		memcpy(jf->data + jf->len, f->piece[i].addr, f->piece[i].len);
 		jf->len += f->piece[i].len;
 	}
-	kpi_net_release(f);
+	kpi_net_release(&held);
 	return (true);
 }

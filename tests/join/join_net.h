@@ -48,9 +48,9 @@ struct join_frame {
 enum join_l4 { JOIN_UDP, JOIN_TCP };
 
 /*
- * A frame with len bytes of data that depend on seed; the checksum field has
- * the pseudo-header's sum, or, if whole, the checksum.  ip: 4 or 6.  To the
- * guest if in.
+ * A frame with len bytes of data that depend on seed, whose highest byte is the
+ * flow; the checksum field has the pseudo-header's sum, or, if whole, the
+ * checksum.  ip: 4 or 6.  To the guest if in.
  */
 void	join_frame(struct join_frame *jf, int ip, enum join_l4 l4, size_t len,
 	    uint32_t seed, bool whole, bool in);
@@ -65,7 +65,7 @@ bool	join_net_heard(struct join_net *jn, struct join_frame *jf,
 	    unsigned ms);
 /* Puts it on the wire towards the guest. */
 void	join_net_say(struct join_net *jn, const struct join_frame *jf);
-/* What the guest's stack gets; false: nothing. */
+/* What the guest's stack gets, and what is said of it; false: nothing. */
 bool	join_net_got(struct join_net *jn, struct join_frame *jf,
 	    struct kpi_frame *f, unsigned ms);
 

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Packets through the real driver and the real provider, from one adapter to
  * another: that they arrive as they were sent, with what was left to the host
  * done, and that nothing is lost or kept when the ground moves.
@@ -288,6 +285,92 @@ ATF_TC_BODY(flood, tc)
 	cable_finish(&j);
 }
 
+#define	FLOWS		4
+#define	FLOW_FRAMES	3000
+
+/* Order within each flow; a flow stays on one channel. */
+static struct {
+	atomic_uint	count, disorder;
+	uint32_t	next[FLOWS];
+} flows;
+
+static int
+flows_input(void *arg, const struct kpi_frame *f)
+{
+	const uint8_t *p = f->piece[0].addr;
+	uint32_t seq;
+	unsigned flow;
+
+	flow = p[35] - 1;
+	if (f->piece[0].len >= 46)
+		memcpy(&seq, p + 42, sizeof(seq));
+	else
+		memcpy(&seq, f->piece[1].addr, sizeof(seq));
+	if (flow >= FLOWS || seq < flows.next[flow])
+		atomic_fetch_add(&flows.disorder, 1);
+	else
+		flows.next[flow] = seq + 1;
+	atomic_fetch_add(&flows.count, 1);
+	return (0);
+}
+
+static const struct kpi_net_ops flows_ops = { .input = flows_input };
+
+struct flow {
+	struct cable	*j;
+	unsigned	 number, lost;
+};
+
+static void *
+flow_thread(void *arg)
+{
+	struct flow *fl = arg;
+	uint8_t frame[1500];
+	size_t len;
+	uint32_t i;
+
+	for (i = 0; i < FLOW_FRAMES; i++) {
+		len = cable_udp(frame, 0, i % 5 == 0 ? 1400 : 50, i, true);
+		frame[34] = 0;
+		frame[35] = (uint8_t)(fl->number + 1);
+		memcpy(frame + 42, &i, sizeof(i));
+		if (cable_send(fl->j, 0, frame, len, 0, 0) != 0)
+			fl->lost++;
+	}
+	return (NULL);
+}
+
+ATF_TC_WITHOUT_HEAD(flows_apart);
+ATF_TC_BODY(flows_apart, tc)
+{
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true,
+	    .ops = { NULL, &flows_ops } };
+	struct hvh_net_stats st;
+	pthread_t thread[FLOWS];
+	struct flow fl[FLOWS];
+	unsigned i, want;
+
+	cable_start(&j, &cf);
+	for (i = 0; i < FLOWS; i++) {
+		fl[i] = (struct flow){ .j = &j, .number = i };
+		ATF_REQUIRE_EQ(0, pthread_create(&thread[i], NULL,
+		    flow_thread, &fl[i]));
+	}
+	want = FLOWS * FLOW_FRAMES;
+	for (i = 0; i < FLOWS; i++) {
+		pthread_join(thread[i], NULL);
+		want -= fl[i].lost;
+	}
+	for (i = 0; i < 5000 && atomic_load(&flows.count) < want; i++)
+		usleep(1000);
+	hvh_net_get_stats(j.net[1], &st);
+	ATF_CHECK_EQ(want, atomic_load(&flows.count) + st.rx_no_buffer);
+	ATF_CHECK_EQ(0, atomic_load(&flows.disorder));
+	ATF_CHECK(st.channels > 1);
+	cable_finish(&j);
+}
+
 static struct {
 	pthread_t	thread;
 	atomic_bool	stop;
@@ -455,6 +538,64 @@ ATF_TC_BODY(weather, tc)
 	cable_finish(&j);
 }
 
+/*
+ * One packet at a time: a hypercall and an interrupt for who sends, the latter
+ * for the completion, and as many for who receives.
+ */
+ATF_TC_WITHOUT_HEAD(pingpong);
+ATF_TC_BODY(pingpong, tc)
+{
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
+	struct hvh_stats before, after;
+	unsigned i;
+
+	cable_start(&j, &cf);
+	echo(&j, 0, cable_udp(sent, 0, 100, 0, false));
+	usleep(100000);
+	hvh_get_stats(j.host, &before);
+	for (i = 0; i < 200; i++)
+		echo(&j, i & 1, cable_udp(sent, i & 1, 100, i, false));
+	usleep(100000);
+	hvh_get_stats(j.host, &after);
+	ATF_CHECK_MSG(after.hypercalls - before.hypercalls <= 2 * 200,
+	    "%ju hypercalls", (uintmax_t)(after.hypercalls -
+	    before.hypercalls));
+	ATF_CHECK_MSG(after.interrupts - before.interrupts <= 2 * 200,
+	    "%ju interrupts", (uintmax_t)(after.interrupts -
+	    before.interrupts));
+	cable_finish(&j);
+}
+
+/* What a kernel sends that has stopped. */
+ATF_TC_WITHOUT_HEAD(debugnet);
+ATF_TC_BODY(debugnet, tc)
+{
+	struct cable j;
+	struct cable_config cf = { .vm.quiet = true };
+	struct hvh_net_stats before, after;
+	kpi_size n;
+	size_t len;
+	unsigned i;
+
+	cable_start(&j, &cf);
+	hvh_net_get_stats(j.net[0], &before);
+	for (i = 0; i < 200; i++) {
+		len = cable_udp(sent, 0, i % 2 == 0 ? 100 : 1472, i, false);
+		n = 0;
+		ATF_REQUIRE_EQ(0, kpi_net_debug("hn0", sent, len, got, &n,
+		    0));
+	}
+	n = sizeof(got);
+	ATF_REQUIRE_EQ(0, kpi_net_debug("hn0", sent, len, got, &n, 100));
+	hvh_net_get_stats(j.net[0], &after);
+	ATF_CHECK_EQ(201, after.tx_packets - before.tx_packets);
+	ATF_CHECK_EQ(0, after.tx_bad);
+	kpi_net_close(j.kn[0]);
+	kpi_net_close(j.kn[1]);
+	vm_destroy();
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -469,10 +610,13 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, vlan);
 	ATF_TP_ADD_TC(tp, tso);
 	ATF_TP_ADD_TC(tp, flood);
+	ATF_TP_ADD_TC(tp, flows_apart);
 	ATF_TP_ADD_TC(tp, mtu_load);
 	ATF_TP_ADD_TC(tp, unload_load);
 	ATF_TP_ADD_TC(tp, rescind_load);
 	ATF_TP_ADD_TC(tp, kept);
 	ATF_TP_ADD_TC(tp, weather);
+	ATF_TP_ADD_TC(tp, pingpong);
+	ATF_TP_ADD_TC(tp, debugnet);
 	return (atf_no_error());
 }

@@ -229,6 +229,35 @@ check_rest(struct nbd_handle *nbd, pid_t pid)
 	ATF_CHECK(access("socket", F_OK) != 0);
 }
 
+ATF_TC(network);
+ATF_TC_HEAD(network, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "an adapter without privileges, its "
+	    "counters on request and at the end");
+}
+ATF_TC_BODY(network, tc)
+{
+	struct stat st;
+	pid_t pid;
+	int i;
+
+	refused("--net wire", "--net", "tap=NAME");
+	refused("--net user,channels=65", "--net", "channels=");
+	refused("--net user,gust=x", "--net", "guest=NAME");
+	refused("--net socket=none", "none", "No such file");
+	pid = start("--net user,pcap=net.pcapng --net user --stats end.json",
+	    "stderr");
+	/* The capture's file is there once the machine is. */
+	for (i = 0; i < START_MS && stat("net.pcapng", &st) != 0; i++)
+		usleep(1000);
+	ATF_REQUIRE(i < START_MS);
+	ATF_REQUIRE_EQ(0, kill(pid, SIGUSR1));
+	ATF_REQUIRE_EQ(0, kill(pid, SIGTERM));
+	ATF_CHECK_EQ(0, finish(pid));
+	ATF_CHECK(atf_utils_grep_file("\"hn0\"", "end.json"));
+	ATF_CHECK(atf_utils_grep_file("\"hn1\"", "end.json"));
+}
+
 ATF_TC(image_shrinks);
 ATF_TC_HEAD(image_shrinks, tc)
 {
@@ -290,6 +319,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, files);
 	ATF_TP_ADD_TC(tp, unreadable);
 	ATF_TP_ADD_TC(tp, options);
+	ATF_TP_ADD_TC(tp, network);
 	ATF_TP_ADD_TC(tp, image_shrinks);
 	ATF_TP_ADD_TC(tp, no_space);
 	return (atf_no_error());

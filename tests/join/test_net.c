@@ -9,7 +9,9 @@
  * stack see them.
  */
 
+#include <pthread.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "join_net.h"
 
@@ -172,6 +174,45 @@ ATF_TC_BODY(many, tc)
 	join_net_finish(jn, 1);
 }
 
+static void *
+answer_later(void *arg)
+{
+
+	usleep(50000);
+	join_net_say(jn, arg);
+	return (NULL);
+}
+
+/* A kernel that has stopped sends, and polls for what comes. */
+ATF_TC_WITHOUT_HEAD(debugnet);
+ATF_TC_BODY(debugnet, tc)
+{
+	static struct join_frame reply;
+	struct join_net_config cf = { .nets = 1 };
+	pthread_t thread;
+	kpi_size n;
+	unsigned i;
+
+	join_net_start(jn, &cf);
+	for (i = 0; i < 10; i++) {
+		join_frame(&out, 4, JOIN_UDP, 100 + i * 140, i, true, false);
+		join_frame(&reply, 4, JOIN_UDP, 10 + i, i, true, true);
+		ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, answer_later,
+		    &reply));
+		n = sizeof(in.data);
+		ATF_REQUIRE_EQ(0, kpi_net_debug("hn0", out.data, out.len,
+		    in.data, &n, 5000));
+		pthread_join(thread, NULL);
+		ATF_CHECK_EQ(reply.len, n);
+		ATF_CHECK_EQ(0, memcmp(in.data, reply.data, n));
+		ATF_REQUIRE(join_net_heard(jn, &in, 5000));
+		ATF_CHECK_EQ(out.len, in.len);
+		ATF_CHECK_EQ(0, memcmp(in.data, out.data, out.len));
+	}
+	kpi_net_close(jn[0].guest);
+	vm_destroy();
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -181,5 +222,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, tso);
 	ATF_TP_ADD_TC(tp, verified);
 	ATF_TP_ADD_TC(tp, many);
+	ATF_TP_ADD_TC(tp, debugnet);
 	return (atf_no_error());
 }

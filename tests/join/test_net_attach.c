@@ -17,38 +17,6 @@
 
 #define	FRAME	100
 
-static void
-net_open(const char *name, struct kpi_net **n)
-{
-
-	ATF_REQUIRE_EQ(0, kpi_net_open(name, NULL, NULL, n));
-	ATF_REQUIRE_EQ(0, kpi_net_up(*n, 1));
-}
-
-/* A broadcast of one interface comes out of the other as it was. */
-static void
-net_pass(struct kpi_net *from, struct kpi_net *to, unsigned len, uint32_t seed)
-{
-	unsigned char out[len], in[len];
-	struct kpi_piece piece = { .addr = out, .len = len };
-	struct kpi_frame f = { .piece = &piece, .npieces = 1 };
-	size_t ofs;
-	unsigned i;
-	int error;
-
-	join_pattern(out, len, 0, seed);
-	memset(out, 0xff, 6);
-	out[12] = 0x88;
-	out[13] = 0xb5;
-	ATF_REQUIRE_EQ(1, kpi_net_send(from, &f, 1, &error));
-	ATF_REQUIRE_EQ_MSG(0, kpi_net_recv(to, &f, 10000), "no frame");
-	ATF_REQUIRE_EQ(len, f.len);
-	for (i = 0, ofs = 0; i < f.npieces; ofs += f.piece[i++].len)
-		memcpy(in + ofs, f.piece[i].addr, f.piece[i].len);
-	ATF_CHECK_EQ(0, memcmp(in, out, len));
-	kpi_net_release(&f);
-}
-
 /* Two adapters as configured talk to each other. */
 static void
 check_pair(const struct join_config *cf, uint32_t nvs)
@@ -59,16 +27,16 @@ check_pair(const struct join_config *cf, uint32_t nvs)
 	struct join j;
 
 	join_start(&j, cf);
-	net_open("hn0", &n[0]);
-	net_open("hn1", &n[1]);
+	n[0] = join_hn_open("hn0", NULL, NULL);
+	n[1] = join_hn_open("hn1", NULL, NULL);
 	ATF_CHECK_EQ(nvs, join_sysctl("dev.hn.0.nvs_version"));
 	hvh_net_get_stats(j.net[0], &st);
 	ATF_CHECK_EQ(nvs, st.version);
 	ATF_CHECK_EQ(0, kpi_net_info(n[1], &info));
 	ATF_CHECK_EQ(0, memcmp(info.mac, "\0\x15\x5d\0\0\1", 6));
 	ATF_CHECK_EQ(1500, info.mtu);
-	net_pass(n[0], n[1], FRAME, 1);
-	net_pass(n[1], n[0], 1514, 2);
+	join_hn_pass(n[0], n[1], FRAME, 1);
+	join_hn_pass(n[1], n[0], 1514, 2);
 	ATF_CHECK_EQ(0, join_sysctl("dev.hn.0.bad_messages"));
 	ATF_CHECK_EQ(0, join_sysctl("dev.hn.0.late_replies"));
 	kpi_net_close(n[0]);
@@ -156,10 +124,10 @@ ATF_TC_BODY(channels, tc)
 	ATF_CHECK_EQ(4, join_sysctl("dev.hn.1.tx_ring_inuse"));
 	hvh_net_get_stats(j.net[0], &st);
 	ATF_CHECK_EQ(4, st.channels);
-	net_open("hn0", &n[0]);
-	net_open("hn1", &n[1]);
+	n[0] = join_hn_open("hn0", NULL, NULL);
+	n[1] = join_hn_open("hn1", NULL, NULL);
 	for (i = 0; i < 16; i++)
-		net_pass(n[0], n[1], FRAME + i, i);
+		join_hn_pass(n[0], n[1], FRAME + i, i);
 	kpi_net_close(n[0]);
 	kpi_net_close(n[1]);
 	join_finish(&j);
@@ -328,6 +296,15 @@ RNDIS_CASE(set_refused, "all settings are refused",
     "hn0: cannot close the filter: error 5", false, 0x80000005,
     HVH_FAULT_CORRUPT, .offset = 12, .len = 4, .arg = 0xc00000bb)
 
+static bool
+threads_are(void *arg)
+{
+	struct kpi_stats *before = arg, now;
+
+	join_usage(&now);
+	return (now.threads == before->threads);
+}
+
 ATF_TC(again);
 ATF_TC_HEAD(again, tc)
 {
@@ -338,7 +315,7 @@ ATF_TC_BODY(again, tc)
 	struct join_config cf = {
 		.vm = { .cpus = 2 }, .no_disks = true, .nets = 1,
 	};
-	struct kpi_stats before, after;
+	struct kpi_stats before;
 	struct join j;
 	unsigned i;
 
@@ -350,8 +327,7 @@ ATF_TC_BODY(again, tc)
 		ATF_REQUIRE_EQ(0, kpi_net_wait("hn0", 30000));
 		ATF_REQUIRE_EQ(0, vm_unload());
 	}
-	join_usage(&after);
-	ATF_CHECK_EQ(before.threads, after.threads);
+	ATF_CHECK(join_wait(threads_are, &before, 10000));
 	ATF_REQUIRE_EQ(0, vm_load());
 	join_finish(&j);
 }

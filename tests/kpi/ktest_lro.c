@@ -110,7 +110,7 @@ got(struct lro_test *lt, int hdr, uint32_t seq, int len)
 	struct kpi_frame f;
 	struct mbuf *m;
 	u_int nsegs;
-	uint8_t c;
+	uint8_t c = 0;
 	int i, bad = 0;
 
 	if (kpi_net_recv(lt->n, &f, 1) != 0) {

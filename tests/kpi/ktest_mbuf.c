@@ -45,16 +45,16 @@ static struct mbuf *
 packet(const int *len, int n)
 {
 	struct mbuf *top = NULL, **tail = &top, *m;
-	int i, off = 0;
+	int i = 0, off = 0;
 
-	for (i = 0; i < n; i++) {
+	do {
 		m = m_get3(len[i], M_WAITOK, MT_DATA, i == 0 ? M_PKTHDR : 0);
 		fill(mtod(m, char *), off, len[i]);
 		m->m_len = len[i];
 		off += len[i];
 		*tail = m;
 		tail = &m->m_next;
-	}
+	} while (++i < n);
 	top->m_pkthdr.len = off;
 	return (top);
 }

@@ -10,10 +10,9 @@
 
 #include "ktest_net_fake.h"
 
-#include <ktest.h>
-
 #include <sys/buf_ring.h>
 #include <sys/epoch.h>
+#include <sys/kernel.h>
 #include <sys/malloc.h>
 #include <sys/sockio.h>
 

@@ -4,9 +4,6 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
-/*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
 /* See ktest_hn_fake.h. */
 
 #include <sys/param.h>
@@ -257,18 +254,18 @@ hn_fake_frame(const uint8_t *msg, uint32_t len, struct hn_fake_frame *ff)
 static struct mbuf *
 fake_chain(const uint8_t *data, uint32_t len, uint32_t each)
 {
-	struct mbuf *m, *n, **np;
+	struct mbuf *m, *n;
 	uint32_t part, done;
 
-	m = NULL;
-	np = &m;
-	for (done = 0; done < len; done += part) {
+	m = n = m_getcl(M_WAITOK, MT_DATA, M_PKTHDR);
+	for (done = 0;; done += part) {
 		part = MIN(MIN(each, len - done), MCLBYTES);
-		n = m_getcl(M_WAITOK, MT_DATA, done == 0 ? M_PKTHDR : 0);
 		memcpy(mtod(n, uint8_t *), data + done, part);
 		n->m_len = (int)part;
-		*np = n;
-		np = &n->m_next;
+		if (done + part == len)
+			break;
+		n->m_next = m_getcl(M_WAITOK, MT_DATA, 0);
+		n = n->m_next;
 	}
 	m->m_pkthdr.len = (int)len;
 	return (m);

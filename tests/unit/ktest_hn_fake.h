@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * The data path of hn(4) without a host: a softc with one ring of each kind, a
  * channel whose ring the test reads as the host would, a receive buffer it
  * writes, and an interface whose input it keeps.

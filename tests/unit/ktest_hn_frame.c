@@ -5,10 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-
-/*
  * Headers of frames: where they are, whole or cut off, and what is changed in
  * them for segmentation.
  */

@@ -5,10 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-
-/*
  * Packet messages of the host as they may come: right ones, and ones with each
  * field out of place; and ours, byte by byte (protocol: netvsc, sections 4.2
  * and 4.4).

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Receiving: what becomes of a transfer, of the memory it lies in, and of the
  * host's nonsense.
  */
@@ -241,15 +238,60 @@ KTEST(hn_rx_ack_full, "acknowledgements wait for room in the ring")
 KTEST(hn_rx_ready, "no more is taken in than can be acknowledged")
 {
 	struct hn_fake *f;
-	u_int i;
+	struct hn_fake_pkt p;
+	u_int acked, i;
 
+	/* The host takes no acknowledgements: a hundred lie in the ring. */
 	f = hn_fake_begin(PAGE_SIZE, 0);
 	tcp(f, 0, 20);
-	for (i = 0; hn_rx_ready(f->f_rxr); i++)
+	for (i = 0; hn_rx_ready(f->f_rxr); i++) {
 		hn_fake_transfer(f, i, 0, 1);
-	KT_EQ(i, HN_RX_ACKS);
+		if (i % 100 == 0)
+			hn_fake_flush(f);
+	}
+	KT_CHECK(i > HN_RX_ACKS && i < HN_RX_ACKS + 200);
+	hn_fake_flush(f);
+	KT_CHECK(!hn_rx_ready(f->f_rxr));
+	for (acked = 0; acked < i; hn_fake_flush(f)) {
+		for (; hn_fake_read(f, &p); acked++)
+			KT_EQ(p.p_xid, acked);
+		hn_fake_room(f);
+	}
+	KT_CHECK(hn_rx_ready(f->f_rxr));
+	hn_fake_end(f);
+}
+
+KTEST(hn_rx_batch, "a callback's work is bounded by frames")
+{
+	struct hn_fake *f;
+	u_int i;
+
+	f = hn_fake_begin(65536, 0);
+	for (i = 0; i < 100; i++)
+		tcp(f, i, 20);
+	for (i = 0; hn_rx_ready(f->f_rxr); i++)
+		hn_fake_transfer(f, i, 0, 100);
+	KT_CHECK(i > 1 && i < 10);
 	hn_fake_flush(f);
 	KT_CHECK(hn_rx_ready(f->f_rxr));
+	hn_fake_end(f);
+}
+
+KTEST(hn_rx_ack_early, "the host has its memory back within a callback")
+{
+	struct hn_fake *f;
+	struct hn_fake_pkt p;
+	u_int i, n;
+
+	f = hn_fake_begin(65536, 0);
+	for (i = 0; i < 100; i++)
+		tcp(f, i, 20);
+	for (i = 0; i < 4; i++)
+		hn_fake_transfer(f, i, 0, 100);
+	for (n = 0; hn_fake_read(f, &p); n++)
+		KT_EQ(p.p_xid, n);
+	KT_CHECK(n >= 3);
+	hn_fake_flush(f);
 	hn_fake_end(f);
 }
 

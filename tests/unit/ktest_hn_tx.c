@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Sending, as a host sees it: what is in the ring, in which order, and what
  * becomes of packets when there is no room or the host answers nonsense.
  */

@@ -9,6 +9,7 @@ import glob
 import hashlib
 import os
 import re
+import socket
 import struct
 import sys
 import threading
@@ -84,6 +85,35 @@ class Watch(threading.Thread):
             self.most = max(self.most, fds)
 
 
+class Echo(threading.Thread):
+    """The other end of the adapter's wire: what comes goes back, and a frame
+    is lost when there is no room for it."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.frames = 0
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(path)
+        self.listener.listen(1)
+        self.start()
+
+    def run(self):
+        conn, _ = self.listener.accept()
+        self.listener.close()
+        while True:
+            try:
+                frame = conn.recv(1 << 17)
+            except OSError:
+                return
+            if not frame:
+                return
+            self.frames += 1
+            try:
+                conn.send(frame, socket.MSG_DONTWAIT)
+            except OSError:
+                pass
+
+
 class Noise(suite.Boot):
     """One guest; classes() makes one of these for each."""
     program = ""
@@ -101,6 +131,8 @@ class Noise(suite.Boot):
         cd = put(self.path("cd.iso"), sectors(8192))
         self.kept = {f: sha256(f)
                      for f in (self.proof, self.bystander, cd)}
+        wire = self.path("wire")
+        self.echo = Echo(wire)
         self.vm = guest.Vm([
             self.program, "--kernel", os.environ["NOISE_GUEST"],
             "--append", "seed=%s seconds=%d verbose" % (self.seed, SECONDS),
@@ -109,7 +141,8 @@ class Noise(suite.Boot):
             "--disk", "scsi,file=%s,lun=0" % self.images[0],
             "--disk", "scsi,file=%s,lun=1,ro" % self.proof,
             "--disk", "ide,file=" + self.images[1],
-            "--cdrom", "ide,file=" + cd], self.log)
+            "--cdrom", "ide,file=" + cd,
+            "--net", "socket=%s,channels=4" % wire], self.log)
         self.watch = Watch(self.vm)
         self.watch.start()
 
@@ -123,7 +156,7 @@ class Noise(suite.Boot):
         if status != 0:
             raise Fail("exit status %d: %s" % (
                 status, self.vm.stderr.strip()[-300:]))
-        return m.group(1)
+        return "%s, %d frames" % (m.group(1), self.echo.frames)
 
     def after_report(self):
         """no sanitizer and no assertion has anything to say"""
@@ -157,6 +190,7 @@ class Noise(suite.Boot):
         for f, was in self.kept.items():
             if sha256(f) != was:
                 raise Fail(os.path.basename(f) + " has changed")
+        os.unlink(self.path("wire"))
         left = sorted(glob.glob(self.path("*")))
         if left != sorted(list(self.kept) + self.images):
             raise Fail("files: " + " ".join(left))

@@ -38,12 +38,16 @@
 #define	MSR_EOM		0x40000084u
 #define	SLOT		256
 
+#define	PKT_COMPLETION	11
+
 #define	RING_OUT	4	/* the reader's index; the writer's is at 0 */
 
 const uint8_t guid_scsi[16] = { 0xD9, 0x63, 0x61, 0xBA, 0xA1, 0x04, 0x29, 0x4D,
 	0xB6, 0x05, 0x72, 0xE2, 0xFF, 0xB1, 0xDC, 0x7F };
 const uint8_t guid_ide[16] = { 0x32, 0x26, 0x41, 0x32, 0xCB, 0x86, 0xA2, 0x44,
 	0x9B, 0x5C, 0x50, 0xD1, 0x41, 0x73, 0x54, 0xF5 };
+const uint8_t guid_net[16] = { 0x63, 0x51, 0x61, 0xF8, 0x3E, 0xDF, 0xC5, 0x46,
+	0x91, 0x3F, 0xF2, 0xD2, 0xF9, 0x65, 0xED, 0x0E };
 
 unsigned patience;
 static uint32_t conn_messages = CONN_MESSAGES;
@@ -204,6 +208,15 @@ establish(struct cpu *c, uint32_t chan, uint32_t id, uint64_t gpa,
 }
 
 bool
+bus_share(struct cpu *c, uint32_t chan, void *mem, uint32_t pages,
+    uint32_t *gpadl)
+{
+
+	*gpadl = next_gpadl++;
+	return (establish(c, chan, *gpadl, (uint64_t)mem, pages));
+}
+
+bool
 chan_open(struct cpu *c, struct chan *ch, const struct offer *of,
     uint8_t *mem, uint32_t pages, uint32_t down)
 {
@@ -315,4 +328,32 @@ chan_read(struct chan *ch, void *buf, uint32_t max)
 	__atomic_store_n((uint32_t *)(void *)(ch->in + RING_OUT), ch->ri,
 	    __ATOMIC_SEQ_CST);
 	return (len);
+}
+
+void
+pkt_descriptor(uint8_t *p, uint16_t type, uint16_t head, uint32_t len,
+    uint64_t id)
+{
+
+	put16(p, type);
+	put16(p + 2, head / 8);
+	put16(p + 4, (uint16_t)(len / 8));
+	put16(p + 6, 1);
+	put64(p + 8, id);
+}
+
+bool
+pkt_answer(struct chan *ch, uint64_t id, uint8_t *pkt, uint32_t max)
+{
+	uint32_t start = ticks();
+
+	do {
+		while (chan_read(ch, pkt, max) != 0) {
+			if ((pkt[0] | pkt[1] << 8) == PKT_COMPLETION &&
+			    get64(pkt + 8) == id)
+				return (true);
+		}
+		__builtin_ia32_pause();
+	} while (ticks() - start < patience * TICKS_PER_MS);
+	return (false);
 }

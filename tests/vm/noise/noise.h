@@ -7,7 +7,7 @@
 /*
  * The noise guest: bare metal that does to its host whatever a guest can, by
  * chance, and in the end shows that the host is sane.  Layouts of the wire are
- * its own (protocol: hypervisor, vmbus, storvsc), not the host's.
+ * its own (protocol: hypervisor, vmbus, storvsc, netvsc), not the host's.
  *
  * Memory: only the image is spared.  What the host is made to write goes to
  * the arena (from ARENA to the top, the image left out), to low memory, to the
@@ -139,13 +139,17 @@ struct chan {
 	uint32_t	 pages;		/* of both */
 	uint32_t	 wi, ri;	/* our indices */
 	uint16_t	 version;	/* VSTOR */
+	uint8_t		*tx;		/* network: the send buffer */
 };
 /* How long an answer may take, ms. */
 extern unsigned patience;
-extern const uint8_t guid_scsi[16], guid_ide[16];
+extern const uint8_t guid_scsi[16], guid_ide[16], guid_net[16];
 bool	bus_connect(struct cpu *c, uint32_t version, struct offer *of,
 	    unsigned *count);
 void	bus_unload(struct cpu *c);
+/* Memory for the host to use: *gpadl names it. */
+bool	bus_share(struct cpu *c, uint32_t chan, void *mem, uint32_t pages,
+	    uint32_t *gpadl);
 /* Rings at mem, pages of them of which the first down are ours. */
 bool	chan_open(struct cpu *c, struct chan *ch, const struct offer *of,
 	    uint8_t *mem, uint32_t pages, uint32_t down);
@@ -155,6 +159,10 @@ void	chan_signal(struct chan *ch);
 bool	chan_write(struct chan *ch, const void *pkt, uint32_t len);
 /* A packet: its length, 0: none. */
 uint32_t chan_read(struct chan *ch, void *buf, uint32_t max);
+void	pkt_descriptor(uint8_t *p, uint16_t type, uint16_t head, uint32_t len,
+	    uint64_t id);
+/* Waits for the completion of a packet; others are lost. */
+bool	pkt_answer(struct chan *ch, uint64_t id, uint8_t *pkt, uint32_t max);
 /* Empties this processor's message slot; false: nothing there. */
 bool	bus_message(struct cpu *c, uint8_t msg[240]);
 
@@ -166,6 +174,13 @@ int	stor_io(struct cpu *c, struct chan *ch, const uint8_t cdb[16],
 /* A session that begins well and ends badly. */
 void	deep_session(struct cpu *c);
 void	noise_spoil(struct cpu *c);
+
+/* net.c */
+/* Buffers in mem, pages of them. */
+bool	net_init(struct cpu *c, struct chan *ch, uint8_t *mem,
+	    uint32_t pages);
+/* So many messages that are nearly right. */
+void	net_hammer(struct cpu *c, struct chan *ch, unsigned n);
 
 /* start.S */
 extern uint8_t trampoline[], trampoline_end[], entries[], cpu_blocks[];

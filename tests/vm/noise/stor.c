@@ -5,16 +5,15 @@
  */
 
 /*
- * Sessions with storage channels that begin as the protocol has it and end
- * in ruins (protocol: storvsc).  Meanwhile the other processors change the
- * rings under the host's eyes.
+ * Sessions with channels that begin as the protocol has it and end in ruins:
+ * those of storage here (protocol: storvsc), those of networks in net.c.
+ * Meanwhile the other processors change the rings under the host's eyes.
  */
 
 #include "noise.h"
 
 #define	PKT_INBAND	6
 #define	PKT_DIRECT	9
-#define	PKT_COMPLETION	11
 
 #define	OP_COMPLETE	1
 #define	OP_SRB		3
@@ -32,36 +31,11 @@
 #define	RINGS		(ARENA + 16 * PAGE)
 #define	RING_MAX	40
 #define	CHANS_MAX	4
+/* And behind them what network channels share. */
+#define	BUFFERS		(RINGS + (uint64_t)CHANS_MAX * 2 * RING_MAX * PAGE)
+#define	BUFFER_PAGES	94
 
 /* --- Requests, well-formed --- */
-
-static void
-descriptor(uint8_t *p, uint16_t type, uint16_t head, uint32_t len,
-    uint64_t id)
-{
-
-	put16(p, type);
-	put16(p + 2, head / 8);
-	put16(p + 4, (uint16_t)(len / 8));
-	put16(p + 6, 1);
-	put64(p + 8, id);
-}
-
-static bool
-answer(struct chan *ch, uint64_t id, uint8_t *pkt, uint32_t max)
-{
-	uint32_t start = ticks();
-
-	do {
-		while (chan_read(ch, pkt, max) != 0) {
-			if ((pkt[0] | pkt[1] << 8) == PKT_COMPLETION &&
-			    get64(pkt + 8) == id)
-				return (true);
-		}
-		__builtin_ia32_pause();
-	} while (ticks() - start < patience * TICKS_PER_MS);
-	return (false);
-}
 
 /* An operation without data; its status, all ones: no answer. */
 static uint32_t
@@ -70,14 +44,14 @@ simple(struct chan *ch, uint32_t op, uint16_t arg, uint8_t *reply)
 	static uint64_t id = 0x1000;
 	uint8_t p[16 + VSTOR_SIZE] = { 0 };
 
-	descriptor(p, PKT_INBAND, 16, sizeof(p), ++id);
+	pkt_descriptor(p, PKT_INBAND, 16, sizeof(p), ++id);
 	put32(p + 16, op);
 	put32(p + 20, 1);
 	put16(p + 28, arg);
 	if (!chan_write(ch, p, sizeof(p)))
 		return (~0u);
 	chan_signal(ch);
-	if (!answer(ch, id, reply, 16 + VSTOR_SIZE))
+	if (!pkt_answer(ch, id, reply, 16 + VSTOR_SIZE))
 		return (~0u);
 	return (get32(reply + 24));
 }
@@ -118,7 +92,7 @@ stor_io(struct cpu *c, struct chan *ch, const uint8_t cdb[16], uint8_t lun,
 	uint64_t gpa = (uint64_t)data;
 
 	/* One page at most. */
-	descriptor(p, PKT_DIRECT, 40, sizeof(p), ++id);
+	pkt_descriptor(p, PKT_DIRECT, 40, sizeof(p), ++id);
 	put32(p + 20, 1);
 	put32(p + 24, len);
 	put32(p + 28, (uint32_t)(gpa % PAGE));
@@ -127,7 +101,7 @@ stor_io(struct cpu *c, struct chan *ch, const uint8_t cdb[16], uint8_t lun,
 	if (!chan_write(ch, p, sizeof(p)))
 		return (-1);
 	chan_signal(ch);
-	if (!answer(ch, id, p, sizeof(p)))
+	if (!pkt_answer(ch, id, p, sizeof(p)))
 		return (-1);
 	return (p[16 + 14] & 0x3F);
 }
@@ -223,7 +197,7 @@ random_packet(struct cpu *c, uint8_t *p, uint64_t id)
 		fill(c, p + head + below(c, 56), 8);
 	if (chance(c, 16))
 		size = (uint32_t)below(c, 12) * 8;
-	descriptor(p, head > 16 ? PKT_DIRECT : PKT_INBAND, (uint16_t)head,
+	pkt_descriptor(p, head > 16 ? PKT_DIRECT : PKT_INBAND, (uint16_t)head,
 	    head + size, chance(c, 8) ? 0 : id);
 	if (chance(c, 48))
 		put16(p + 2 * below(c, 4), (uint16_t)edge(c));
@@ -330,9 +304,11 @@ open_some(struct cpu *c, const struct offer *of, unsigned count,
 	    0x200 };
 	unsigned n = 0;
 	uint32_t down, pages;
+	bool net;
 
 	for (unsigned i = 0; i < count && n < CHANS_MAX; i++) {
-		if (memcmp(of[i].type, guid_scsi, 16) != 0 &&
+		net = memcmp(of[i].type, guid_net, 16) == 0;
+		if (!net && memcmp(of[i].type, guid_scsi, 16) != 0 &&
 		    memcmp(of[i].type, guid_ide, 16) != 0)
 			continue;
 		down = 2 + (uint32_t)below(c, RING_MAX - 2);
@@ -340,8 +316,10 @@ open_some(struct cpu *c, const struct offer *of, unsigned count,
 		if (!chan_open(c, &ch[n], &of[i], (uint8_t *)(uintptr_t)(RINGS +
 		    (uint64_t)n * 2 * RING_MAX * PAGE), pages, down))
 			break;
-		if (of[i].sub == 0 && !stor_init(c, &ch[n],
-		    versions[below(c, 5)]))
+		if (of[i].sub == 0 && (net ? !net_init(c, &ch[n],
+		    (uint8_t *)BUFFERS + n * BUFFER_PAGES * PAGE,
+		    BUFFER_PAGES) : !stor_init(c, &ch[n],
+		    versions[below(c, 5)])))
 			break;
 		n++;
 	}
@@ -379,8 +357,14 @@ deep_session(struct cpu *c)
 		if (round >= 2 && chance(c, 2)) {
 			shared.ring_pages = ch->pages;
 			shared.ring = (uint64_t)ch->out;
+		} else if (ch->tx != NULL) {
+			shared.ring_pages = BUFFER_PAGES;
+			shared.ring = (uint64_t)ch->tx - PAGE;
 		}
-		hammer(c, ch, 60);
+		if (ch->tx != NULL)
+			net_hammer(c, ch, 200);
+		else
+			hammer(c, ch, 60);
 		shared.ring = 0;
 		if ((int32_t)(ticks() - shared.end) >= 0)
 			break;

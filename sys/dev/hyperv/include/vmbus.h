@@ -233,6 +233,15 @@ void		vmbus_ch_release(struct vmbus_channel *ch);
 void		vmbus_ch_poll(struct vmbus_channel *ch);
 
 /*
+ * Until the channel closes the callback runs hz times a second, and the host is
+ * told not to signal.  0: as the host signals, as before.  Sleeps; not from the
+ * callback.  EINVAL: more than VMBUS_POLL_MAX, or opened without op_batch;
+ * ENXIO: closed.
+ */
+#define	VMBUS_POLL_MAX	1000000
+int		vmbus_ch_set_poll(struct vmbus_channel *ch, u_int hz);
+
+/*
  * Sleeps on chan as mtx_sleep(9) does, with mtx held, at most *leftp, of which
  * it takes off the time that went by: up to 0 or less.  The caller looks at
  * what it waits for again each time, for it may wake early.  Works in the

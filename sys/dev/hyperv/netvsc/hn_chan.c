@@ -144,11 +144,29 @@ hn_chan_open(struct hn_softc *sc, u_int idx, struct vmbus_channel *ch, int cpu)
 	txr->txr_ch = ch;
 	mtx_unlock(&txr->txr_mtx);
 	error = vmbus_ch_open(ch, &op);
+	if (error == 0 && sc->sc_pollhz != 0)
+		(void)vmbus_ch_set_poll(ch, sc->sc_pollhz);
 	if (error != 0) {
 		mtx_lock(&txr->txr_mtx);
 		txr->txr_ch = NULL;
 		mtx_unlock(&txr->txr_mtx);
 		rxr->rxr_ch = NULL;
+	}
+	return (error);
+}
+
+int
+hn_chan_poll(struct hn_softc *sc)
+{
+	u_int i;
+	int error;
+
+	sx_assert(&sc->sc_lock, SA_XLOCKED);
+	error = 0;
+	for (i = 0; error == 0 && i < sc->sc_nalloc; i++) {
+		if (sc->sc_rxr[i].rxr_ch != NULL)
+			error = vmbus_ch_set_poll(sc->sc_rxr[i].rxr_ch,
+			    sc->sc_pollhz);
 	}
 	return (error);
 }

@@ -240,7 +240,7 @@ hn_if_set_mtu(struct hn_softc *sc, int mtu)
 
 	if (mtu < IP_MSS || mtu > HN_MTU_MAX)
 		return (EINVAL);
-	if (mtu == if_getmtu(sc->sc_ifp))
+	if (mtu == if_getmtu(sc->sc_ifp) && hn_flagged(sc, HN_F_SYNTH))
 		return (0);
 	if (hn_gone(sc) || !hn_flagged(sc, HN_F_SYNTH | HN_F_DEAD))
 		return (ENXIO);
@@ -403,6 +403,7 @@ hn_if_attach(struct hn_softc *sc)
 	if (sc->sc_mtu < ETHERMTU)
 		if_setmtu(ifp, sc->sc_mtu);
 	if_setifheaderlen(ifp, sizeof(struct ether_vlan_header));
+	hn_debugnet_attach(sc);
 	mtx_lock(&sc->sc_mtx);
 	sc->sc_flags |= HN_F_ATTACHED;
 	mtx_unlock(&sc->sc_mtx);

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Loans: packets go into the stack where they lie in the receive buffer, and
  * the host gets the memory back when the last of a transfer has been freed, by
  * whatever thread.  That thread does not send: it leaves the loan to the
@@ -115,7 +112,8 @@ hn_loan_return(struct hn_loan *ln)
 	sg.sg_due = false;
 	hn_loan_push(&rxr->rxr_returned, ln);
 	if (atomic_fetchadd_int(&rxr->rxr_nreturned, 1) + 1 >=
-	    rxr->rxr_ack_batch && mtx_trylock(&txr->txr_mtx) != 0) {
+	    atomic_load_int(&rxr->rxr_ack_batch) &&
+	    mtx_trylock(&txr->txr_mtx) != 0) {
 		/* With txr_mtx the channel stays open, if it is. */
 		hn_loan_ack(rxr, txr->txr_ch, &sg);
 		mtx_unlock(&txr->txr_mtx);

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Memory of the data path: descriptors and their DMA maps, the room for headers
  * of what is not copied, loans.  All of it lives as long as the adapter; what
  * differs from session to session is set by hn_ring_config().
@@ -265,8 +262,9 @@ hn_rxr_config(struct hn_softc *sc, struct hn_rx_ring *rxr)
 	rxr->rxr_piece_max = 0;
 	if (rxr->rxr_idx < sc->sc_nrings)
 		rxr->rxr_piece_max = sc->sc_nrxpieces / sc->sc_nrings / 2;
-	rxr->rxr_ack_batch = MAX(MIN(rxr->rxr_piece_max / 8,
-	    HN_RX_ACK_BATCH), 1);
+	/* Control messages come in already. */
+	atomic_store_int(&rxr->rxr_ack_batch,
+	    MAX(MIN(rxr->rxr_piece_max / 8, HN_RX_ACK_BATCH), 1));
 }
 
 void

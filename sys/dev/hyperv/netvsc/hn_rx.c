@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Receiving: a transfer of the host names pieces of the receive buffer, each
  * with a message, each of these with a frame or a part of one.  The headers of
  * a frame are always copied: the host can change its buffer at any time, and
@@ -24,6 +21,8 @@
 #include <dev/hyperv/include/vmbus_pkt_reg.h>
 #include <dev/hyperv/netvsc/hn_packet.h>
 #include <dev/hyperv/netvsc/hn_var.h>
+
+#define	HN_RX_BATCH	512	/* frames a callback, then again */
 
 /* Hosts send at most so many pieces in one transfer (protocol: netvsc, 4.2). */
 #define	HN_RX_RANGES_MAX	562
@@ -65,16 +64,7 @@ bool
 hn_rx_ready(struct hn_rx_ring *rxr)
 {
 
-	return (rxr->rxr_nacks < HN_RX_ACKS);
-}
-
-static void
-hn_rx_ack(struct hn_rx_ring *rxr, uint64_t xid, bool bad)
-{
-	struct hn_ack *ak = &rxr->rxr_ack[rxr->rxr_nacks++];
-
-	ak->ak_xid = xid;
-	ak->ak_status = bad ? HN_NVS_STATUS_FAILED : HN_NVS_STATUS_OK;
+	return (rxr->rxr_nacks < HN_RX_ACKS && rxr->rxr_batch < HN_RX_BATCH);
 }
 
 /*
@@ -102,6 +92,22 @@ hn_rx_ack_flush(struct hn_rx_ring *rxr)
 		i = rxr->rxr_nacks;
 	}
 	rxr->rxr_nacks -= i;
+	rxr->rxr_due = 0;
+}
+
+/* What lies in the ring meanwhile the host finds by itself, if it is awake. */
+static void
+hn_rx_ack(struct hn_rxfer *rx)
+{
+	struct hn_rx_ring *rxr = rx->rx_ring;
+	struct hn_ack *ak = &rxr->rxr_ack[rxr->rxr_nacks++];
+
+	ak->ak_xid = rx->rx_xid;
+	ak->ak_status = rx->rx_bad ? HN_NVS_STATUS_FAILED : HN_NVS_STATUS_OK;
+	rxr->rxr_due += rx->rx_cnt;
+	if (rxr->rxr_due >= atomic_load_int(&rxr->rxr_ack_batch) &&
+	    rxr->rxr_ch != NULL)
+		hn_rx_ack_flush(rxr);
 }
 
 void
@@ -111,6 +117,7 @@ hn_rx_flush(struct hn_rx_ring *rxr)
 
 	/* LRO first: what it gives back can be acknowledged with the rest. */
 	tcp_lro_flush_all(&rxr->rxr_lro);
+	rxr->rxr_batch = 0;
 	if (rxr->rxr_ch == NULL)
 		return;
 	if (rxr->rxr_nacks != 0)
@@ -496,7 +503,9 @@ hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
 	if (hn_rx_check(rxr, rp, &rx.rx_cnt) != 0) {
 		rxr->rxr_bad++;
 		hn_bad(sc, "malformed transfer", rp->rp_xid);
-		hn_rx_ack(rxr, rp->rp_xid, true);
+		rx.rx_bad = true;
+		rx.rx_cnt = 1;
+		hn_rx_ack(&rx);
 		return;
 	}
 	rx.rx_deaf = atomic_load_acq_int(&sc->sc_rxok) == 0;
@@ -505,15 +514,16 @@ hn_rx_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
 		/* The interface is younger than the ring. */
 		rxr->rxr_lro.ifp = sc->sc_ifp;
 	}
-	rr = (const volatile struct vmbus_rxbuf_range *)
-	    ((const uint8_t *)rp->rp_hdr + sizeof(struct vmbus_pkt_rxbuf));
+	rr = (const volatile void *)((const uint8_t *)rp->rp_hdr +
+	    sizeof(struct vmbus_pkt_rxbuf));
 	for (i = 0; i < rx.rx_cnt; i++)
 		hn_rx_range(&rx, rr[i].rr_ofs, rr[i].rr_len);
 	hn_rx_rsc_drop(&rx);
+	rxr->rxr_batch += rx.rx_cnt;
 	if (rx.rx_pkts != 0) {
 		rxr->rxr_pkts += rx.rx_pkts;
 		if_inc_counter(sc->sc_ifp, IFCOUNTER_IPACKETS, rx.rx_pkts);
 	}
 	if (rx.rx_loan == NULL || hn_loan_end(rx.rx_loan))
-		hn_rx_ack(rxr, rp->rp_xid, rx.rx_bad);
+		hn_rx_ack(&rx);
 }

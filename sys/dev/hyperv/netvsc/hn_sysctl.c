@@ -19,6 +19,8 @@
 
 #include <dev/hyperv/netvsc/hn_var.h>
 
+#define	HN_POLL_MIN	100	/* Hz */
+
 #define	HN_FILTER_BITS							\
 	"\020\1DIRECTED\2MULTICAST\3ALLMULTI\4BROADCAST\6PROMISC"
 
@@ -267,6 +269,55 @@ hn_sysctl_rsc(SYSCTL_HANDLER_ARGS)
 	return (error);
 }
 
+/* Instead of interrupts, from now on and in later sessions. */
+static int
+hn_sysctl_polling(SYSCTL_HANDLER_ARGS)
+{
+	struct hn_softc *sc = arg1;
+	u_int value;
+	int error;
+
+	value = sc->sc_pollhz;
+	error = sysctl_handle_int(oidp, &value, 0, req);
+	if (error != 0 || req->newptr == NULL)
+		return (error);
+	if (value != 0 && (value < HN_POLL_MIN || value > VMBUS_POLL_MAX))
+		return (EINVAL);
+	sx_xlock(&sc->sc_lock);
+	sc->sc_pollhz = value;
+	error = hn_chan_poll(sc);
+	sx_xunlock(&sc->sc_lock);
+	return (error);
+}
+
+/* The VF's name, or whether it is in use; arg2: which of the two. */
+static int
+hn_sysctl_vf(SYSCTL_HANDLER_ARGS)
+{
+	struct hn_softc *sc = arg1;
+	char name[IFNAMSIZ];
+	int active;
+
+	sx_slock(&sc->sc_lock);
+	active = hn_vf_name(sc, name, sizeof(name));
+	sx_sunlock(&sc->sc_lock);
+	if (arg2 != 0)
+		return (sysctl_handle_int(oidp, &active, 0, req));
+	return (sysctl_handle_string(oidp, name, sizeof(name), req));
+}
+
+static int
+hn_sysctl_descs(SYSCTL_HANDLER_ARGS)
+{
+	struct hn_tx_ring *txr = arg1;
+	u_int avail;
+
+	mtx_lock(&txr->txr_mtx);
+	avail = txr->txr_ndesc - hn_tx_outstanding(txr);
+	mtx_unlock(&txr->txr_mtx);
+	return (sysctl_handle_int(oidp, &avail, 0, req));
+}
+
 /* New parameters for the host, if there is one that takes them. */
 static int
 hn_sysctl_rss_apply(struct hn_softc *sc)
@@ -403,12 +454,21 @@ hn_sysctl_session(struct hn_softc *sc, struct sysctl_oid_list *list)
 	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "rsc_switch", CTLTYPE_UINT |
 	    CTLFLAG_RW | CTLFLAG_MPSAFE, sc, 0, hn_sysctl_rsc, "IU",
 	    "Have the host coalesce what is received");
+	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "polling", CTLTYPE_UINT |
+	    CTLFLAG_RW | CTLFLAG_MPSAFE, sc, 0, hn_sysctl_polling, "IU",
+	    "Looks at the channels a second, 0: as the host signals");
 	SYSCTL_ADD_U32(ctx, list, OID_AUTO, "rndis_agg_size", CTLFLAG_RD,
 	    &sc->sc_agg_size, 0, "Bytes of a batch the host takes");
 	SYSCTL_ADD_U32(ctx, list, OID_AUTO, "rndis_agg_pkts", CTLFLAG_RD,
 	    &sc->sc_agg_pkts, 0, "Packets of a batch the host takes");
 	SYSCTL_ADD_U32(ctx, list, OID_AUTO, "rndis_agg_align", CTLFLAG_RD,
 	    &sc->sc_agg_align, 0, "Alignment of packets in a batch, bytes");
+	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "vf", CTLTYPE_STRING |
+	    CTLFLAG_RD | CTLFLAG_MPSAFE, sc, 0, hn_sysctl_vf, "A",
+	    "Virtual function");
+	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "vf_xpnt_enabled", CTLTYPE_INT |
+	    CTLFLAG_RD | CTLFLAG_MPSAFE, sc, 1, hn_sysctl_vf, "I",
+	    "Packets go through the virtual function");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "late_replies", CTLFLAG_RD,
 	    &sc->sc_late, 0, "Answers to control requests nobody waited for");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "bad_messages", CTLFLAG_RD,
@@ -544,6 +604,9 @@ hn_sysctl_rings(struct hn_softc *sc, struct sysctl_oid_list *list)
 		    &txr->txr_pkts, 0, "Packets sent");
 		SYSCTL_ADD_U64(ctx, list, OID_AUTO, "sends", CTLFLAG_RD,
 		    &txr->txr_sends, 0, "Sends that they took");
+		SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "txdesc_avail",
+		    CTLTYPE_UINT | CTLFLAG_RD | CTLFLAG_MPSAFE, txr, 0,
+		    hn_sysctl_descs, "IU", "Sends that could be begun");
 	}
 }
 

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Sending: packets are handed in from any processor without a lock, and one
  * thread at a time takes them out, makes them messages (hn_tx_encap.c) and puts
  * these into the channel.  A sender that finds another at work leaves, for that
@@ -202,6 +199,9 @@ hn_tx_kick(struct hn_tx_ring *txr)
 {
 	u_int rounds;
 
+	/* Whoever was at it may never come back. */
+	if (__predict_false(SCHEDULER_STOPPED()))
+		return;
 	atomic_store_int(&txr->txr_kicked, 1);
 	atomic_thread_fence_seq_cst();
 	for (rounds = 0; rounds < HN_TX_ROUNDS; rounds++) {
@@ -218,6 +218,31 @@ hn_tx_kick(struct hn_tx_ring *txr)
 	}
 	/* Others hand in as fast as we send: this thread has its own work. */
 	taskqueue_enqueue(taskqueue_thread, &txr->txr_task);
+}
+
+/*
+ * With the scheduler stopped: this packet and no other.  EAGAIN: not yet; else
+ * it is taken.
+ */
+int
+hn_tx_now(struct hn_tx_ring *txr, struct mbuf *m)
+{
+	int error;
+
+	mtx_lock(&txr->txr_mtx);
+	if (txr->txr_suspended || txr->txr_ch == NULL)
+		error = ENXIO;
+	else
+		error = hn_txr_retry(txr);
+	if (error == 0)
+		error = hn_agg_flush(txr);
+	if (error == 0)
+		error = hn_tx_encap(txr, m);
+	/* Should the ring have filled up just now, the next takes it along. */
+	if (error == 0)
+		(void)hn_agg_flush(txr);
+	hn_txr_unlock(txr);
+	return (error);
 }
 
 void

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Aggregation: several messages in one section of the send buffer, which the
  * host walks by their lengths (protocol: netvsc, 4.1).  Fewer packets on the
  * bus, fewer completions, and nothing of it costs a packet that is alone any

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * From a frame to a message.  What is small is copied into a section of the
  * send buffer; of what is not, the headers are copied behind the message's own
  * and the rest is named to the host page by page.  So whatever must be changed

@@ -5,9 +5,6 @@
  */
 
 /*
- * Packet messages: reading the host's and writing ours.  No state, no locks.
- */
-/*
  * Virtual functions: an adapter may have a twin, a PCI function with the same
  * address, through which its packets go without the host's software (protocol:
  * netvsc, 9).  The twin works for our interface then: what it receives comes in
@@ -40,14 +37,18 @@ struct hn_vf {
 					 * reference */
 	uintptr_t	 vf_active;	/* (A) the same, while it is in use */
 	if_input_fn_t	 vf_input;	/* (x) its own */
+	u_int		 vf_up;		/* (A) as its events say */
 	bool		 vf_started;	/* (x) it was brought up by us */
+	bool		 vf_told;	/* (x) the host has switched to it */
 	struct timeout_task vf_task;
 	eventhandler_tag vf_attach_tag;
 	eventhandler_tag vf_depart_tag;
 	eventhandler_tag vf_event_tag;
+	eventhandler_tag vf_link_tag;
 };
 
-static CK_LIST_HEAD(, hn_vf) hn_vfs = CK_LIST_HEAD_INITIALIZER(hn_vfs);
+CK_LIST_HEAD(hn_vf_list, hn_vf);
+static struct hn_vf_list hn_vfs = CK_LIST_HEAD_INITIALIZER(hn_vfs);
 static struct mtx hn_vf_mtx;
 MTX_SYSINIT(hn_vf, &hn_vf_mtx, "hn vf", MTX_DEF);
 
@@ -130,9 +131,10 @@ hn_vf_stop(struct hn_vf *vf)
 	struct hn_softc *sc = vf->vf_sc;
 
 	sx_assert(&sc->sc_lock, SA_XLOCKED);
-	if (atomic_load_ptr(&vf->vf_active) == 0)
-		return;
 	atomic_store_ptr(&vf->vf_active, 0);
+	if (!vf->vf_told)
+		return;
+	vf->vf_told = false;
 	NET_EPOCH_WAIT();
 	if (hn_flagged(sc, HN_F_SYNTH) && !hn_flagged(sc, HN_F_RESCINDED))
 		(void)hn_nvs_set_datapath(sc, HN_NVS_DATAPATH_SYNTH);
@@ -190,8 +192,24 @@ hn_vf_start(struct hn_vf *vf)
 		    if_name(vf->vf_ifp), error);
 		return;
 	}
+	vf->vf_told = true;
 	atomic_store_rel_ptr(&vf->vf_active, (uintptr_t)vf->vf_ifp);
 	if_printf(sc->sc_ifp, "packets go through %s\n", if_name(vf->vf_ifp));
+}
+
+bool
+hn_vf_name(struct hn_softc *sc, char *buf, size_t len)
+{
+	struct hn_vf *vf = sc->sc_vf;
+	bool active;
+
+	sx_assert(&sc->sc_lock, SA_LOCKED);
+	buf[0] = '\0';
+	if (vf == NULL || vf->vf_ifp == NULL)
+		return (false);
+	active = atomic_load_ptr(&vf->vf_active) != 0;
+	strlcpy(buf, if_name(vf->vf_ifp), len);
+	return (active);
 }
 
 /* Whether the twin can work for us now, or could if it were made ready. */
@@ -203,7 +221,7 @@ hn_vf_usable(struct hn_vf *vf)
 	return (vf->vf_ifp != NULL && hn_flagged(sc, HN_F_SYNTH) &&
 	    !hn_flagged(sc, HN_F_GONE | HN_F_SUSPENDED) &&
 	    (if_getdrvflags(sc->sc_ifp) & IFF_DRV_RUNNING) != 0 &&
-	    (!vf->vf_started || ((if_getflags(vf->vf_ifp) & IFF_UP) != 0 &&
+	    (!vf->vf_started || (atomic_load_int(&vf->vf_up) != 0 &&
 	    if_getlinkstate(vf->vf_ifp) != LINK_STATE_DOWN)));
 }
 
@@ -211,13 +229,11 @@ static void
 hn_vf_task(void *arg, int pending __unused)
 {
 	struct hn_vf *vf = arg;
-	bool active;
 
 	sx_xlock(&vf->vf_sc->sc_lock);
-	active = atomic_load_ptr(&vf->vf_active) != 0;
 	if (!hn_vf_usable(vf))
 		hn_vf_stop(vf);
-	else if (!active)
+	else if (atomic_load_ptr(&vf->vf_active) == 0)
 		hn_vf_start(vf);
 	sx_xunlock(&vf->vf_sc->sc_lock);
 }
@@ -267,6 +283,8 @@ hn_vf_arrived(void *arg, if_t ifp)
 	if (vf->vf_ifp == NULL && !hn_gone(sc)) {
 		if_ref(ifp);
 		vf->vf_started = false;
+		atomic_store_int(&vf->vf_up, (if_getflags(ifp) & IFF_UP) !=
+		    0);
 		vf->vf_input = if_getinputfn(ifp);
 		atomic_store_rel_ptr((uintptr_t *)&vf->vf_ifp,
 		    (uintptr_t)ifp);
@@ -302,14 +320,30 @@ hn_vf_departed(void *arg, if_t ifp)
 	sx_xunlock(&vf->vf_sc->sc_lock);
 }
 
-/* Also while hn_vf_prepare() holds sc_lock, hence by the task. */
+/*
+ * Comes while hn_vf_prepare() holds sc_lock as well, hence the task; and before
+ * the flag of an interface that goes down is cleared, hence vf_up.
+ */
 static void
 hn_vf_event(void *arg, if_t ifp, int event)
 {
 	struct hn_vf *vf = arg;
 
-	if ((event == IFNET_EVENT_UP || event == IFNET_EVENT_DOWN) &&
-	    atomic_load_ptr((uintptr_t *)&vf->vf_ifp) == (uintptr_t)ifp)
+	if ((event != IFNET_EVENT_UP && event != IFNET_EVENT_DOWN) ||
+	    atomic_load_ptr((uintptr_t *)&vf->vf_ifp) != (uintptr_t)ifp)
+		return;
+	atomic_store_int(&vf->vf_up, event == IFNET_EVENT_UP);
+	if (event == IFNET_EVENT_DOWN)
+		atomic_store_ptr(&vf->vf_active, 0);
+	hn_vf_update(vf->vf_sc);
+}
+
+static void
+hn_vf_link(void *arg, if_t ifp, int state __unused)
+{
+	struct hn_vf *vf = arg;
+
+	if (atomic_load_ptr((uintptr_t *)&vf->vf_ifp) == (uintptr_t)ifp)
 		hn_vf_update(vf->vf_sc);
 }
 
@@ -331,32 +365,46 @@ hn_vf_attach(struct hn_softc *sc)
 	    hn_vf_departed, vf, EVENTHANDLER_PRI_ANY);
 	vf->vf_event_tag = EVENTHANDLER_REGISTER(ifnet_event, hn_vf_event, vf,
 	    EVENTHANDLER_PRI_ANY);
+	vf->vf_link_tag = EVENTHANDLER_REGISTER(ifnet_link_event, hn_vf_link,
+	    vf, EVENTHANDLER_PRI_ANY);
 	return (0);
 }
 
-/* Nobody sends or receives for the interface any more, or will soon. */
+/* Senders may still look; there is nothing to be found any more. */
 void
 hn_vf_detach(struct hn_softc *sc)
 {
 	struct hn_vf *vf = sc->sc_vf;
 
-	if (vf == NULL)
+	if (vf == NULL || vf->vf_attach_tag == NULL)
 		return;
 	/* Each waits for a handler that runs. */
 	EVENTHANDLER_DEREGISTER(ether_ifattach_event, vf->vf_attach_tag);
 	EVENTHANDLER_DEREGISTER(ifnet_departure_event, vf->vf_depart_tag);
 	EVENTHANDLER_DEREGISTER(ifnet_event, vf->vf_event_tag);
+	EVENTHANDLER_DEREGISTER(ifnet_link_event, vf->vf_link_tag);
+	vf->vf_attach_tag = NULL;
 	sx_xlock(&sc->sc_lock);
 	hn_vf_forget(vf);
 	sx_xunlock(&sc->sc_lock);
-	while (taskqueue_cancel_timeout(sc->sc_tq, &vf->vf_task, NULL) != 0)
-		taskqueue_drain_timeout(sc->sc_tq, &vf->vf_task);
 	mtx_lock(&hn_vf_mtx);
 	CK_LIST_REMOVE(vf, vf_link);
 	mtx_unlock(&hn_vf_mtx);
-	sc->sc_vf = NULL;
+}
+
+/* The interface is gone. */
+void
+hn_vf_free(struct hn_softc *sc)
+{
+
+	if (sc->sc_vf == NULL)
+		return;
+	while (taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_vf->vf_task,
+	    NULL) != 0)
+		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_vf->vf_task);
 	NET_EPOCH_WAIT();
-	free(vf, M_HN);
+	free(sc->sc_vf, M_HN);
+	sc->sc_vf = NULL;
 }
 
 /*

@@ -164,12 +164,15 @@ hn_step_thread(struct hn_softc *sc)
 static int
 hn_step_rings(struct hn_softc *sc)
 {
+	int error;
 
 	sc->sc_nalloc = MIN((u_int)mp_ncpus, HN_MAX_CHANS);
 	if (hn_chan_cnt > 0)
 		sc->sc_nalloc = MIN(sc->sc_nalloc, hn_chan_cnt);
 	sc->sc_nrings = 1;
-	return (hn_ring_alloc(sc));
+	error = hn_ring_alloc(sc);
+	sc->sc_rings = error == 0;
+	return (error);
 }
 
 static int
@@ -227,9 +230,9 @@ static const struct {
 	{ "connect", hn_step_connect },
 	{ "add sysctls", hn_step_sysctl },
 	{ "announce itself", hn_step_announce },
+	{ "look for a VF", hn_vf_attach },
 	{ "add the interface", hn_if_attach },
 	{ "ask for the link", hn_step_link },
-	{ "look for a VF", hn_vf_attach },
 };
 
 static int	hn_detach(device_t dev);
@@ -300,6 +303,7 @@ hn_free(struct hn_softc *sc)
 	hn_sysctl_detach(sc);
 	hn_ring_free(sc);
 	hn_if_free(sc);
+	hn_vf_free(sc);
 	hn_nvs_free(sc);
 	hn_xchg_free(sc);
 	if (sc->sc_tq != NULL)
@@ -309,9 +313,9 @@ hn_free(struct hn_softc *sc)
 }
 
 /*
- * In this order: the stack lets go of the interface; the session ends, so that
- * nothing comes any more that could start a task; the tasks end; packets come
- * back from the stack; memory goes.
+ * In this order: the stack lets go of the interface, which a VF may have worked
+ * for until then; the session ends, so that nothing comes any more that could
+ * start a task; the tasks end; packets come back from the stack; memory goes.
  *
  * The topology lock is dropped whenever this sleeps, so a rescind and the
  * unloading of the module can both come here for one device.  The second is
@@ -330,16 +334,16 @@ hn_detach(device_t dev)
 	mtx_unlock(&sc->sc_mtx);
 	if (second)
 		return (EBUSY);
-	hn_vf_detach(sc);
 	hn_if_detach(sc);
-	if (sc->sc_rxr != NULL) {
+	hn_vf_detach(sc);
+	if (sc->sc_rings) {
 		sx_xlock(&sc->sc_lock);
 		(void)hn_synth_detach(sc);
 		sx_xunlock(&sc->sc_lock);
 	}
 	vmbus_ch_set_rescind(vmbus_get_channel(dev), NULL, NULL);
 	hn_drain_tasks(sc);
-	if (sc->sc_rxr != NULL && !hn_rx_drain(sc,
+	if (sc->sc_rings && !hn_rx_drain(sc,
 	    hn_flagged(sc, HN_F_KEPT_SAID) ? 0 : HN_TIMEOUT_LOANS))
 		return (hn_detach_busy(sc));
 	hn_free(sc);

@@ -32,6 +32,7 @@ vmbus_chan_alloc(struct vmbus_softc *sc)
 	sx_init(&ch->ch_sx, "vmbus channel");
 	mtx_init(&ch->ch_txmtx, "vmbus tx", NULL, MTX_DEF);
 	callout_init_mtx(&ch->ch_txpoll, &ch->ch_txmtx, 0);
+	callout_init(&ch->ch_poller, 1);
 	TASK_INIT(&ch->ch_task, 0, vmbus_chan_task, ch);
 	return (ch);
 }
@@ -136,6 +137,8 @@ vmbus_chan_unmap(struct vmbus_channel *ch)
 
 	vmbus_chan_stop(ch);
 	callout_drain(&ch->ch_txpoll);
+	callout_drain(&ch->ch_poller);
+	ch->ch_polled = false;
 	ch->ch_running = false;
 	atomic_store_rel_ptr((volatile uintptr_t *)&sc->sc_chmap[ch->ch_id],
 	    (uintptr_t)NULL);
@@ -393,6 +396,35 @@ vmbus_ch_gpadl_disconnect(struct vmbus_channel *ch, uint32_t gpadl)
 {
 
 	return (vmbus_gpadl_disconnect(ch, gpadl));
+}
+
+/* The task unmasks the ring, or leaves it masked. */
+int
+vmbus_ch_set_poll(struct vmbus_channel *ch, u_int hz)
+{
+	int error;
+
+	if (hz > VMBUS_POLL_MAX)
+		return (EINVAL);
+	error = 0;
+	sx_xlock(&ch->ch_sx);
+	if (!ch->ch_open)
+		error = ENXIO;
+	else if (!ch->ch_batch)
+		error = EINVAL;
+	else {
+		callout_drain(&ch->ch_poller);
+		ch->ch_polled = hz != 0;
+		if (hz != 0) {
+			ch->ch_poll_sbt = SBT_1S / hz;
+			vmbus_rxbr_mask(&ch->ch_rx);
+			callout_reset_sbt(&ch->ch_poller, ch->ch_poll_sbt, 0,
+			    vmbus_chan_poller, ch, 0);
+		}
+		taskqueue_enqueue(ch->ch_evtq, &ch->ch_task);
+	}
+	sx_xunlock(&ch->ch_sx);
+	return (error);
 }
 
 void

@@ -377,6 +377,17 @@ vmbus_chan_txpoll(void *arg)
 	taskqueue_enqueue(ch->ch_evtq, &ch->ch_task);
 }
 
+/* Time to look, without a word of the host. */
+void
+vmbus_chan_poller(void *arg)
+{
+	struct vmbus_channel *ch = arg;
+
+	taskqueue_enqueue(ch->ch_evtq, &ch->ch_task);
+	callout_reset_sbt(&ch->ch_poller, ch->ch_poll_sbt, 0,
+	    vmbus_chan_poller, ch, 0);
+}
+
 /*
  * Runs the callback for the event's channel.  With data left, because more
  * came in or the callback stopped early, it runs again after the others: the
@@ -392,7 +403,7 @@ vmbus_chan_task(void *arg, int pending __unused)
 		return;
 	vmbus_chan_txwakeup(ch);
 	ch->ch_callback(ch, ch->ch_arg);
-	again = vmbus_chan_give_back(ch, ch->ch_batch);
+	again = vmbus_chan_give_back(ch, ch->ch_batch && !ch->ch_polled);
 	/* Noticed just now that the ring is bad: the driver is to know. */
 	again = again || (ch->ch_rx.rb_bad && !ch->ch_rxbad);
 	if (again && ch->ch_running)

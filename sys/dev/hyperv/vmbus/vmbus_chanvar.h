@@ -45,6 +45,7 @@ struct vmbus_channel {
 	void			*ch_arg;	/* (x) while open */
 	bool			 ch_batch;	/* (x) while open */
 	volatile bool		 ch_running;	/* (a) callbacks wanted */
+	volatile bool		 ch_polled;	/* (a) by ch_poller */
 	bool			 ch_rxbad;	/* (r) reported */
 	struct vmbus_rxbr	 ch_rx;		/* (r) */
 
@@ -72,6 +73,8 @@ struct vmbus_channel {
 	/* Life. */
 	struct sx		 ch_sx;
 	bool			 ch_open;	/* (x) */
+	sbintime_t		 ch_poll_sbt;	/* (x) between two callbacks */
+	struct callout		 ch_poller;	/* (x) armed while ch_polled */
 	struct vmbus_brmem	 ch_mem;	/* (x) while open */
 	uint32_t		 ch_gpadl;	/* (x) while open */
 	volatile int		 ch_cpu;	/* (a) */
@@ -111,6 +114,7 @@ void		vmbus_chan_orphan_subs(struct vmbus_channel *ch);
 /* vmbus_chan_io.c */
 void		vmbus_chan_task(void *arg, int pending);
 void		vmbus_chan_txpoll(void *arg);
+void		vmbus_chan_poller(void *arg);
 void		vmbus_chan_signal(struct vmbus_channel *ch);
 /* From the interrupt: something happened on this channel. */
 static __inline void

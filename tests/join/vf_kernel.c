@@ -1,0 +1,144 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/* See vf_kernel.h. */
+
+#include <sys/param.h>
+#include <sys/systm.h>
+#include <sys/kernel.h>
+#include <sys/mbuf.h>
+#include <sys/proc.h>
+#include <sys/socket.h>
+#include <sys/sockio.h>
+
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <net/if_types.h>
+#include <net/if_var.h>
+
+#include "vf_kernel.h"
+
+static if_t vf;
+static volatile u_int vf_frames;
+
+static int
+vf_transmit(if_t ifp, struct mbuf *m)
+{
+
+	KASSERT((if_getdrvflags(ifp) & IFF_DRV_RUNNING) != 0,
+	    ("a packet for a card that is down"));
+	atomic_add_int(&vf_frames, 1);
+	m_freem(m);
+	return (0);
+}
+
+static void
+vf_qflush(if_t ifp __unused)
+{
+}
+
+static void
+vf_init(void *arg __unused)
+{
+}
+
+static int
+vf_ioctl(if_t ifp, u_long cmd, caddr_t data)
+{
+	struct ifreq *ifr = (struct ifreq *)data;
+
+	switch (cmd) {
+	case SIOCSIFFLAGS:
+		if ((if_getflags(ifp) & IFF_UP) != 0)
+			if_setdrvflagbits(ifp, IFF_DRV_RUNNING, 0);
+		else
+			if_setdrvflagbits(ifp, 0, IFF_DRV_RUNNING);
+		return (0);
+	case SIOCSIFMTU:
+		if_setmtu(ifp, ifr->ifr_mtu);
+		return (0);
+	default:
+		return (ether_ioctl(ifp, cmd, data));
+	}
+}
+
+int
+ktest_vf_attach(const unsigned char mac[6])
+{
+
+	vf = if_alloc(IFT_ETHER);
+	if_initname(vf, "vfnic", 0);
+	if_setflags(vf, IFF_BROADCAST | IFF_SIMPLEX | IFF_MULTICAST);
+	if_setinitfn(vf, vf_init);
+	if_setioctlfn(vf, vf_ioctl);
+	if_settransmitfn(vf, vf_transmit);
+	if_setqflushfn(vf, vf_qflush);
+	ether_ifattach(vf, mac);
+	if_link_state_change(vf, LINK_STATE_UP);
+	return (0);
+}
+
+void
+ktest_vf_detach(void)
+{
+
+	ether_ifdetach(vf);
+	/* Its rings are gone now: a packet would be one too many. */
+	if_setdrvflagbits(vf, 0, IFF_DRV_RUNNING);
+	if_free(vf);
+	vf = NULL;
+}
+
+int
+ktest_vf_up(int up)
+{
+	struct ifreq ifr;
+	int flags;
+
+	memset(&ifr, 0, sizeof(ifr));
+	flags = if_getflags(vf) & ~IFF_UP;
+	if (up)
+		flags |= IFF_UP;
+	ifr.ifr_flags = (short)flags;
+	ifr.ifr_flagshigh = (short)(flags >> 16);
+	return (ifhwioctl(SIOCSIFFLAGS, vf, (caddr_t)&ifr, curthread));
+}
+
+void
+ktest_vf_receive(const void *frame, unsigned len)
+{
+	struct epoch_tracker et;
+	struct mbuf *m;
+
+	m = m_getcl(M_WAITOK, MT_DATA, M_PKTHDR);
+	memcpy(mtod(m, void *), frame, len);
+	m->m_len = m->m_pkthdr.len = (int)len;
+	m->m_pkthdr.rcvif = vf;
+	NET_EPOCH_ENTER(et);
+	if_input(vf, m);
+	NET_EPOCH_EXIT(et);
+}
+
+unsigned
+ktest_vf_sent(void)
+{
+
+	return (atomic_load_int(&vf_frames));
+}
+
+int
+ktest_vf_is_up(void)
+{
+
+	return (vf != NULL && (if_getflags(vf) & IFF_UP) != 0);
+}
+
+unsigned
+ktest_vf_mtu(void)
+{
+
+	return ((unsigned)if_getmtu(vf));
+}
