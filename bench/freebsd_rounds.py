@@ -49,7 +49,7 @@ def counters(vm):
 
 
 def io(vm, depth, amount):
-    text = vm.sh("io /dev/da0 read 4096 %d %s rand" % (depth, amount), 300)
+    text = vm.sh("io /dev/da0 read 4096 %d %s rand" % (depth, amount), 120)
     return dict((k, int(v)) for k, v in re.findall(r"(\w+)=(\d+)", text))
 
 

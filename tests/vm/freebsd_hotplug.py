@@ -62,8 +62,12 @@ class Pluggable(FreeBsd):
         self.vm.ctl("disk", "remove", str(lun), "--controller",
                     str(controller))
         self.vm.within("not raw size " + unit, "end of " + unit)
-        if self.unit(controller, lun):
-            raise Fail("CAM still has LUN %d" % lun)
+        # One that was looked at meanwhile goes when that look has failed.
+        for _ in range(20):
+            if not self.unit(controller, lun):
+                return
+            self.vm.sh("sleep 500")
+        raise Fail("CAM still has LUN %d" % lun)
 
     def reads(self, unit, image):
         if self.vm.sh("raw sum " + unit, 180) != sha256(image):
