@@ -111,6 +111,7 @@ net_show_addresses(const char *name)
 {
 	static char data[16 << 10];
 	struct ifconf ifc = { .ifc_len = (int)sizeof(data) };
+	const union endpoint *ep;
 	const struct ifreq *ifr;
 	char text[INET_TEXT];
 	size_t at, size;
@@ -122,11 +123,11 @@ net_show_addresses(const char *name)
 		ifr = (const void *)(data + at);
 		size = sizeof(ifr->ifr_name) +
 		    MAX(sizeof(struct sockaddr), ifr->ifr_addr.sa_len);
+		ep = (const void *)&ifr->ifr_addr;
 		if (strcmp(ifr->ifr_name, name) == 0 &&
-		    (ifr->ifr_addr.sa_family == AF_INET ||
-		    ifr->ifr_addr.sa_family == AF_INET6))
-			print("address: %s\n", inet_text((const void *)
-			    &ifr->ifr_addr, text));
+		    (ep->sa.sa_family == AF_INET ||
+		    ep->sa.sa_family == AF_INET6))
+			print("address: %s\n", inet_text(ep, text));
 	}
 	return (error);
 }
@@ -134,7 +135,7 @@ net_show_addresses(const char *name)
 static int
 net_show_caps(const char *name)
 {
-	struct ifreq ifr = { };
+	struct ifreq ifr = {};
 	size_t i;
 	int error;
 
@@ -156,7 +157,7 @@ net_show_caps(const char *name)
 static void
 net_show_media(const char *name)
 {
-	struct ifmediareq ifm = { };
+	struct ifmediareq ifm = {};
 
 	(void)copy_string(ifm.ifm_name, name, sizeof(ifm.ifm_name));
 	/* Not every driver knows the first, which ifconfig(8) tries first. */
@@ -172,7 +173,7 @@ net_show_media(const char *name)
 static int
 net_show(const char *name, const struct ifmibdata *row)
 {
-	struct ifreq ifr = { };
+	struct ifreq ifr = {};
 	const uint8_t *mac;
 	int error;
 
@@ -210,7 +211,7 @@ net_stats(const struct if_data *d)
 static int
 net_flag(const char *name, int flag, bool on)
 {
-	struct ifreq ifr = { };
+	struct ifreq ifr = {};
 	int error, flags;
 
 	error = net_request(SIOCGIFFLAGS, &ifr, name);
@@ -226,7 +227,7 @@ net_flag(const char *name, int flag, bool on)
 static int
 net_set_caps(const char *name, int n, char **words)
 {
-	struct ifreq ifr = { };
+	struct ifreq ifr = {};
 	size_t c;
 	int error, i;
 	bool off;
@@ -262,8 +263,8 @@ static int
 net_address4(const char *name, const union endpoint *ep, unsigned bits,
     bool away)
 {
-	struct in_aliasreq ifra = { };
-	struct ifreq ifr = { };
+	struct in_aliasreq ifra = {};
+	struct ifreq ifr = {};
 
 	if (away) {
 		memcpy(&ifr.ifr_addr, ep, sizeof(ep->in));
@@ -280,8 +281,8 @@ static int
 net_address6(const char *name, const union endpoint *ep, unsigned bits,
     bool away)
 {
-	struct in6_aliasreq ifra = { };
-	struct in6_ifreq ifr = { };
+	struct in6_aliasreq ifra = {};
+	struct in6_ifreq ifr = {};
 
 	if (away) {
 		(void)copy_string(ifr.ifr_name, name, sizeof(ifr.ifr_name));
@@ -314,14 +315,15 @@ net_address(const char *name, const char *arg)
 	if (!inet_parse(text, 0, &ep) ||
 	    bits > (ep.sa.sa_family == AF_INET ? 32 : 128))
 		return (EINVAL);
-	return ((ep.sa.sa_family == AF_INET ? net_address4 : net_address6)
-	    (name, &ep, (unsigned)bits, away));
+	if (ep.sa.sa_family == AF_INET)
+		return (net_address4(name, &ep, (unsigned)bits, away));
+	return (net_address6(name, &ep, (unsigned)bits, away));
 }
 
 static int
 net_set_mac(const char *name, const char *text)
 {
-	struct ifreq ifr = { };
+	struct ifreq ifr = {};
 	uint64_t part;
 	char hex[] = "0x00";
 	int i;
@@ -344,8 +346,8 @@ static int
 net_group(const char *name, const char *text, uint64_t ms)
 {
 	union endpoint ep;
-	struct group_req gr = { };
-	struct ifreq ifr = { };
+	struct group_req gr = {};
+	struct ifreq ifr = {};
 	int error, fd;
 
 	if (!inet_parse(text, 0, &ep))
@@ -371,7 +373,7 @@ net_vlan(const char *parent, uint64_t tag)
 {
 	struct vlanreq vlr = { .vlr_tag = (u_short)tag,
 	    .vlr_proto = ETHERTYPE_VLAN };
-	struct ifreq ifr = { };
+	struct ifreq ifr = {};
 	int error;
 
 	(void)copy_string(vlr.vlr_parent, parent, sizeof(vlr.vlr_parent));
@@ -385,7 +387,7 @@ net_vlan(const char *parent, uint64_t tag)
 static int
 net_change(const char *verb, const char *name, int argc, char **argv)
 {
-	struct ifreq ifr = { };
+	struct ifreq ifr = {};
 	uint64_t n = argument(argc, argv, 3, 0);
 
 	if (strcmp(verb, "up") == 0 || strcmp(verb, "down") == 0)

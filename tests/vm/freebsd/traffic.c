@@ -144,7 +144,7 @@ tcp_sum(struct traffic *t)
 int
 cmd_tcp(int argc, char **argv)
 {
-	struct traffic t = { };
+	struct traffic t = {};
 	const char *verb;
 	bool serve;
 	int error;
@@ -290,7 +290,7 @@ udp_open(struct traffic *t, bool serve, uint64_t limit_ms)
 int
 cmd_udp(int argc, char **argv)
 {
-	struct traffic t = { };
+	struct traffic t = {};
 	const char *verb;
 	uint64_t more;
 	bool serve;
