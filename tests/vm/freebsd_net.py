@@ -192,7 +192,8 @@ class Net(FreeBsd):
 
     def check_quiet(self):
         """the kernel complains of nothing, the driver counts nothing bad"""
-        self.quiet()
+        # The kernel's own driver complains of an adapter taken away.
+        self.quiet("^$" if MODULES else "set RX filter .* failed")
         self.nothing_bad()
 
     def nothing_bad(self):
@@ -550,6 +551,4 @@ class Adapter(Net):
         self.vm.ctl("net", "remove", "0")
         self.vm.within("not net show hn0", "end of hn0")
         self.give_up(jobs)
-        if [d for d in self.vm.devices("children", "vmbus0")
-                if NET_CLASS in d.pnpinfo]:
-            raise Fail("its device is still there")
+        self.vm.within("not dev tree hn0", "end of its device")
