@@ -17,6 +17,7 @@
 #include <dev/hyperv/netvsc/hn_var.h>
 
 #define	HN_LINK_INTERVAL	(hz / 10)
+#define	HN_LINK_RETRY		hz
 
 /*
  * Tells the stack, which is only interested in changes.  A change of network
@@ -89,14 +90,22 @@ hn_link_down(struct hn_softc *sc)
 	hn_link_report(sc);
 }
 
+/*
+ * Asks a host that did not answer in time again, and again: it tells of a
+ * change once, and a link would stay as it was taken for.
+ */
 static void
 hn_link_task(void *arg, int pending __unused)
 {
 	struct hn_softc *sc = arg;
+	int error;
 
 	sx_xlock(&sc->sc_lock);
-	(void)hn_link_update(sc);
+	error = hn_link_update(sc);
 	sx_xunlock(&sc->sc_lock);
+	if (error == ETIMEDOUT && !hn_flagged(sc, HN_F_GONE))
+		taskqueue_enqueue_timeout(sc->sc_tq, &sc->sc_link_task,
+		    HN_LINK_RETRY);
 }
 
 static void
@@ -183,6 +192,8 @@ hn_link_drain(struct hn_softc *sc)
 
 	(void)taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_netchg_task, NULL);
 	taskqueue_drain_timeout(sc->sc_tq, &sc->sc_netchg_task);
-	(void)taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_link_task, NULL);
-	taskqueue_drain_timeout(sc->sc_tq, &sc->sc_link_task);
+	/* One that runs may have put itself off once more. */
+	while (taskqueue_cancel_timeout(sc->sc_tq, &sc->sc_link_task,
+	    NULL) != 0)
+		taskqueue_drain_timeout(sc->sc_tq, &sc->sc_link_task);
 }
