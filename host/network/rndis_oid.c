@@ -132,13 +132,22 @@ query_list(const struct hvh_net *na, uint8_t *info, uint32_t *len)
 	return (RNDIS_STATUS_SUCCESS);
 }
 
+/* What the guest hears now counts, not what it was told of before. */
+static bool
+answer_link(struct hvh_net *na)
+{
+
+	na->link_told = nvsp_link(na);
+	return (na->link_told);
+}
+
 static uint32_t
-query_link_state(const struct hvh_net *na, uint8_t *info, uint32_t *len)
+query_link_state(struct hvh_net *na, uint8_t *info, uint32_t *len)
 {
 	struct ndis_link_state ls = {
 		.hdr = { NDIS_OBJECT_DEFAULT, 1, sizeof(ls) },
 		/* Other numbers than OID_GEN_MEDIA_CONNECT_STATUS has. */
-		.connect = nvsp_link(na) ? 1 : 2,
+		.connect = answer_link(na) ? 1 : 2,
 		.duplex = DUPLEX_FULL,
 		.tx_speed = na->speed,
 		.rx_speed = na->speed,
@@ -203,7 +212,7 @@ query_encapsulation(uint8_t *info, uint32_t *len)
 
 /* Those that are numbers; false: it is none of them. */
 static bool
-query_number(const struct hvh_net *na, uint32_t oid, uint64_t *v)
+query_number(struct hvh_net *na, uint32_t oid, uint64_t *v)
 {
 	const struct hvh_net_stats *st = &na->stats;
 
@@ -244,7 +253,7 @@ query_number(const struct hvh_net *na, uint32_t oid, uint64_t *v)
 		*v = MAC_OPTIONS;
 		return (true);
 	case OID_GEN_MEDIA_CONNECT_STATUS:
-		*v = nvsp_link(na) ? NDIS_MEDIA_CONNECTED :
+		*v = answer_link(na) ? NDIS_MEDIA_CONNECTED :
 		    NDIS_MEDIA_DISCONNECTED;
 		return (true);
 	case OID_GEN_MAXIMUM_SEND_PACKETS:
