@@ -94,7 +94,7 @@ class Job:
 
     def __init__(self, command, programs=(), files=(), trees=(), env=None,
                  results=None, python=(), python_path="", time_limit=300,
-                 memory=3072, out=None, tcg="multi", cpus=2, qemu=()):
+                 memory=4096, out=None, tcg="multi", cpus=2, qemu=()):
         self.command = list(command)
         self.programs = list(programs)
         self.files = list(files)
@@ -347,7 +347,7 @@ def main():
     p.add_argument("--tree", action="append", default=[])
     p.add_argument("--results")
     p.add_argument("--time", type=int, default=300)
-    p.add_argument("--memory", type=int, default=3072)
+    p.add_argument("--memory", type=int, default=4096)
     p.add_argument("command", nargs="+")
     a = p.parse_args()
     try:
