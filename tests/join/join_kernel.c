@@ -180,19 +180,22 @@ scsi_call(void *arg)
 {
 	struct scsi_call *call = arg;
 	struct ktest_scsi *s = call->s;
+	struct cam_periph sender = { .periph_name =
+	    __DECONST(char *, s->driver) };
 	struct cam_path *path;
 	struct scsi_data *sd;
 	sbintime_t start;
 	union ccb *ccb;
 
 	call->error = ENXIO;
-	if (xpt_create_path(&path, NULL, 0, 0, s->lun) != CAM_REQ_CMP)
+	if (xpt_create_path(&path, s->driver == NULL ? NULL : &sender, 0, 0,
+	    s->lun) != CAM_REQ_CMP)
 		return;
 	sd = malloc(sizeof(*sd), M_TEMP, M_WAITOK | M_ZERO);
 	ccb = xpt_alloc_ccb();
 	xpt_setup_ccb(&ccb->ccb_h, path, CAM_PRIORITY_NORMAL);
-	cam_fill_csio(&ccb->csio, 0, scsi_done, CAM_UNLOCKED |
-	    (s->data == KTEST_NONE ? CAM_DIR_NONE : s->write ? CAM_DIR_OUT :
+	cam_fill_csio(&ccb->csio, 0, scsi_done,
+	    (s->driver == NULL ? CAM_UNLOCKED : 0) | (s->data == KTEST_NONE ? CAM_DIR_NONE : s->write ? CAM_DIR_OUT :
 	    CAM_DIR_IN), MSG_SIMPLE_Q_TAG, NULL, s->len, SSD_FULL_SIZE,
 	    s->cdb_len, TIMEOUT);
 	memcpy(ccb->csio.cdb_io.cdb_bytes, s->cdb, sizeof(s->cdb));

@@ -47,6 +47,7 @@ struct ktest_scsi {
 	enum ktest_data	 data;
 	int		 write;
 	kpi_u32		 len;		/* what the command is told */
+	const char	*driver;	/* who sends it, "cd"; NULL: nobody */
 	const struct ktest_piece *piece;
 	unsigned	 npieces;
 

@@ -13,9 +13,13 @@
 #include <unistd.h>
 
 #include "join.h"
+#include "join_kernel.h"
 
+#define	OP_COMPLETE_IO	1
 #define	OP_EXECUTE_SRB	3
 #define	OP_RESET_BUS	6
+#define	OP_ENUMERATE	11
+#define	SECOND		UINT64_C(1000000000)	/* ns */
 
 ATF_TC(lun_add);
 ATF_TC_HEAD(lun_add, tc)
@@ -70,6 +74,70 @@ ATF_TC_BODY(lun_remove, tc)
 	}
 	ATF_CHECK(join_load_stop(l0, &errors) > 0);
 	ATF_CHECK_EQ(0, errors);
+	join_finish(&j);
+}
+
+/* PREVENT ALLOW MEDIUM REMOVAL as cd(4) sends it to LUN 3. */
+static void
+lock_tray(struct ktest_scsi *s, unsigned char lock)
+{
+
+	*s = (struct ktest_scsi){ .lun = 3, .cdb = { 0x1e, 0, 0, 0, lock },
+	    .cdb_len = 6, .driver = "cd" };
+	ATF_REQUIRE_EQ(0, ktest_scsi(s));
+}
+
+static void
+check_empty(const struct ktest_scsi *s)
+{
+
+	ATF_CHECK_EQ_MSG(KTEST_SENSE, s->end, "status %#x", s->status);
+	ATF_CHECK_EQ(2, s->sense_key);
+	ATF_CHECK_EQ(0x3a, s->asc);
+}
+
+ATF_TC(cdrom_remove);
+ATF_TC_HEAD(cdrom_remove, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "cd(4) finds a drive that was removed "
+	    "empty, and at once however late the host answers; the drive goes "
+	    "though the host did not say so, and can come back");
+}
+ATF_TC_BODY(cdrom_remove, tc)
+{
+	struct hvh_blk_params bp = { .size = 1 << 20, .block_size = 2048 };
+	struct hvh_lun_params lp = { .cdrom = true };
+	struct join_config cf = { 0 };
+	struct ktest_scsi s;
+	struct join j;
+	char msg[256];
+	unsigned i;
+
+	join_start(&j, &cf);
+	for (i = 0; i < 2; i++) {
+		ATF_REQUIRE_EQ(0, hvh_blk_open(j.host, &bp, &lp.blk, msg,
+		    sizeof(msg)));
+		ATF_REQUIRE_EQ(0, hvh_scsi_attach(j.scsi[0], 3, &lp));
+		ATF_REQUIRE_EQ(0, kpi_disk_wait("cd0", 20000));
+		lock_tray(&s, 1);
+		ATF_CHECK_EQ_MSG(KTEST_DONE, s.end, "status %#x", s.status);
+		lock_tray(&s, 0);
+		ATF_CHECK_EQ_MSG(KTEST_DONE, s.end, "status %#x", s.status);
+
+		join_fault(&j, HVH_FAULT_PKT_OUT, HVH_FAULT_DROP, OP_ENUMERATE,
+		    0, 0, 0);
+		ATF_REQUIRE_EQ(0, hvh_scsi_detach(j.scsi[0], 3));
+		lock_tray(&s, 1);
+		check_empty(&s);
+		join_fault(&j, HVH_FAULT_PKT_OUT, HVH_FAULT_DELAY,
+		    OP_COMPLETE_IO, 0, 1, 5 * SECOND);
+		lock_tray(&s, 0);
+		check_empty(&s);
+		ATF_CHECK_MSG(s.took < 4000, "%u ms", s.took);
+		ATF_REQUIRE_MSG(join_wait(join_disk_gone, "cd0", 20000),
+		    "cd0 is still there");
+		hvh_fault_clear(j.host);
+	}
 	join_finish(&j);
 }
 
@@ -197,6 +265,7 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, lun_add);
 	ATF_TP_ADD_TC(tp, lun_remove);
+	ATF_TP_ADD_TC(tp, cdrom_remove);
 	ATF_TP_ADD_TC(tp, controller_remove);
 	ATF_TP_ADD_TC(tp, controller_add);
 	ATF_TP_ADD_TC(tp, rescind_io);

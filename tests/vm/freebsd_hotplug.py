@@ -175,6 +175,19 @@ class Hotplug(Pluggable):
         self.reads(unit, iso)
         self.unplug(11)
 
+    def check_cdrom_late(self):
+        """... where every answer of the host comes late"""
+        iso = put(self.path("late.iso"), iso9660.image({"B.TXT": b"b\n"}))
+        for _ in range(2):
+            unit = self.plug(iso, 11, "--cdrom")
+            self.vm.ctl("fault", "add", "pkt_out", "delay", "--key", "1",
+                        "--arg", "300000000")
+            self.unplug(11)
+            self.vm.ctl("fault", "clear")
+        unit = self.plug(iso, 11, "--cdrom")
+        self.reads(unit, iso)
+        self.unplug(11)
+
     def check_rescinded(self):
         """hvctl rescind: a controller goes with its disks, the others stay"""
         self.vm.within("raw size " + self.unit(1, 0), "the disk")

@@ -69,23 +69,29 @@ storvsc_ccb_inquires(union ccb *ccb)
 	}
 }
 
-/*
- * Whether CAM takes such a status for the end of the device, or soon will,
- * while the sender may still be at it.
- */
+/* Whether CAM takes such a status for the end of the device, or soon will. */
 static bool
-storvsc_ccb_lost(union ccb *ccb, uint32_t status)
+storvsc_status_lost(uint32_t status)
 {
 
 	switch (status & CAM_STATUS_MASK) {
 	case CAM_DEV_NOT_THERE:
 	case CAM_SEL_TIMEOUT:
 	case CAM_NO_HBA:
-		return ((ccb->ccb_h.flags & CAM_UNLOCKED) != 0 &&
-		    !storvsc_ccb_inquires(ccb) && !SCHEDULER_STOPPED());
+		return (true);
 	default:
 		return (false);
 	}
+}
+
+/* ... while the sender may still be at it. */
+static bool
+storvsc_ccb_lost(union ccb *ccb, uint32_t status)
+{
+
+	return (storvsc_status_lost(status) &&
+	    (ccb->ccb_h.flags & CAM_UNLOCKED) != 0 &&
+	    !storvsc_ccb_inquires(ccb) && !SCHEDULER_STOPPED());
 }
 
 static void
@@ -476,7 +482,16 @@ storvsc_io_start(struct storvsc_softc *sc, union ccb *ccb)
 {
 	struct storvsc_chan *c;
 	struct storvsc_req *req;
+	uint32_t status;
 
+	if (__predict_false(sc->sc_cd_gone != 0)) {
+		status = storvsc_cd_start(sc, ccb);
+		if (status != 0) {
+			storvsc_ccb_status(ccb, status);
+			xpt_done(ccb);
+			return;
+		}
+	}
 	req = storvsc_io_get(sc);
 	if (req == NULL) {
 		/* CAM knows how many there are; channels may have got fewer. */
@@ -565,14 +580,19 @@ storvsc_ccb_result(struct storvsc_softc *sc, struct storvsc_req *req,
 	code = rs.rs_status & CAM_STATUS_MASK;
 	if (code == CAM_REQ_CMP) {
 		if ((csio->ccb_h.flags & (CAM_DIR_MASK | CAM_DATA_MASK)) ==
-		    (CAM_DIR_IN | CAM_DATA_VADDR))
+		    (CAM_DIR_IN | CAM_DATA_VADDR)) {
 			storvsc_inquiry_repair(sc->sc_version,
 			    scsiio_cdb_ptr(csio), csio->data_ptr,
 			    csio->dxfer_len - rs.rs_resid);
+			if (__predict_false(sc->sc_cd_gone != 0))
+				storvsc_cd_found(sc, req->sr_ccb);
+		}
 	} else if (code == CAM_CMD_TIMEOUT || code == CAM_SCSI_BUS_RESET) {
 		/* The host's words for what we asked it to give up. */
 		if ((req->sr_flags & STORVSC_RF_EXPIRED) != 0)
 			return (storvsc_expired_status(req));
+	} else if (storvsc_status_lost(code)) {
+		return (storvsc_cd_lost(sc, req->sr_ccb, rs.rs_status));
 	}
 	return (rs.rs_status);
 }

@@ -186,6 +186,7 @@ struct storvsc_softc {
 	uint32_t		 sc_maxio;	/* (a) bytes */
 	uint32_t		 sc_maxreqs;	/* (a) for CAM */
 	bool			 sc_direct;	/* (a) any page will do */
+	uint64_t		 sc_cd_gone;	/* (A) LUNs, storvsc_cd.c */
 
 	/* Negotiated with the host. */
 	uint32_t		 sc_version;	/* (t) STORVSC_VERSION_ */
@@ -293,6 +294,12 @@ void	storvsc_result(const struct storvsc_pkt *pkt, size_t len,
 	    uint32_t wanted, struct storvsc_result *rs);
 void	storvsc_inquiry_repair(uint32_t version, const uint8_t *cdb,
 	    uint8_t *data, uint32_t len);
+
+/* storvsc_cd.c: drives that are gone. */
+uint32_t storvsc_cd_start(struct storvsc_softc *sc, union ccb *ccb);
+uint32_t storvsc_cd_lost(struct storvsc_softc *sc, union ccb *ccb,
+	    uint32_t status);
+void	storvsc_cd_found(struct storvsc_softc *sc, union ccb *ccb);
 
 /* Whether any of these flags is set; c_mtx may be held. */
 static __inline bool
