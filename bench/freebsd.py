@@ -98,7 +98,8 @@ def job(work, rows, files, time_limit, cpus, qemu):
             new[0]["round"] + 1, new[0]["name"]), flush=True)
     return verb.job("freebsd_rounds", "measure", RESULTS,
                     args=[json.dumps(work)], paths=(HERE, TESTS), files=files,
-                    time_limit=time_limit, out=out, cpus=cpus, qemu=qemu)
+                    time_limit=time_limit, quiet_limit=GUEST_LIMIT, out=out,
+                    cpus=cpus, qemu=qemu)
 
 
 def copies(folder):

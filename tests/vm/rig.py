@@ -94,7 +94,8 @@ class Job:
 
     def __init__(self, command, programs=(), files=(), trees=(), env=None,
                  results=None, python=(), python_path="", time_limit=300,
-                 memory=4096, out=None, tcg="multi", cpus=2, qemu=()):
+                 memory=4096, out=None, tcg="multi", cpus=2, qemu=(),
+                 quiet_limit=None):
         self.command = list(command)
         self.programs = list(programs)
         self.files = list(files)
@@ -104,6 +105,7 @@ class Job:
         self.python = list(python)      # modules the command imports
         self.python_path = python_path
         self.time_limit = time_limit
+        self.quiet_limit = quiet_limit  # seconds between two lines of its
         self.memory = memory
         # QEMU's threads for emulated processors: with "single" the nested
         # machine is half as fast, but loses no guest that exits all the time.
@@ -152,25 +154,29 @@ def poke(process):
         pass
 
 
-def stands_still(process, limit):
-    """Waits for QEMU's end, at most limit seconds (TimeoutExpired); True: it
-    did not end, but its emulated processor stands still."""
-    until = time.monotonic() + limit
+def stands_still(process, job, heard):
+    """Waits for QEMU's end, at most the job's time (TimeoutExpired).  What is
+    wrong if it did not end: its emulated processor stands still, or nothing
+    was heard of the job for long.  heard(): when it last was."""
+    until = time.monotonic() + job.time_limit
     ticks, moved = -1, time.monotonic()
     while True:
         left = until - time.monotonic()
         if left <= 0:
-            raise subprocess.TimeoutExpired(process.args, limit)
+            raise subprocess.TimeoutExpired(process.args, job.time_limit)
         try:
             process.wait(min(left, 5))
-            return False
+            return None
         except subprocess.TimeoutExpired:
             pass
+        if job.quiet_limit and \
+                time.monotonic() - heard() > job.quiet_limit:
+            return "nothing was heard for %d s" % job.quiet_limit
         now = emulated_ticks(process.pid)
         if now != ticks:
             ticks, moved = now, time.monotonic()
         elif time.monotonic() - moved > STALL_LIMIT:
-            return True
+            return "the emulated machine stands still"
 
 
 def follow(process, job, sign=None):
@@ -179,9 +185,11 @@ def follow(process, job, sign=None):
     begin with that line, soon, and must not stand still, or is ended as
     well."""
     begun = threading.Event()
+    heard = [time.monotonic()]
 
     def passing():
         for raw in process.stdout:
+            heard[0] = time.monotonic()
             line = raw.decode(errors="replace").rstrip("\r\n")
             if line == sign:
                 begun.set()
@@ -196,8 +204,10 @@ def follow(process, job, sign=None):
             return True
         if not sign:
             process.wait(job.time_limit)
-        elif stands_still(process, job.time_limit):
-            say("stopped: the emulated machine stands still")
+        else:
+            wrong = stands_still(process, job, lambda: heard[0])
+            if wrong:
+                say("stopped: " + wrong)
         in_time = True
     except subprocess.TimeoutExpired:
         say("stopped: not done after the %d s allowed" % job.time_limit)
