@@ -113,6 +113,55 @@ start(const struct kpi_net_ops *ops)
 	ATF_REQUIRE_EQ(0, hvh_net_vf(j.net[0], true, 7));
 }
 
+static void
+close_all(void)
+{
+
+	kpi_net_close(j.kn[0]);
+	kpi_net_close(j.kn[1]);
+	j.kn[0] = j.kn[1] = NULL;
+}
+
+static void
+open_all(void)
+{
+	char name[8];
+	unsigned i;
+
+	for (i = 0; i < CABLE_ENDS; i++) {
+		snprintf(name, sizeof(name), "hn%u", i);
+		ATF_REQUIRE_EQ(0, kpi_net_wait(name, 30000));
+		ATF_REQUIRE_EQ(0, kpi_net_open(name, NULL, NULL, &j.kn[i]));
+		ATF_REQUIRE_EQ(0, kpi_net_up(j.kn[i], 1));
+	}
+}
+
+/* Which way a packet goes. */
+static bool
+goes_by_vf(uint32_t seed)
+{
+	unsigned before = ktest_vf_sent();
+	size_t len;
+
+	len = cable_udp(frame, 0, 300, seed, false);
+	ATF_REQUIRE_EQ(0, cable_send(&j, 0, frame, len, 0, 0));
+	if (ktest_vf_sent() != before)
+		return (true);
+	ATF_REQUIRE_EQ(len, cable_recv(&j, 1, got, sizeof(got), NULL));
+	ATF_CHECK_EQ(0, memcmp(frame, got, len));
+	return (false);
+}
+
+static bool
+vf_waits(bool want)
+{
+	unsigned i;
+
+	for (i = 0; i < 100 && goes_by_vf(i) != want; i++)
+		usleep(10000);
+	return (i < 100);
+}
+
 ATF_TC_WITHOUT_HEAD(takes_over);
 ATF_TC_BODY(takes_over, tc)
 {
@@ -211,10 +260,78 @@ ATF_TC_BODY(stays, tc)
 	start(NULL);
 	vf_attach();
 	ATF_REQUIRE(vf_active(true));
-	kpi_net_close(j.kn[0]);
-	kpi_net_close(j.kn[1]);
-	j.kn[0] = j.kn[1] = NULL;
+	close_all();
 	ATF_REQUIRE_EQ(0, kpi_kldunload("hv_netvsc"));
+	vf_detach();
+	cable_finish(&j);
+}
+
+/* The function was there before the adapter. */
+ATF_TC_WITHOUT_HEAD(was_there);
+ATF_TC_BODY(was_there, tc)
+{
+
+	start(NULL);
+	vf_attach();
+	ATF_REQUIRE(vf_active(true));
+	close_all();
+	ATF_REQUIRE_EQ(0, kpi_kldunload("hv_netvsc"));
+	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
+	open_all();
+	ATF_REQUIRE_MSG(vf_active(true), "it was not found");
+	ATF_CHECK(vf_waits(true));
+	vf_detach();
+	ATF_REQUIRE(vf_active(false));
+	ATF_CHECK(!goes_by_vf(1));
+	cable_finish(&j);
+}
+
+static atomic_uint answers;
+
+/* An answer without content is one to a message that came unasked. */
+static void
+see_answer(void *arg, void *data, size_t *len)
+{
+
+	if (*len == 0)
+		atomic_fetch_add(&answers, 1);
+}
+
+/*
+ * The host takes the path back while the function stays, and gives it again: as
+ * in a live migration.
+ */
+ATF_TC_WITHOUT_HEAD(host_switches);
+ATF_TC_BODY(host_switches, tc)
+{
+	struct hvh_fault f = {
+		.point = HVH_FAULT_PKT_IN, .action = HVH_FAULT_CALL,
+		.key = HVH_FAULT_ANY, .hook = see_answer
+	};
+	unsigned i;
+
+	start(NULL);
+	ATF_REQUIRE_EQ(0, hvh_fault_add(j.host, &f));
+	vf_attach();
+	for (i = 1; i <= 3; i++) {
+		ATF_REQUIRE(vf_active(true));
+		ATF_CHECK(vf_waits(true));
+		atomic_store(&answers, 0);
+		ATF_REQUIRE_EQ(0, hvh_net_vf(j.net[0], false, 7));
+		ATF_REQUIRE(vf_active(false));
+		ATF_CHECK_MSG(vf_waits(false), "packets still go by the VF");
+		/* The switch, and that there is none any more. */
+		ATF_CHECK_EQ(2, atomic_load(&answers));
+		/* Nor does the administrator bring it back. */
+		vf_up(0);
+		vf_up(1);
+		ATF_REQUIRE_EQ(0, kpi_net_up(j.kn[0], 0));
+		ATF_REQUIRE_EQ(0, kpi_net_up(j.kn[0], 1));
+		usleep(50000);
+		ATF_CHECK(!goes_by_vf(2));
+		ATF_REQUIRE_EQ(0, hvh_net_vf(j.net[0], true, 7 + i));
+	}
+	ATF_REQUIRE(vf_active(true));
 	vf_detach();
 	cable_finish(&j);
 }
@@ -225,5 +342,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, takes_over);
 	ATF_TP_ADD_TC(tp, under_load);
 	ATF_TP_ADD_TC(tp, stays);
+	ATF_TP_ADD_TC(tp, was_there);
+	ATF_TP_ADD_TC(tp, host_switches);
 	return (atf_no_error());
 }

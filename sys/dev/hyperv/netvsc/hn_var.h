@@ -231,6 +231,7 @@ struct hn_softc {
 #define	HN_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
 #define	HN_F_BROKEN	0x0400	/* a ring cannot be used any more */
 #define	HN_F_ATTACHED	0x0800	/* the interface is there */
+#define	HN_F_NO_VF	0x1000	/* the host wants packets by the channel */
 #define	HN_F_GONE	(HN_F_RESCINDED | HN_F_DETACHING)
 	uint64_t	 sc_late;	/* (s) answers that came too late */
 	uint64_t	 sc_bad;	/* (s) control messages of no sense */
@@ -239,8 +240,6 @@ struct hn_softc {
 	uint64_t	 sc_link_events;/* (s) */
 	uint64_t	 sc_reattaches;	/* (s) */
 	uint64_t	 sc_lost_bytes;	/* (s) leaked: the host kept them */
-	uint32_t	 sc_vf_serial;	/* (s) of the VF, as the host says */
-	bool		 sc_vf_assoc;	/* (s) there is one */
 
 	struct hn_vf	*sc_vf;		/* (a) hn_vf.c's own, NULL: none */
 	struct sysctl_ctx_list sc_sysctl;	/* (a) */
@@ -589,11 +588,12 @@ void	hn_debugnet_attach(struct hn_softc *sc);
 /*
  * hn_vf.c: a PCI function that takes the adapter's packets.
  */
+int	hn_vf_alloc(struct hn_softc *sc);	/* before there is a session */
 int	hn_vf_attach(struct hn_softc *sc);	/* without sc_lock, sleeps */
 void	hn_vf_detach(struct hn_softc *sc);	/* without sc_lock, sleeps */
 void	hn_vf_free(struct hn_softc *sc);	/* after the interface */
-/* The host says so; any context. */
-void	hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial);
+/* Whether the host lets packets go by one; any context. */
+void	hn_vf_allow(struct hn_softc *sc, bool allowed);
 /* Looks again, soon, whether it can be used; any context. */
 void	hn_vf_update(struct hn_softc *sc);
 /* The session ends: it is not used until hn_vf_update(); with sc_lock. */

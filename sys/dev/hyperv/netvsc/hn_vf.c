@@ -219,7 +219,7 @@ hn_vf_usable(struct hn_vf *vf)
 	struct hn_softc *sc = vf->vf_sc;
 
 	return (vf->vf_ifp != NULL && hn_flagged(sc, HN_F_SYNTH) &&
-	    !hn_flagged(sc, HN_F_GONE | HN_F_SUSPENDED) &&
+	    !hn_flagged(sc, HN_F_GONE | HN_F_SUSPENDED | HN_F_NO_VF) &&
 	    (if_getdrvflags(sc->sc_ifp) & IFF_DRV_RUNNING) != 0 &&
 	    (!vf->vf_started || (atomic_load_int(&vf->vf_up) != 0 &&
 	    if_getlinkstate(vf->vf_ifp) != LINK_STATE_DOWN)));
@@ -270,7 +270,28 @@ hn_vf_matches(struct hn_softc *sc, if_t ifp)
 	    if_getstartfn(ifp) == NULL);
 }
 
-/* The twin's driver is still attaching: it gets a while to come to an end. */
+/*
+ * Makes an interface our twin.  Its driver may still be attaching: it gets a
+ * while to come to an end.
+ */
+static void
+hn_vf_adopt(struct hn_vf *vf, if_t ifp)
+{
+	struct hn_softc *sc = vf->vf_sc;
+
+	sx_assert(&sc->sc_lock, SA_XLOCKED);
+	if (vf->vf_ifp != NULL || hn_gone(sc))
+		return;
+	if_ref(ifp);
+	vf->vf_started = false;
+	atomic_store_int(&vf->vf_up, (if_getflags(ifp) & IFF_UP) != 0);
+	vf->vf_input = if_getinputfn(ifp);
+	atomic_store_rel_ptr((uintptr_t *)&vf->vf_ifp, (uintptr_t)ifp);
+	if_setinputfn(ifp, hn_vf_receive);
+	taskqueue_enqueue_timeout(sc->sc_tq, &vf->vf_task,
+	    (int)hn_vf_attwait * hz);
+}
+
 static void
 hn_vf_arrived(void *arg, if_t ifp)
 {
@@ -280,18 +301,38 @@ hn_vf_arrived(void *arg, if_t ifp)
 	if (hn_vf_transparent == 0 || !hn_vf_matches(sc, ifp))
 		return;
 	sx_xlock(&sc->sc_lock);
-	if (vf->vf_ifp == NULL && !hn_gone(sc)) {
-		if_ref(ifp);
-		vf->vf_started = false;
-		atomic_store_int(&vf->vf_up, (if_getflags(ifp) & IFF_UP) !=
-		    0);
-		vf->vf_input = if_getinputfn(ifp);
-		atomic_store_rel_ptr((uintptr_t *)&vf->vf_ifp,
-		    (uintptr_t)ifp);
-		if_setinputfn(ifp, hn_vf_receive);
-		taskqueue_enqueue_timeout(sc->sc_tq, &vf->vf_task,
-		    (int)hn_vf_attwait * hz);
-	}
+	hn_vf_adopt(vf, ifp);
+	sx_xunlock(&sc->sc_lock);
+}
+
+static int
+hn_vf_look(if_t ifp, void *arg)
+{
+	struct hn_vf *vf = arg;
+
+	if (!hn_vf_matches(vf->vf_sc, ifp))
+		return (0);
+	hn_vf_adopt(vf, ifp);
+	return (1);
+}
+
+/*
+ * A twin whose driver was there first has had its events already.  An interface
+ * leaves the list before its departure is told, and that waits for sc_lock:
+ * what is found here is either to stay or will be forgotten in a moment.
+ */
+static void
+hn_vf_scan(struct hn_vf *vf)
+{
+	struct hn_softc *sc = vf->vf_sc;
+	struct epoch_tracker et;
+
+	if (hn_vf_transparent == 0)
+		return;
+	sx_xlock(&sc->sc_lock);
+	NET_EPOCH_ENTER(et);
+	(void)if_foreach(hn_vf_look, vf);
+	NET_EPOCH_EXIT(et);
 	sx_xunlock(&sc->sc_lock);
 }
 
@@ -347,8 +388,9 @@ hn_vf_link(void *arg, if_t ifp, int state __unused)
 		hn_vf_update(vf->vf_sc);
 }
 
+/* The host may speak of a twin as soon as there is a session. */
 int
-hn_vf_attach(struct hn_softc *sc)
+hn_vf_alloc(struct hn_softc *sc)
 {
 	struct hn_vf *vf;
 
@@ -356,6 +398,14 @@ hn_vf_attach(struct hn_softc *sc)
 	vf->vf_sc = sc;
 	TIMEOUT_TASK_INIT(sc->sc_tq, &vf->vf_task, 0, hn_vf_task, vf);
 	sc->sc_vf = vf;
+	return (0);
+}
+
+int
+hn_vf_attach(struct hn_softc *sc)
+{
+	struct hn_vf *vf = sc->sc_vf;
+
 	mtx_lock(&hn_vf_mtx);
 	CK_LIST_INSERT_HEAD(&hn_vfs, vf, vf_link);
 	mtx_unlock(&hn_vf_mtx);
@@ -367,6 +417,7 @@ hn_vf_attach(struct hn_softc *sc)
 	    EVENTHANDLER_PRI_ANY);
 	vf->vf_link_tag = EVENTHANDLER_REGISTER(ifnet_link_event, hn_vf_link,
 	    vf, EVENTHANDLER_PRI_ANY);
+	hn_vf_scan(vf);
 	return (0);
 }
 
@@ -408,15 +459,22 @@ hn_vf_free(struct hn_softc *sc)
 }
 
 /*
- * The host's word of a twin.  It is found by its address when its driver
- * attaches, and leaves as any interface does; so this is for the record.
+ * A twin is found by its address, and leaves as any interface does; but as long
+ * as the host says that packets are to go by the channel, they do.  A host that
+ * says nothing of twins has nothing against them.
  */
 void
-hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial)
+hn_vf_allow(struct hn_softc *sc, bool allowed)
 {
 
 	mtx_lock(&sc->sc_mtx);
-	sc->sc_vf_assoc = present;
-	sc->sc_vf_serial = serial;
+	if (allowed)
+		sc->sc_flags &= ~HN_F_NO_VF;
+	else
+		sc->sc_flags |= HN_F_NO_VF;
 	mtx_unlock(&sc->sc_mtx);
+	/* The next packet already; the task does the rest. */
+	if (!allowed && sc->sc_vf != NULL)
+		atomic_store_ptr(&sc->sc_vf->vf_active, 0);
+	hn_vf_update(sc);
 }

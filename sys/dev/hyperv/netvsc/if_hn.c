@@ -227,6 +227,7 @@ static const struct {
 	{ "start a thread", hn_step_thread },
 	{ "allocate an interface", hn_if_alloc },
 	{ "allocate rings", hn_step_rings },
+	{ "prepare for a VF", hn_vf_alloc },
 	{ "connect", hn_step_connect },
 	{ "add sysctls", hn_step_sysctl },
 	{ "announce itself", hn_step_announce },
