@@ -128,7 +128,7 @@ hn_chan_callback(struct vmbus_channel *ch, void *arg)
 		hn_xchg_wake(sc);
 	if (error == EBADMSG && !rxr->rxr_dead) {
 		rxr->rxr_dead = true;
-		hn_recover(sc);
+		hn_recover(sc, rxr->rxr_idx == 0);
 	}
 }
 
@@ -152,6 +152,11 @@ hn_chan_open(struct hn_softc *sc, u_int idx, struct vmbus_channel *ch, int cpu)
 	rxr->rxr_ch = ch;
 	rxr->rxr_id = vmbus_ch_id(ch);
 	rxr->rxr_dead = false;
+	if (idx == 0) {
+		mtx_lock(&sc->sc_mtx);
+		sc->sc_flags &= ~HN_F_DEAF;
+		mtx_unlock(&sc->sc_mtx);
+	}
 	mtx_lock(&txr->txr_mtx);
 	txr->txr_ch = ch;
 	mtx_unlock(&txr->txr_mtx);

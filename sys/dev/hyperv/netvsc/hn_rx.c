@@ -208,7 +208,7 @@ hn_rx_hash(struct hn_rxfer *rx, struct mbuf *m, const struct hn_rxinfo *ri,
 	if ((ri->ri_have & HN_RXI_HASH) != 0 &&
 	    (ri->ri_hashinfo & NDIS_HASH_FUNCTION_MASK) == NDIS_HASH_TOEPLITZ)
 		type = hn_rx_hashtype(ri->ri_hashinfo & NDIS_HASH_TYPE_MASK &
-		    rxr->rxr_hash, fr);
+		    atomic_load_int(&rxr->rxr_hash), fr);
 	if (type != 0) {
 		rxr->rxr_rss_pkts++;
 		m->m_pkthdr.flowid = ri->ri_hash;

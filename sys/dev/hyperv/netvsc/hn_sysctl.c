@@ -318,17 +318,6 @@ hn_sysctl_descs(SYSCTL_HANDLER_ARGS)
 	return (sysctl_handle_int(oidp, &avail, 0, req));
 }
 
-/* New parameters for the host, if there is one that takes them. */
-static int
-hn_sysctl_rss_apply(struct hn_softc *sc)
-{
-
-	if (sc->sc_rss_nind == 0 || !hn_flagged(sc, HN_F_SYNTH) ||
-	    hn_gone(sc))
-		return (ENXIO);
-	return (hn_rss_config(sc, true));
-}
-
 static int
 hn_sysctl_rss_key(SYSCTL_HANDLER_ARGS)
 {
@@ -346,9 +335,7 @@ hn_sysctl_rss_key(SYSCTL_HANDLER_ARGS)
 	if (error != 0)
 		return (error);
 	sx_xlock(&sc->sc_lock);
-	memcpy(sc->sc_rss.rt_key, key, sizeof(key));
-	sc->sc_rss_key = true;
-	error = hn_sysctl_rss_apply(sc);
+	error = hn_rss_change(sc, key, NULL, 0);
 	sx_xunlock(&sc->sc_lock);
 	return (error);
 }
@@ -372,14 +359,7 @@ hn_sysctl_rss_ind(SYSCTL_HANDLER_ARGS)
 	if (error != 0)
 		return (error);
 	sx_xlock(&sc->sc_lock);
-	if (cnt != sc->sc_rss_nind || !hn_rss_table_ok(ind, cnt,
-	    atomic_load_int(&sc->sc_nrings)))
-		error = EINVAL;
-	else {
-		memcpy(sc->sc_rss.rt_ind, ind, sizeof(ind));
-		sc->sc_rss_user = true;
-		error = hn_sysctl_rss_apply(sc);
-	}
+	error = hn_rss_change(sc, NULL, ind, cnt);
 	sx_xunlock(&sc->sc_lock);
 	return (error);
 }

@@ -232,6 +232,7 @@ struct hn_softc {
 #define	HN_F_BROKEN	0x0400	/* a ring cannot be used any more */
 #define	HN_F_ATTACHED	0x0800	/* the interface is there */
 #define	HN_F_NO_VF	0x1000	/* the host wants packets by the channel */
+#define	HN_F_DEAF	0x2000	/* it cannot be heard: the ring is broken */
 #define	HN_F_GONE	(HN_F_RESCINDED | HN_F_DETACHING)
 	uint64_t	 sc_late;	/* (s) answers that came too late */
 	uint64_t	 sc_bad;	/* (s) control messages of no sense */
@@ -467,6 +468,13 @@ int	hn_rss_query(struct hn_softc *sc, u_int want, u_int *got);
  * again: not for the first time in this session.
  */
 int	hn_rss_config(struct hn_softc *sc, bool again);
+/*
+ * Another key, or table of cnt channels; what is NULL stays.  EINVAL: a channel
+ * that is not there; EIO: the host refuses, and all is as it was; ENXIO: there
+ * is no RSS.
+ */
+int	hn_rss_change(struct hn_softc *sc, const uint8_t *key,
+	    const uint32_t *ind, u_int cnt);
 /* Pure. */
 int	hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
 	    uint32_t *hash);
@@ -494,8 +502,11 @@ int	hn_synth_attach(struct hn_softc *sc, u_int mtu);
 int	hn_synth_detach(struct hn_softc *sc);
 /* Both: packets wait meanwhile.  Without a session when it fails. */
 int	hn_synth_reattach(struct hn_softc *sc, u_int mtu);
-/* A ring is broken: a new session, by a task.  Any context. */
-void	hn_recover(struct hn_softc *sc);
+/*
+ * A ring is broken: a new session, by a task.  Any context.  deaf: it is the
+ * one that the host's answers come by.
+ */
+void	hn_recover(struct hn_softc *sc, bool deaf);
 void	hn_recover_task(void *arg, int pending);
 
 /*

@@ -381,7 +381,7 @@ hn_resume(device_t dev)
 	error = hn_synth_reattach(sc, sc->sc_mtu);
 	sx_xunlock(&sc->sc_lock);
 	if (error != 0)
-		hn_recover(sc);
+		hn_recover(sc, false);
 	return (0);
 }
 
