@@ -501,6 +501,62 @@ ATF_TC_BODY(broken_tx, tc)
 	cable_finish(&j);
 }
 
+/* --- The manual --- */
+
+static struct {
+	char	 text[65536];
+	unsigned names, unknown;
+} manual;
+
+/* "dev.hn.0.rx.3.packets" is "dev.hn.%d.rx.%d.packets" there. */
+static void
+in_manual(void *arg, const char *name, const char *value)
+{
+	char line[128], *to;
+
+	(void)arg;
+	(void)value;
+	/* Those of any device, and of vmbus(4)'s. */
+	if (strchr(name, '%') != NULL || strstr(name, ".channel.") != NULL)
+		return;
+	manual.names++;
+	to = line + snprintf(line, sizeof(line), ".It Va ");
+	while (*name != '\0' && to < line + sizeof(line) - 4) {
+		if (name[0] == '.' && name[1] >= '0' && name[1] <= '9') {
+			to += snprintf(to, 4, ".%%d");
+			name += 1 + strspn(name + 1, "0123456789");
+		} else
+			*to++ = *name++;
+	}
+	*to = '\0';
+	for (to = manual.text; (to = strstr(to, line)) != NULL;) {
+		to += strlen(line);
+		if (*to == '\n' || *to == ' ')
+			return;
+	}
+	printf("not in hn.4: %s\n", line);
+	manual.unknown++;
+}
+
+ATF_TC_WITHOUT_HEAD(manual_page);
+ATF_TC_BODY(manual_page, tc)
+{
+	FILE *f;
+	size_t n;
+
+	f = fopen(MANUALS "/hn.4", "r");
+	ATF_REQUIRE(f != NULL);
+	n = fread(manual.text, 1, sizeof(manual.text) - 1, f);
+	manual.text[n] = '\0';
+	fclose(f);
+	start(2);
+	kpi_sysctl_walk("hw.hn", in_manual, NULL);
+	kpi_sysctl_walk("dev.hn.0", in_manual, NULL);
+	ATF_CHECK(manual.names > 100);
+	ATF_CHECK_EQ(0, manual.unknown);
+	cable_finish(&j);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -515,5 +571,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, media);
 	ATF_TP_ADD_TC(tp, broken_rx);
 	ATF_TP_ADD_TC(tp, broken_tx);
+	ATF_TP_ADD_TC(tp, manual_page);
 	return (atf_no_error());
 }

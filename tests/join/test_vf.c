@@ -336,6 +336,102 @@ ATF_TC_BODY(host_switches, tc)
 	cable_finish(&j);
 }
 
+static atomic_uint seen_hn, seen_vf;
+
+static void
+seen(void *arg, const struct kpi_frame *f)
+{
+
+	atomic_fetch_add(arg == NULL ? &seen_vf : &seen_hn, 1);
+}
+
+static const struct kpi_net_ops seen_ops = { .capture = seen };
+
+static void
+check_seen(unsigned hn, unsigned vf)
+{
+
+	ATF_CHECK_EQ(hn, atomic_load(&seen_hn));
+	ATF_CHECK_EQ(vf, atomic_load(&seen_vf));
+	atomic_store(&seen_hn, 0);
+	atomic_store(&seen_vf, 0);
+}
+
+/* What a listener to either interface is shown. */
+ATF_TC_WITHOUT_HEAD(listeners);
+ATF_TC_BODY(listeners, tc)
+{
+	struct call c = { 0 };
+	struct kpi_net *vf;
+	unsigned i;
+
+	start(NULL);
+	kpi_net_close(j.kn[0]);
+	ATF_REQUIRE_EQ(0, kpi_net_open("hn0", &seen_ops, &j, &j.kn[0]));
+	vf_attach();
+	ATF_REQUIRE(vf_active(true));
+	ATF_CHECK(vf_waits(true));
+	ATF_REQUIRE_EQ(0, kpi_net_open("vfnic0", &seen_ops, NULL, &vf));
+	for (i = 0; i < 2; i++) {
+		atomic_store(&seen_hn, 0);
+		atomic_store(&seen_vf, 0);
+		ATF_CHECK(goes_by_vf(1));
+		check_seen(1, 0);
+		c.len = cable_udp(frame, 1, 300, 2, false);
+		kpi_call(call_receive, &c, 0);
+		check_seen(1, 1);
+		/* It takes none: shown all the same, unless accurately. */
+		ktest_vf_refuse(1);
+		ATF_CHECK(cable_send(&j, 0, frame, c.len, 0, 0) != 0);
+		check_seen(i == 0 ? 1 : 0, 0);
+		ktest_vf_refuse(0);
+		ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hn.0.vf_xpnt_accbpf",
+		    "1"));
+	}
+	kpi_net_close(vf);
+	vf_detach();
+	cable_finish(&j);
+}
+
+static void
+says(const char *name, const char *want)
+{
+	char value[64];
+
+	ATF_REQUIRE_EQ(0, kpi_sysctl_get(name, value, sizeof(value)));
+	ATF_CHECK_STREQ_MSG(want, value, "%s is \"%s\"", name, value);
+}
+
+ATF_TC_WITHOUT_HEAD(names);
+ATF_TC_BODY(names, tc)
+{
+
+	start(NULL);
+	says("hw.hn.vflist", "");
+	says("hw.hn.vfmap", "");
+	says("hw.hn.vf_xpnt_accbpf", "0");
+	says("dev.hn.0.vf", "");
+	says("dev.hn.0.rxvf", "");
+	vf_attach();
+	ATF_REQUIRE(vf_active(true));
+	ATF_CHECK(vf_waits(true));
+	says("hw.hn.vflist", "vfnic0");
+	says("hw.hn.vfmap", "vfnic0:hn0");
+	says("dev.hn.0.vf", "vfnic0");
+	says("dev.hn.0.rxvf", "vfnic0");
+	says("dev.hn.0.vf_xpnt_enabled", "1");
+	says("dev.hn.1.vf", "");
+	vf_up(0);
+	ATF_REQUIRE(vf_active(false));
+	says("dev.hn.0.vf", "vfnic0");
+	says("dev.hn.0.rxvf", "");
+	says("dev.hn.0.vf_xpnt_enabled", "0");
+	vf_detach();
+	says("hw.hn.vflist", "");
+	says("dev.hn.0.vf", "");
+	cable_finish(&j);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -344,5 +440,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, stays);
 	ATF_TP_ADD_TC(tp, was_there);
 	ATF_TP_ADD_TC(tp, host_switches);
+	ATF_TP_ADD_TC(tp, listeners);
+	ATF_TP_ADD_TC(tp, names);
 	return (atf_no_error());
 }

@@ -22,7 +22,7 @@
 #include "vf_kernel.h"
 
 static if_t vf;
-static volatile u_int vf_frames;
+static volatile u_int vf_frames, vf_refuses;
 
 static int
 vf_transmit(if_t ifp, struct mbuf *m)
@@ -30,8 +30,10 @@ vf_transmit(if_t ifp, struct mbuf *m)
 
 	KASSERT((if_getdrvflags(ifp) & IFF_DRV_RUNNING) != 0,
 	    ("a packet for a card that is down"));
-	atomic_add_int(&vf_frames, 1);
 	m_freem(m);
+	if (atomic_load_int(&vf_refuses) != 0)
+		return (ENOBUFS);
+	atomic_add_int(&vf_frames, 1);
 	return (0);
 }
 
@@ -120,6 +122,13 @@ ktest_vf_receive(const void *frame, unsigned len)
 	NET_EPOCH_ENTER(et);
 	if_input(vf, m);
 	NET_EPOCH_EXIT(et);
+}
+
+void
+ktest_vf_refuse(int refuse)
+{
+
+	atomic_store_int(&vf_refuses, refuse);
 }
 
 unsigned

@@ -19,6 +19,8 @@ void	ktest_vf_detach(void);
 int	ktest_vf_up(int up);
 /* [k] A frame comes in by it. */
 void	ktest_vf_receive(const void *frame, unsigned len);
+/* Whether it takes frames to send. */
+void	ktest_vf_refuse(int refuse);
 /* Frames that it was given to send; whether it is up; its MTU. */
 unsigned ktest_vf_sent(void);
 int	ktest_vf_is_up(void);

@@ -204,6 +204,7 @@ struct hn_softc {
 #define	HN_TRUST_UDP	0x0004
 	u_int		 sc_rsc;		/* receive coalescing */
 	u_int		 sc_pollhz;
+	u_int		 sc_vf_accbpf;		/* (A) show what it takes */
 	bool		 sc_rss_key;		/* there is a key */
 	bool		 sc_rss_user;		/* the table was set */
 	uint64_t	 sc_baudrate;		/* as the host says */
@@ -265,6 +266,7 @@ struct hn_softc {
 	"\11TSO6\12HASHVAL\13UDPHASH\14RSC"
 
 MALLOC_DECLARE(M_HN);
+SYSCTL_DECL(_hw_hn);
 
 /* Tunables; constant after boot unless sysctl can change them. */
 extern u_int	hn_chan_cnt;
@@ -288,6 +290,7 @@ extern int	hn_udp4cs;
 extern int	hn_udp6cs;
 extern u_int	hn_udpcs_fixup_mtu;
 extern u_int	hn_vf_transparent;
+extern int	hn_vf_accbpf;
 extern u_int	hn_vf_attwait;		/* seconds */
 extern uint64_t	hn_udpcs_fixups;	/* (A) */
 

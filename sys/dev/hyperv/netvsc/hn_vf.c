@@ -22,6 +22,7 @@
 #include <sys/ck.h>
 #include <sys/kernel.h>
 #include <sys/proc.h>
+#include <sys/sbuf.h>
 #include <sys/sockio.h>
 
 #include <net/bpf.h>
@@ -78,6 +79,8 @@ hn_vf_receive(if_t ifp, struct mbuf *m)
 	for (; m != NULL; m = next) {
 		next = m->m_nextpkt;
 		m->m_nextpkt = NULL;
+		/* Who listens to the twin itself sees them as well. */
+		ETHER_BPF_MTAP(ifp, m);
 		if (vf == NULL || atomic_load_acq_int(&vf->vf_sc->sc_rxok) ==
 		    0) {
 			m_freem(m);
@@ -90,33 +93,59 @@ hn_vf_receive(if_t ifp, struct mbuf *m)
 	}
 }
 
+/*
+ * Hands a packet to the twin, which frees it.  Who listens is shown it before,
+ * or, if that is to be accurate, only when the twin has taken it: for that the
+ * packet is kept meanwhile, which makes it a shared one for the twin's driver.
+ */
+static int
+hn_vf_send(struct hn_softc *sc, if_t vf_ifp, struct mbuf *m)
+{
+	if_t ifp = sc->sc_ifp;
+	struct mbuf *shown;
+	int error, len;
+	bool mcast;
+
+	shown = NULL;
+	if (atomic_load_int(&sc->sc_vf_accbpf) == 0)
+		ETHER_BPF_MTAP(ifp, m);
+	else if (bpf_peers_present_if(ifp)) {
+		shown = m_copypacket(m, M_NOWAIT);
+		if (shown == NULL) {
+			m_freem(m);
+			if_inc_counter(ifp, IFCOUNTER_OQDROPS, 1);
+			return (ENOBUFS);
+		}
+	}
+	len = m->m_pkthdr.len;
+	mcast = (m->m_flags & M_MCAST) != 0;
+	error = if_transmit(vf_ifp, m);
+	if (error == 0) {
+		if (shown != NULL)
+			ETHER_BPF_MTAP(ifp, shown);
+		if_inc_counter(ifp, IFCOUNTER_OPACKETS, 1);
+		if_inc_counter(ifp, IFCOUNTER_OBYTES, len);
+		if (mcast)
+			if_inc_counter(ifp, IFCOUNTER_OMCASTS, 1);
+	} else
+		if_inc_counter(ifp, IFCOUNTER_OQDROPS, 1);
+	m_freem(shown);
+	return (error);
+}
+
 bool
 hn_vf_transmit(struct hn_softc *sc, struct mbuf *m, int *error)
 {
 	struct hn_vf *vf = sc->sc_vf;
 	struct epoch_tracker et;
-	int len;
-	bool mcast;
 	if_t ifp;
 
 	if (vf == NULL || atomic_load_ptr(&vf->vf_active) == 0)
 		return (false);
 	NET_EPOCH_ENTER(et);
 	ifp = (if_t)atomic_load_ptr(&vf->vf_active);
-	if (ifp != NULL) {
-		len = m->m_pkthdr.len;
-		mcast = (m->m_flags & M_MCAST) != 0;
-		ETHER_BPF_MTAP(sc->sc_ifp, m);
-		*error = if_transmit(ifp, m);
-		if (*error == 0) {
-			if_inc_counter(sc->sc_ifp, IFCOUNTER_OPACKETS, 1);
-			if_inc_counter(sc->sc_ifp, IFCOUNTER_OBYTES, len);
-			if (mcast)
-				if_inc_counter(sc->sc_ifp,
-				    IFCOUNTER_OMCASTS, 1);
-		} else
-			if_inc_counter(sc->sc_ifp, IFCOUNTER_OQDROPS, 1);
-	}
+	if (ifp != NULL)
+		*error = hn_vf_send(sc, ifp, m);
 	NET_EPOCH_EXIT(et);
 	return (ifp != NULL);
 }
@@ -478,3 +507,44 @@ hn_vf_allow(struct hn_softc *sc, bool allowed)
 		atomic_store_ptr(&sc->sc_vf->vf_active, 0);
 	hn_vf_update(sc);
 }
+
+/*
+ * hw.hn.vflist and hw.hn.vfmap: all twins there are, and whose.  Names of
+ * interfaces may be changed, and so are looked at within the epoch.
+ */
+static int
+hn_vf_sysctl(SYSCTL_HANDLER_ARGS)
+{
+	struct epoch_tracker et;
+	struct hn_vf *vf;
+	struct sbuf sb;
+	if_t ifp;
+	const char *sep;
+	int error;
+
+	error = sysctl_wire_old_buffer(req, 0);
+	if (error != 0)
+		return (error);
+	sbuf_new_for_sysctl(&sb, NULL, 128, req);
+	sep = "";
+	NET_EPOCH_ENTER(et);
+	CK_LIST_FOREACH(vf, &hn_vfs, vf_link) {
+		ifp = (if_t)atomic_load_ptr((uintptr_t *)&vf->vf_ifp);
+		if (ifp == NULL)
+			continue;
+		sbuf_printf(&sb, "%s%s", sep, if_name(ifp));
+		if (arg2 != 0)
+			sbuf_printf(&sb, ":%s", if_name(vf->vf_sc->sc_ifp));
+		sep = " ";
+	}
+	NET_EPOCH_EXIT(et);
+	error = sbuf_finish(&sb);
+	sbuf_delete(&sb);
+	return (error);
+}
+SYSCTL_PROC(_hw_hn, OID_AUTO, vflist, CTLTYPE_STRING | CTLFLAG_RD |
+    CTLFLAG_MPSAFE, NULL, 0, hn_vf_sysctl, "A",
+    "Interfaces that are virtual functions of adapters");
+SYSCTL_PROC(_hw_hn, OID_AUTO, vfmap, CTLTYPE_STRING | CTLFLAG_RD |
+    CTLFLAG_MPSAFE, NULL, 1, hn_vf_sysctl, "A",
+    "Virtual functions and the interfaces they work for");
