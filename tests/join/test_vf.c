@@ -432,6 +432,101 @@ ATF_TC_BODY(names, tc)
 	cable_finish(&j);
 }
 
+static bool
+within(unsigned (*what)(void), unsigned mask, unsigned want)
+{
+	unsigned i;
+
+	for (i = 0; i < 1000 && (what() & mask) != want; i++)
+		usleep(10000);
+	return (i < 1000);
+}
+
+/* IFF_ flags of FreeBSD's. */
+#define	PROMISC		0x100
+#define	ALLMULTI	0x200
+
+/* What is set at hn0 counts for the function as well. */
+ATF_TC_WITHOUT_HEAD(settings);
+ATF_TC_BODY(settings, tc)
+{
+	static const unsigned char group[6] = { 1, 0, 0x5e, 0, 0, 5 };
+	const unsigned some = KPI_NETCAP_RXCSUM | KPI_NETCAP_TXCSUM |
+	    KPI_NETCAP_LRO | KPI_NETCAP_TSO4;
+	struct kpi_net_info in;
+
+	ktest_vf_hardware(some);
+	start(NULL);
+	ATF_REQUIRE_EQ(0, kpi_net_promisc(j.kn[0], 1));
+	vf_attach();
+	ATF_REQUIRE(vf_active(true));
+	ATF_CHECK(within(ktest_vf_flags, PROMISC, PROMISC));
+	ATF_REQUIRE_EQ(0, kpi_net_promisc(j.kn[0], 0));
+	ATF_CHECK(within(ktest_vf_flags, PROMISC | ALLMULTI, 0));
+	ATF_REQUIRE_EQ(0, kpi_net_multicast(j.kn[0], group, 1));
+	ATF_CHECK(within(ktest_vf_flags, ALLMULTI, ALLMULTI));
+	ATF_REQUIRE_EQ(0, kpi_net_multicast(j.kn[0], group, 0));
+	ATF_CHECK(within(ktest_vf_flags, ALLMULTI, 0));
+	ATF_REQUIRE_EQ(0, kpi_net_mtu(j.kn[0], 3000));
+	ATF_CHECK(within(ktest_vf_mtu, 0xffff, 3000));
+	ATF_REQUIRE(vf_active(true));
+	ATF_REQUIRE_EQ(0, kpi_net_mtu(j.kn[0], 1500));
+	ATF_CHECK(within(ktest_vf_mtu, 0xffff, 1500));
+	ATF_CHECK_EQ(some, ktest_vf_caps());
+	ATF_REQUIRE_EQ(0, kpi_net_info(j.kn[0], &in));
+	ATF_REQUIRE_EQ(0, kpi_net_caps(j.kn[0], in.capenable &
+	    ~KPI_NETCAP_LRO));
+	ATF_CHECK(within(ktest_vf_caps, some, some & ~KPI_NETCAP_LRO));
+	/* The function stays without the adapter, as it was before. */
+	ATF_REQUIRE_EQ(0, kpi_net_promisc(j.kn[0], 1));
+	ATF_CHECK(within(ktest_vf_flags, PROMISC, PROMISC));
+	close_all();
+	ATF_REQUIRE_EQ(0, kpi_kldunload("hv_netvsc"));
+	ATF_CHECK(within(ktest_vf_flags, PROMISC, 0));
+	vf_detach();
+	cable_finish(&j);
+}
+
+/* A function that can do less than the host: the stack does the rest. */
+ATF_TC_WITHOUT_HEAD(plain_function);
+ATF_TC_BODY(plain_function, tc)
+{
+	struct kpi_piece piece = { .addr = frame };
+	struct kpi_frame f = { .piece = &piece, .npieces = 1,
+	    .flags = KPI_NET_VLAN, .vlan = 0x6123 };
+	struct kpi_net_info before, in;
+	size_t len;
+	int error;
+
+	ktest_vf_hardware(0);
+	start(NULL);
+	ATF_REQUIRE_EQ(0, kpi_net_info(j.kn[0], &before));
+	ATF_REQUIRE(before.hwassist != 0);
+	vf_attach();
+	ATF_REQUIRE(vf_active(true));
+	ATF_CHECK(vf_waits(true));
+	ATF_REQUIRE_EQ(0, kpi_net_info(j.kn[0], &in));
+	ATF_CHECK_EQ(0, in.hwassist);
+	len = cable_udp(frame, 0, 300, 1, true);
+	ATF_REQUIRE_EQ(0, cable_send(&j, 0, frame, len, KPI_NET_CSUM_IP |
+	    KPI_NET_CSUM_L4, 0));
+	ATF_REQUIRE_EQ(len, ktest_vf_last(got, sizeof(got)));
+	ATF_CHECK(cable_sums_ok(got, len));
+	/* A tag that hn0 would put in goes into the frame. */
+	piece.len = f.len = len = cable_udp(frame, 0, 300, 1, false);
+	ATF_REQUIRE_EQ(1, kpi_net_send(j.kn[0], &f, 1, &error));
+	ATF_REQUIRE_EQ(len + 4, ktest_vf_last(got, sizeof(got)));
+	ATF_CHECK_EQ(0, memcmp(got, frame, 12));
+	ATF_CHECK_EQ(0, memcmp(got + 12, "\x81\0\x61\x23", 4));
+	ATF_CHECK_EQ(0, memcmp(got + 16, frame + 12, len - 12));
+	vf_detach();
+	ATF_REQUIRE(vf_active(false));
+	ATF_REQUIRE_EQ(0, kpi_net_info(j.kn[0], &in));
+	ATF_CHECK_EQ(before.hwassist, in.hwassist);
+	ATF_CHECK_EQ(before.tsomax, in.tsomax);
+	cable_finish(&j);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -442,5 +537,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, host_switches);
 	ATF_TP_ADD_TC(tp, listeners);
 	ATF_TP_ADD_TC(tp, names);
+	ATF_TP_ADD_TC(tp, settings);
+	ATF_TP_ADD_TC(tp, plain_function);
 	return (atf_no_error());
 }

@@ -521,6 +521,8 @@ void	hn_if_detach(struct hn_softc *sc);	/* without sc_lock */
 void	hn_if_free(struct hn_softc *sc);
 /* The session may be able to do other things now; with sc_lock. */
 void	hn_if_update(struct hn_softc *sc);
+/* The same, or a VF came to work for it, or does not any more. */
+void	hn_if_offloads(struct hn_softc *sc);
 /* What the interface's flags ask for; with sc_lock. */
 int	hn_if_apply(struct hn_softc *sc);
 void	hn_if_filter_task(void *arg, int pending);
@@ -612,6 +614,8 @@ void	hn_vf_allow(struct hn_softc *sc, bool allowed);
 void	hn_vf_update(struct hn_softc *sc);
 /* The session ends: it is not used until hn_vf_update(); with sc_lock. */
 void	hn_vf_suspend(struct hn_softc *sc);
+/* The interface that is in use, or NULL; with sc_lock. */
+if_t	hn_vf_used(struct hn_softc *sc);
 /* Its name, empty if there is none; whether it is in use.  With sc_lock. */
 bool	hn_vf_name(struct hn_softc *sc, char *buf, size_t len);
 /* True: it has taken the packet, with this result. */

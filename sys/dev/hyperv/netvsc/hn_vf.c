@@ -41,12 +41,23 @@ struct hn_vf {
 	u_int		 vf_up;		/* (A) as its events say */
 	bool		 vf_started;	/* (x) it was brought up by us */
 	bool		 vf_told;	/* (x) the host has switched to it */
+	bool		 vf_promisc;	/* (x) we want it to be so */
+	bool		 vf_allmulti;	/* (x) the same */
 	struct timeout_task vf_task;
 	eventhandler_tag vf_attach_tag;
 	eventhandler_tag vf_depart_tag;
 	eventhandler_tag vf_event_tag;
 	eventhandler_tag vf_link_tag;
 };
+
+/* What is switched at our interface is switched at the twin, if it has it. */
+#define	HN_VF_CAPS	(IFCAP_RXCSUM | IFCAP_RXCSUM_IPV6 | IFCAP_TXCSUM | \
+			IFCAP_TXCSUM_IPV6 | IFCAP_TSO4 | IFCAP_TSO6 |	\
+			IFCAP_LRO)
+
+/* What a packet can ask of who sends it. */
+#define	HN_VF_CSUM	(CSUM_IP | CSUM_IP_TCP | CSUM_IP_UDP |		\
+			CSUM_IP6_TCP | CSUM_IP6_UDP | CSUM_TSO)
 
 CK_LIST_HEAD(hn_vf_list, hn_vf);
 static struct hn_vf_list hn_vfs = CK_LIST_HEAD_INITIALIZER(hn_vfs);
@@ -94,6 +105,29 @@ hn_vf_receive(if_t ifp, struct mbuf *m)
 }
 
 /*
+ * Makes a packet one that the twin can send; frees it if that cannot be.  The
+ * stack asks for no more than the twin can do, but may not know that yet.
+ */
+static struct mbuf *
+hn_vf_fit(if_t vf_ifp, struct mbuf *m)
+{
+
+	if (__predict_false((m->m_pkthdr.csum_flags & HN_VF_CSUM &
+	    ~if_gethwassist(vf_ifp)) != 0)) {
+		m_freem(m);
+		return (NULL);
+	}
+	if (__predict_false((m->m_flags & M_VLANTAG) != 0 &&
+	    (if_getcapenable(vf_ifp) & IFCAP_VLAN_HWTAGGING) == 0)) {
+		m = ether_vlanencap_proto(m, m->m_pkthdr.ether_vtag,
+		    ETHERTYPE_VLAN);
+		if (m != NULL)
+			m->m_flags &= ~M_VLANTAG;
+	}
+	return (m);
+}
+
+/*
  * Hands a packet to the twin, which frees it.  Who listens is shown it before,
  * or, if that is to be accurate, only when the twin has taken it: for that the
  * packet is kept meanwhile, which makes it a shared one for the twin's driver.
@@ -119,7 +153,8 @@ hn_vf_send(struct hn_softc *sc, if_t vf_ifp, struct mbuf *m)
 	}
 	len = m->m_pkthdr.len;
 	mcast = (m->m_flags & M_MCAST) != 0;
-	error = if_transmit(vf_ifp, m);
+	m = hn_vf_fit(vf_ifp, m);
+	error = m != NULL ? if_transmit(vf_ifp, m) : ENOBUFS;
 	if (error == 0) {
 		if (shown != NULL)
 			ETHER_BPF_MTAP(ifp, shown);
@@ -167,6 +202,7 @@ hn_vf_stop(struct hn_vf *vf)
 	NET_EPOCH_WAIT();
 	if (hn_flagged(sc, HN_F_SYNTH) && !hn_flagged(sc, HN_F_RESCINDED))
 		(void)hn_nvs_set_datapath(sc, HN_NVS_DATAPATH_SYNTH);
+	hn_if_offloads(sc);
 	if_printf(sc->sc_ifp, "packets go without %s\n",
 	    if_name(vf->vf_ifp));
 }
@@ -180,23 +216,58 @@ hn_vf_ioctl(struct hn_vf *vf, u_long cmd, struct ifreq *ifr)
 	return (ifhwioctl(cmd, vf->vf_ifp, (caddr_t)ifr, curthread));
 }
 
-/* Makes the twin ready: once, for afterwards it is the administrator's. */
+/* Who else wants it to be in these modes is counted, too. */
+static void
+hn_vf_modes(struct hn_vf *vf, bool promisc, bool allmulti)
+{
+
+	if (promisc != vf->vf_promisc && ifpromisc(vf->vf_ifp, promisc) == 0)
+		vf->vf_promisc = promisc;
+	if (allmulti != vf->vf_allmulti &&
+	    if_allmulti(vf->vf_ifp, allmulti) == 0)
+		vf->vf_allmulti = allmulti;
+}
+
+/*
+ * Settings of our interface that the twin has to share.  Without the MTU it is
+ * of no use; for the rest hn_vf_fit() and the stack make up.
+ */
+static int
+hn_vf_share(struct hn_vf *vf)
+{
+	if_t ifp = vf->vf_sc->sc_ifp, vf_ifp = vf->vf_ifp;
+	struct ifreq ifr;
+	int caps, error, flags;
+
+	if (if_getmtu(vf_ifp) != if_getmtu(ifp)) {
+		memset(&ifr, 0, sizeof(ifr));
+		ifr.ifr_mtu = if_getmtu(ifp);
+		error = hn_vf_ioctl(vf, SIOCSIFMTU, &ifr);
+		if (error != 0)
+			return (error);
+	}
+	caps = (if_getcapenable(vf_ifp) & ~HN_VF_CAPS) |
+	    (if_getcapenable(ifp) & HN_VF_CAPS & if_getcapabilities(vf_ifp));
+	if (caps != if_getcapenable(vf_ifp)) {
+		memset(&ifr, 0, sizeof(ifr));
+		ifr.ifr_reqcap = caps;
+		(void)hn_vf_ioctl(vf, SIOCSIFCAP, &ifr);
+	}
+	flags = if_getflags(ifp);
+	hn_vf_modes(vf, (flags & IFF_PROMISC) != 0,
+	    (flags & IFF_ALLMULTI) != 0 || if_llmaddr_count(ifp) > 0);
+	return (0);
+}
+
+/* Takes the twin up: once, for afterwards that is the administrator's. */
 static int
 hn_vf_prepare(struct hn_vf *vf)
 {
-	struct hn_softc *sc = vf->vf_sc;
 	struct ifreq ifr;
 	int error, flags;
 
 	if (vf->vf_started)
 		return (0);
-	if (if_getmtu(vf->vf_ifp) != if_getmtu(sc->sc_ifp)) {
-		memset(&ifr, 0, sizeof(ifr));
-		ifr.ifr_mtu = if_getmtu(sc->sc_ifp);
-		error = hn_vf_ioctl(vf, SIOCSIFMTU, &ifr);
-		if (error != 0)
-			return (error);
-	}
 	memset(&ifr, 0, sizeof(ifr));
 	flags = if_getflags(vf->vf_ifp) | IFF_UP;
 	ifr.ifr_flags = (short)(flags & 0xffff);
@@ -212,7 +283,9 @@ hn_vf_start(struct hn_vf *vf)
 	struct hn_softc *sc = vf->vf_sc;
 	int error;
 
-	error = hn_vf_prepare(vf);
+	error = hn_vf_share(vf);
+	if (error == 0)
+		error = hn_vf_prepare(vf);
 	/* The host is told before anything is sent that way. */
 	if (error == 0)
 		error = hn_nvs_set_datapath(sc, HN_NVS_DATAPATH_VF);
@@ -222,8 +295,18 @@ hn_vf_start(struct hn_vf *vf)
 		return;
 	}
 	vf->vf_told = true;
+	hn_if_offloads(sc);
 	atomic_store_rel_ptr(&vf->vf_active, (uintptr_t)vf->vf_ifp);
 	if_printf(sc->sc_ifp, "packets go through %s\n", if_name(vf->vf_ifp));
+}
+
+if_t
+hn_vf_used(struct hn_softc *sc)
+{
+
+	sx_assert(&sc->sc_lock, SA_LOCKED);
+	return (sc->sc_vf != NULL && sc->sc_vf->vf_told ?
+	    sc->sc_vf->vf_ifp : NULL);
 }
 
 bool
@@ -264,6 +347,10 @@ hn_vf_task(void *arg, int pending __unused)
 		hn_vf_stop(vf);
 	else if (atomic_load_ptr(&vf->vf_active) == 0)
 		hn_vf_start(vf);
+	else {
+		(void)hn_vf_share(vf);
+		hn_if_offloads(vf->vf_sc);
+	}
 	sx_xunlock(&vf->vf_sc->sc_lock);
 }
 
@@ -365,14 +452,18 @@ hn_vf_scan(struct hn_vf *vf)
 	sx_xunlock(&sc->sc_lock);
 }
 
+/* gone: the twin's driver is about to leave, and no setting matters. */
 static void
-hn_vf_forget(struct hn_vf *vf)
+hn_vf_forget(struct hn_vf *vf, bool gone)
 {
 	if_t ifp = vf->vf_ifp;
 
 	if (ifp == NULL)
 		return;
 	hn_vf_stop(vf);
+	if (!gone)
+		hn_vf_modes(vf, false, false);
+	vf->vf_promisc = vf->vf_allmulti = false;
 	if_setinputfn(ifp, vf->vf_input);
 	atomic_store_ptr((uintptr_t *)&vf->vf_ifp, 0);
 	NET_EPOCH_WAIT();
@@ -386,7 +477,7 @@ hn_vf_departed(void *arg, if_t ifp)
 
 	sx_xlock(&vf->vf_sc->sc_lock);
 	if (vf->vf_ifp == ifp)
-		hn_vf_forget(vf);
+		hn_vf_forget(vf, true);
 	sx_xunlock(&vf->vf_sc->sc_lock);
 }
 
@@ -465,7 +556,7 @@ hn_vf_detach(struct hn_softc *sc)
 	EVENTHANDLER_DEREGISTER(ifnet_link_event, vf->vf_link_tag);
 	vf->vf_attach_tag = NULL;
 	sx_xlock(&sc->sc_lock);
-	hn_vf_forget(vf);
+	hn_vf_forget(vf, false);
 	sx_xunlock(&sc->sc_lock);
 	mtx_lock(&hn_vf_mtx);
 	CK_LIST_REMOVE(vf, vf_link);
