@@ -395,6 +395,33 @@ ATF_TC_BODY(media, tc)
 	cable_finish(&j);
 }
 
+/* What netstat(1) shows, of both directions. */
+ATF_TC_WITHOUT_HEAD(counters);
+ATF_TC_BODY(counters, tc)
+{
+	struct kpi_net_info a, b;
+	kpi_u64 bytes = 0;
+	unsigned i;
+
+	start(1);
+	for (i = 0; i < 10; i++) {
+		bytes += flow(0, i);
+		(void)pass(0, i);
+	}
+	memset(frame, 0xff, 6);
+	(void)cable_send(&j, 0, frame, 154, 0, 0);
+	ATF_REQUIRE_EQ(154, cable_recv(&j, 1, got, sizeof(got), NULL));
+	ATF_REQUIRE_EQ(0, kpi_net_info(j.kn[0], &a));
+	ATF_REQUIRE_EQ(0, kpi_net_info(j.kn[1], &b));
+	ATF_CHECK_EQ(11, a.opackets);
+	ATF_CHECK_EQ(bytes + 154, a.obytes);
+	ATF_CHECK_EQ(0, a.oerrors + a.oqdrops);
+	ATF_CHECK_EQ(11, b.ipackets);
+	ATF_CHECK_EQ(bytes + 154, b.ibytes);
+	ATF_CHECK_EQ(0, b.ierrors + b.iqdrops);
+	cable_finish(&j);
+}
+
 /* --- Broken rings --- */
 
 static atomic_uint spoilt;
@@ -569,6 +596,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, rsc_old);
 	ATF_TP_ADD_TC(tp, keepalive);
 	ATF_TP_ADD_TC(tp, media);
+	ATF_TP_ADD_TC(tp, counters);
 	ATF_TP_ADD_TC(tp, broken_rx);
 	ATF_TP_ADD_TC(tp, broken_tx);
 	ATF_TP_ADD_TC(tp, manual_page);

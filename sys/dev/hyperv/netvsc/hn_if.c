@@ -159,8 +159,8 @@ hn_if_capabilities(struct hn_softc *sc)
 {
 	int caps;
 
-	caps = IFCAP_RXCSUM | IFCAP_RXCSUM_IPV6 | IFCAP_LRO | IFCAP_LINKSTATE |
-	    IFCAP_HWSTATS;
+	/* Not HWSTATS: bytes that come in are counted by the stack. */
+	caps = IFCAP_RXCSUM | IFCAP_RXCSUM_IPV6 | IFCAP_LRO | IFCAP_LINKSTATE;
 	if ((sc->sc_caps & HN_CAP_VLAN) != 0)
 		caps |= IFCAP_VLAN_HWTAGGING | IFCAP_VLAN_MTU |
 		    IFCAP_VLAN_HWCSUM | IFCAP_VLAN_HWTSO;
