@@ -354,6 +354,7 @@ struct hvh_net_stats {
 	uint32_t	 filter;	/* NDIS packet filter */
 	uint32_t	 channels;	/* open */
 	uint32_t	 rx_held;	/* receive buffers the guest has */
+	uint32_t	 alive;		/* hvh_net_keepalive()s answered */
 	bool		 link_up;
 	bool		 vf_active;	/* the guest sends through the VF */
 };
@@ -370,6 +371,11 @@ int	hvh_net_link(struct hvh_net *net, bool up);
  * to leave it; serial tells the guest which.  ENODEV: rescinded.
  */
 int	hvh_net_vf(struct hvh_net *net, bool present, uint32_t serial);
+/*
+ * Asks the guest's driver whether it is there.  ENODEV: rescinded, or no driver
+ * has come so far; ENOMEM.
+ */
+int	hvh_net_keepalive(struct hvh_net *net);
 void	hvh_net_get_stats(struct hvh_net *net, struct hvh_net_stats *st);
 
 /* --- Management side: faults --- */
@@ -379,7 +385,8 @@ enum hvh_fault_point {
 	HVH_FAULT_MSG_OUT,	/* channel message to the guest; key: type */
 	HVH_FAULT_MSG_IN,	/* channel message from the guest; key: type */
 	HVH_FAULT_POST,		/* the post-message hypercall; key: 0 */
-	HVH_FAULT_SIGNAL_OUT,	/* event to the guest; key: channel id */
+	HVH_FAULT_SIGNAL_OUT,	/* event to the guest; key: channel id; there
+				 * are no bytes */
 	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: its first word,
 				 * VSTOR operation or NVSP type */
 	HVH_FAULT_PKT_IN,	/* packet from the guest; key: as above */

@@ -73,6 +73,22 @@ hvh_net_link(struct hvh_net *na, bool up)
 	return (error);
 }
 
+int
+hvh_net_keepalive(struct hvh_net *na)
+{
+	int error = 0;
+
+	hvh_lock(na->h);
+	if (na->gone || hvh_chan_revoked(na->primary) || !na->operational)
+		error = ENODEV;
+	else if (!rndis_ask_alive(na))
+		error = ENOMEM;
+	else
+		hvh_timer_set(na->h, &na->reply_timer, hvh_now(na->h));
+	hvh_unlock(na->h);
+	return (error);
+}
+
 /* --- Virtual functions --- */
 
 int

@@ -242,18 +242,34 @@ nvsp_sub_channel(struct nvsp_chan *c, const struct nvsp_msg *msg,
 	nvsp_complete(c, pkt->xid, &reply, nvsp_msg_size(na));
 }
 
+/* Not before it has opened all that it asked for. */
 void
-nvsp_sub_opened(struct hvh_net *na)
+nvsp_table_due(struct hvh_net *na)
 {
 	unsigned i;
 
+	if (na->channels <= 1)
+		return;
 	for (i = 0; i < na->channels; i++) {
 		if (na->chans[i] == NULL)
 			return;
 	}
 	na->due |= NVSP_DUE_TABLE;
-	nvsp_write_due(na->chans[0]);
 }
+
+void
+nvsp_sub_opened(struct hvh_net *na)
+{
+
+	nvsp_table_due(na);
+	if (na->chans[0] != NULL)
+		nvsp_write_due(na->chans[0]);
+}
+
+/*
+ * What the guest sends comes back by the channel that it has chosen for what it
+ * receives, as far as the smaller table can say that.
+ */
 
 static int
 nvsp_write_table(struct nvsp_chan *c)
@@ -266,7 +282,8 @@ nvsp_write_table(struct nvsp_chan *c)
 	unsigned i;
 
 	for (i = 0; i < NVSP_INDIRECTION_COUNT; i++)
-		in.table[i] = i % c->na->channels;
+		in.table[i] = (c->na->rss.enabled ?
+		    rss_queue(&c->na->rss, i) : i) % c->na->channels;
 	return (hvh_chan_write(c->ch, PKT_INBAND, 0, 0, &in, sizeof(in)));
 }
 

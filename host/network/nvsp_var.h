@@ -204,6 +204,7 @@ struct hvh_net {
 	struct rndis_offload offload;
 	struct rss	 rss;
 	uint16_t	 packet_id;	/* of the last coalesced frame */
+	uint32_t	 alive_id;	/* of the last question */
 	struct rndis_replies replies;
 	uint32_t	 reply_bytes;
 	struct hvh_timer reply_timer;
@@ -253,6 +254,8 @@ bool	nvsp_write_due(struct nvsp_chan *c);
 bool	nvsp_vf_capable(const struct hvh_net *na);
 /* A sub-channel has been opened. */
 void	nvsp_sub_opened(struct hvh_net *na);
+/* What the guest sends is to go by other channels than before. */
+void	nvsp_table_due(struct hvh_net *na);
 /* As before the first message. */
 void	nvsp_forget(struct hvh_net *na);
 
@@ -293,6 +296,8 @@ uint32_t rndis_control(struct hvh_net *na, const struct nvsp_tx *m);
 bool	rndis_send(struct hvh_net *na, const void *data, uint32_t len);
 void	rndis_indicate(struct hvh_net *na, uint32_t status, const void *info,
 	    uint32_t len);
+/* Asks whether the guest is there. */
+bool	rndis_ask_alive(struct hvh_net *na);
 /* Puts waiting messages into slots and the ring; false: no room in it. */
 bool	rndis_write_replies(struct nvsp_chan *c);
 void	rndis_reply_timer(void *arg);

@@ -326,6 +326,32 @@ rndis_keepalive(struct hvh_net *na, const uint8_t *msg, uint32_t len)
 	    NVSP_STATUS_FAILURE);
 }
 
+bool
+rndis_ask_alive(struct hvh_net *na)
+{
+	struct rndis_bare ka = {
+		.hdr = { RNDIS_KEEPALIVE, sizeof(ka) },
+		.id = ++na->alive_id,
+	};
+
+	return (rndis_send(na, &ka, sizeof(ka)));
+}
+
+/* The guest's answer to that, to the last question only. */
+static uint32_t
+rndis_is_alive(struct hvh_net *na, const uint8_t *msg, uint32_t len)
+{
+	struct rndis_complete kc;
+
+	if (len < sizeof(kc))
+		return (NVSP_STATUS_FAILURE);
+	memcpy(&kc, msg, sizeof(kc));
+	if (kc.id != na->alive_id || kc.status != RNDIS_STATUS_SUCCESS)
+		return (NVSP_STATUS_FAILURE);
+	na->stats.alive++;
+	return (NVSP_STATUS_SUCCESS);
+}
+
 /* By type: the least length, and what is done. */
 static const struct {
 	uint32_t	 len;
@@ -334,11 +360,11 @@ static const struct {
 } rndis_ops[] = {
 	[RNDIS_INITIALIZE] = { sizeof(struct rndis_initialize),
 	    rndis_initialize },
-	[RNDIS_HALT] = { 12, rndis_halt },
+	[RNDIS_HALT] = { sizeof(struct rndis_bare), rndis_halt },
 	[RNDIS_QUERY] = { sizeof(struct rndis_request), rndis_query_msg },
 	[RNDIS_SET] = { sizeof(struct rndis_request), rndis_set_msg },
 	[RNDIS_RESET] = { 12, rndis_reset },
-	[RNDIS_KEEPALIVE] = { 12, rndis_keepalive },
+	[RNDIS_KEEPALIVE] = { sizeof(struct rndis_bare), rndis_keepalive },
 };
 
 uint32_t
@@ -352,6 +378,8 @@ rndis_control(struct hvh_net *na, const struct nvsp_tx *m)
 		return (NVSP_STATUS_FAILURE);
 	frame_copy(m->iov, m->niov, 0, buf, len);
 	memcpy(&hdr, buf, sizeof(hdr));
+	if (hdr.type == (RNDIS_KEEPALIVE | RNDIS_COMPLETE) && hdr.len <= len)
+		return (rndis_is_alive(na, buf, hdr.len));
 	if (hdr.type >= sizeof(rndis_ops) / sizeof(rndis_ops[0]) ||
 	    rndis_ops[hdr.type].fn == NULL || hdr.len > len ||
 	    hdr.len < rndis_ops[hdr.type].len)

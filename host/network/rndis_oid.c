@@ -354,6 +354,7 @@ set_multicast(struct hvh_net *na, const uint8_t *info, uint32_t len)
 uint32_t
 rndis_set(struct hvh_net *na, uint32_t oid, const uint8_t *info, uint32_t len)
 {
+	uint32_t status;
 
 	switch (oid) {
 	case OID_GEN_CURRENT_PACKET_FILTER:
@@ -366,7 +367,10 @@ rndis_set(struct hvh_net *na, uint32_t oid, const uint8_t *info, uint32_t len)
 		/* Hints that change nothing here. */
 		return (RNDIS_STATUS_SUCCESS);
 	case OID_GEN_RSS_PARAMETERS:
-		return (rss_set(&na->rss, info, len, na->max_channels));
+		status = rss_set(&na->rss, info, len, na->max_channels);
+		if (na->rss.enabled)
+			nvsp_table_due(na);
+		return (status);
 	case OID_TCP_OFFLOAD_PARAMETERS:
 		return (rndis_offload_set(na, info, len));
 	case OID_OFFLOAD_ENCAPSULATION:

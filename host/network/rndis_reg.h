@@ -125,6 +125,13 @@ struct rndis_query_complete {
 _Static_assert(sizeof(struct rndis_query_complete) == 24,
     "rndis_query_complete");
 
+/* HALT and KEEPALIVE, which the host may ask as well. */
+struct rndis_bare {
+	struct rndis_header hdr;
+	uint32_t	id;
+};
+_Static_assert(sizeof(struct rndis_bare) == 12, "rndis_bare");
+
 /* SET and KEEPALIVE. */
 struct rndis_complete {
 	struct rndis_header hdr;

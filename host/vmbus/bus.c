@@ -446,6 +446,7 @@ hvh_bus_event(struct hvh_chan *ch)
 	struct hvh *h = ch->ch_h;
 	uint32_t id = ch->ch_vms.c_id;
 	struct hvh_fault f;
+	size_t none = 0;
 
 	if (!hvh_fault_strikes(h, HVH_FAULT_SIGNAL_OUT, id, &f)) {
 		bus_raise(ch);
@@ -465,6 +466,9 @@ hvh_bus_event(struct hvh_chan *ch)
 		break;
 	case HVH_FAULT_RESCIND:
 		ch->ch_bus->b_rescind[id / 64] |= 1ull << id % 64;
+		break;
+	case HVH_FAULT_CALL:
+		hvh_fault_apply(&f, NULL, &none);
 		break;
 	default:
 		break;

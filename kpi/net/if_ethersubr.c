@@ -80,7 +80,8 @@ ether_input_one(struct ifnet *ifp, struct mbuf *m)
 	} else if (memcmp(IF_LLADDR(ifp), eh->ether_dhost, ETHER_ADDR_LEN) != 0)
 		m->m_flags |= M_PROMISC;
 	ETHER_BPF_MTAP(ifp, m);
-	if_inc_counter(ifp, IFCOUNTER_IBYTES, m->m_pkthdr.len);
+	if ((if_getcapenable(ifp) & IFCAP_HWSTATS) == 0)
+		if_inc_counter(ifp, IFCOUNTER_IBYTES, m->m_pkthdr.len);
 	if ((m->m_flags & M_VLANTAG) == 0 &&
 	    (type == ETHERTYPE_VLAN || type == ETHERTYPE_QINQ)) {
 		m = ether_untag(m);

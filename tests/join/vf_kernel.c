@@ -22,7 +22,24 @@
 #include "vf_kernel.h"
 
 static if_t vf;
-static volatile u_int vf_frames;
+static volatile u_int vf_frames, vf_refuses;
+static int vf_hardware;
+static uint8_t vf_last[2048];
+static u_int vf_lastlen;
+
+/* What the stack may leave to it. */
+static void
+vf_hwassist(if_t ifp)
+{
+	int enabled = if_getcapenable(ifp);
+	uint64_t assist = 0;
+
+	if ((enabled & IFCAP_TXCSUM) != 0)
+		assist |= CSUM_IP | CSUM_IP_TCP | CSUM_IP_UDP;
+	if ((enabled & IFCAP_TSO4) != 0)
+		assist |= CSUM_IP_TSO;
+	if_sethwassist(ifp, assist);
+}
 
 static int
 vf_transmit(if_t ifp, struct mbuf *m)
@@ -30,8 +47,18 @@ vf_transmit(if_t ifp, struct mbuf *m)
 
 	KASSERT((if_getdrvflags(ifp) & IFF_DRV_RUNNING) != 0,
 	    ("a packet for a card that is down"));
-	atomic_add_int(&vf_frames, 1);
+	KASSERT((m->m_pkthdr.csum_flags & (CSUM_IP | CSUM_IP_TCP |
+	    CSUM_IP_UDP | CSUM_TSO) & ~if_gethwassist(ifp)) == 0,
+	    ("a packet with flags %#x that the card knows nothing of",
+	    m->m_pkthdr.csum_flags));
+	KASSERT((m->m_flags & M_VLANTAG) == 0 || (if_getcapenable(ifp) &
+	    IFCAP_VLAN_HWTAGGING) != 0, ("a tag that the card cannot put in"));
+	vf_lastlen = (u_int)MIN(m->m_pkthdr.len, (int)sizeof(vf_last));
+	m_copydata(m, 0, (int)vf_lastlen, (caddr_t)vf_last);
 	m_freem(m);
+	if (atomic_load_int(&vf_refuses) != 0)
+		return (ENOBUFS);
+	atomic_add_int(&vf_frames, 1);
 	return (0);
 }
 
@@ -57,6 +84,10 @@ vf_ioctl(if_t ifp, u_long cmd, caddr_t data)
 		else
 			if_setdrvflagbits(ifp, 0, IFF_DRV_RUNNING);
 		return (0);
+	case SIOCSIFCAP:
+		if_setcapenable(ifp, ifr->ifr_reqcap);
+		vf_hwassist(ifp);
+		return (0);
 	case SIOCSIFMTU:
 		if_setmtu(ifp, ifr->ifr_mtu);
 		return (0);
@@ -76,6 +107,9 @@ ktest_vf_attach(const unsigned char mac[6])
 	if_setioctlfn(vf, vf_ioctl);
 	if_settransmitfn(vf, vf_transmit);
 	if_setqflushfn(vf, vf_qflush);
+	if_setcapabilities(vf, vf_hardware);
+	if_setcapenable(vf, vf_hardware);
+	vf_hwassist(vf);
 	ether_ifattach(vf, mac);
 	if_link_state_change(vf, LINK_STATE_UP);
 	return (0);
@@ -120,6 +154,42 @@ ktest_vf_receive(const void *frame, unsigned len)
 	NET_EPOCH_ENTER(et);
 	if_input(vf, m);
 	NET_EPOCH_EXIT(et);
+}
+
+void
+ktest_vf_hardware(unsigned caps)
+{
+
+	vf_hardware = (int)caps;
+}
+
+unsigned
+ktest_vf_caps(void)
+{
+
+	return ((unsigned)if_getcapenable(vf));
+}
+
+unsigned
+ktest_vf_flags(void)
+{
+
+	return ((unsigned)if_getflags(vf));
+}
+
+unsigned
+ktest_vf_last(void *buf, unsigned len)
+{
+
+	memcpy(buf, vf_last, MIN(len, vf_lastlen));
+	return (vf_lastlen);
+}
+
+void
+ktest_vf_refuse(int refuse)
+{
+
+	atomic_store_int(&vf_refuses, refuse);
 }
 
 unsigned

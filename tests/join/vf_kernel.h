@@ -19,6 +19,14 @@ void	ktest_vf_detach(void);
 int	ktest_vf_up(int up);
 /* [k] A frame comes in by it. */
 void	ktest_vf_receive(const void *frame, unsigned len);
+/* KPI_NETCAP_* that the next one has, all switched on; as it is now. */
+void	ktest_vf_hardware(unsigned caps);
+unsigned ktest_vf_caps(void);
+unsigned ktest_vf_flags(void);		/* IFF_* */
+/* The last frame it was given to send, at most len bytes of it; its length. */
+unsigned ktest_vf_last(void *buf, unsigned len);
+/* Whether it takes frames to send. */
+void	ktest_vf_refuse(int refuse);
 /* Frames that it was given to send; whether it is up; its MTU. */
 unsigned ktest_vf_sent(void);
 int	ktest_vf_is_up(void);

@@ -60,6 +60,18 @@ hn_chan_completion(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
 	}
 }
 
+/* Some are to be answered, by nothing; a host that has no room does without. */
+static void
+hn_chan_notice(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
+{
+
+	hn_nvs_notice(rxr->rxr_sc, rp->rp_data, rp->rp_len);
+	if ((rp->rp_flags & VMBUS_PKT_FLAG_RC) != 0 &&
+	    vmbus_ch_send_quiet(rxr->rxr_ch, VMBUS_PKT_TYPE_COMP, 0, "", 0,
+	    rp->rp_xid, &rxr->rxr_signal) != 0)
+		rxr->rxr_ack_failed++;
+}
+
 static void
 hn_chan_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
 {
@@ -73,7 +85,7 @@ hn_chan_packet(struct hn_rx_ring *rxr, const struct vmbus_rxpkt *rp)
 		break;
 	case VMBUS_PKT_TYPE_INBAND:
 		if (rxr->rxr_idx == 0) {
-			hn_nvs_notice(rxr->rxr_sc, rp->rp_data, rp->rp_len);
+			hn_chan_notice(rxr, rp);
 			break;
 		}
 		/* FALLTHROUGH */
@@ -116,7 +128,7 @@ hn_chan_callback(struct vmbus_channel *ch, void *arg)
 		hn_xchg_wake(sc);
 	if (error == EBADMSG && !rxr->rxr_dead) {
 		rxr->rxr_dead = true;
-		hn_recover(sc);
+		hn_recover(sc, rxr->rxr_idx == 0);
 	}
 }
 
@@ -140,6 +152,11 @@ hn_chan_open(struct hn_softc *sc, u_int idx, struct vmbus_channel *ch, int cpu)
 	rxr->rxr_ch = ch;
 	rxr->rxr_id = vmbus_ch_id(ch);
 	rxr->rxr_dead = false;
+	if (idx == 0) {
+		mtx_lock(&sc->sc_mtx);
+		sc->sc_flags &= ~HN_F_DEAF;
+		mtx_unlock(&sc->sc_mtx);
+	}
 	mtx_lock(&txr->txr_mtx);
 	txr->txr_ch = ch;
 	mtx_unlock(&txr->txr_mtx);

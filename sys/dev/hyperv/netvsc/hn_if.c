@@ -120,12 +120,13 @@ hn_if_init(void *arg)
 	sx_xunlock(&sc->sc_lock);
 }
 
-/* Which checksums the stack leaves to us. */
+/* Which checksums the stack leaves to us, or to a VF that works for us. */
 static void
 hn_if_hwassist(struct hn_softc *sc)
 {
 	uint64_t assist;
 	int enabled;
+	if_t vf;
 
 	enabled = if_getcapenable(sc->sc_ifp);
 	assist = 0;
@@ -147,6 +148,9 @@ hn_if_hwassist(struct hn_softc *sc)
 		assist |= CSUM_IP_TSO;
 	if ((enabled & IFCAP_TSO6) != 0)
 		assist |= CSUM_IP6_TSO;
+	vf = hn_vf_used(sc);
+	if (vf != NULL)
+		assist &= if_gethwassist(vf);
 	if_sethwassist(sc->sc_ifp, assist);
 }
 
@@ -155,8 +159,8 @@ hn_if_capabilities(struct hn_softc *sc)
 {
 	int caps;
 
-	caps = IFCAP_RXCSUM | IFCAP_RXCSUM_IPV6 | IFCAP_LRO | IFCAP_LINKSTATE |
-	    IFCAP_HWSTATS;
+	/* Not HWSTATS: bytes that come in are counted by the stack. */
+	caps = IFCAP_RXCSUM | IFCAP_RXCSUM_IPV6 | IFCAP_LRO | IFCAP_LINKSTATE;
 	if ((sc->sc_caps & HN_CAP_VLAN) != 0)
 		caps |= IFCAP_VLAN_HWTAGGING | IFCAP_VLAN_MTU |
 		    IFCAP_VLAN_HWCSUM | IFCAP_VLAN_HWTSO;
@@ -181,16 +185,38 @@ hn_if_capabilities(struct hn_softc *sc)
 static void
 hn_if_tso_limits(struct hn_softc *sc)
 {
-	u_int max;
+	u_int max, segs, segsize;
+	if_t vf;
 
 	if (sc->sc_tso_max == 0)
 		return;
 	max = MAX(hn_tso_maxlen, sc->sc_tso_minsg * sc->sc_mtu);
 	max = MIN(MIN(max, IP_MAXPACKET), sc->sc_tso_max);
-	if_sethwtsomax(sc->sc_ifp, max - (ETHER_HDR_LEN +
-	    ETHER_VLAN_ENCAP_LEN));
-	if_sethwtsomaxsegcount(sc->sc_ifp, HN_TX_SEGS_MAX);
-	if_sethwtsomaxsegsize(sc->sc_ifp, PAGE_SIZE);
+	max -= ETHER_HDR_LEN + ETHER_VLAN_ENCAP_LEN;
+	segs = HN_TX_SEGS_MAX;
+	segsize = PAGE_SIZE;
+	vf = hn_vf_used(sc);
+	if (vf != NULL && (if_gethwassist(vf) & CSUM_TSO) != 0) {
+		/* 0: it has no such limit. */
+		if (if_gethwtsomax(vf) != 0)
+			max = MIN(max, if_gethwtsomax(vf));
+		if (if_gethwtsomaxsegcount(vf) != 0)
+			segs = MIN(segs, if_gethwtsomaxsegcount(vf));
+		if (if_gethwtsomaxsegsize(vf) != 0)
+			segsize = MIN(segsize, if_gethwtsomaxsegsize(vf));
+	}
+	if_sethwtsomax(sc->sc_ifp, max);
+	if_sethwtsomaxsegcount(sc->sc_ifp, segs);
+	if_sethwtsomaxsegsize(sc->sc_ifp, segsize);
+}
+
+void
+hn_if_offloads(struct hn_softc *sc)
+{
+
+	sx_assert(&sc->sc_lock, SA_XLOCKED);
+	hn_if_hwassist(sc);
+	hn_if_tso_limits(sc);
 }
 
 void
@@ -202,8 +228,7 @@ hn_if_update(struct hn_softc *sc)
 	caps = hn_if_capabilities(sc);
 	if_setcapabilities(ifp, caps);
 	if_setcapenable(ifp, if_getcapenable(ifp) & caps);
-	hn_if_hwassist(sc);
-	hn_if_tso_limits(sc);
+	hn_if_offloads(sc);
 	if (if_getmtu(ifp) > (int)sc->sc_mtu)
 		if_setmtu(ifp, sc->sc_mtu);
 }
@@ -306,6 +331,7 @@ hn_if_ioctl(if_t ifp, u_long cmd, caddr_t data)
 		sx_xlock(&sc->sc_lock);
 		hn_if_set_capenable(sc, ifr->ifr_reqcap);
 		sx_xunlock(&sc->sc_lock);
+		hn_vf_update(sc);
 		if_vlancap(ifp);
 		break;
 	case SIOCSIFMEDIA:
@@ -397,7 +423,9 @@ hn_if_attach(struct hn_softc *sc)
 	if_setbaudrate(ifp, sc->sc_baudrate);
 	if_setcapabilities(ifp, hn_if_capabilities(sc));
 	if_setcapenable(ifp, if_getcapabilities(ifp));
+	sx_xlock(&sc->sc_lock);
 	hn_if_update(sc);
+	sx_xunlock(&sc->sc_lock);
 	ether_ifattach(ifp, sc->sc_mac);
 	/* It has set the MTU of Ethernet. */
 	if (sc->sc_mtu < ETHERMTU)

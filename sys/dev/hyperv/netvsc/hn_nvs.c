@@ -262,7 +262,11 @@ hn_nvs_attach(struct hn_softc *sc, u_int mtu)
 {
 	int error;
 
+	/* Nothing has been said so far in this session. */
 	atomic_store_int(&sc->sc_txtbl_valid, 0);
+	mtx_lock(&sc->sc_mtx);
+	sc->sc_flags &= ~HN_F_NO_VF;
+	mtx_unlock(&sc->sc_mtx);
 	error = hn_nvs_negotiate(sc);
 	if (error == 0)
 		error = hn_nvs_conf_ndis(sc, mtu);
@@ -454,11 +458,11 @@ hn_nvs_notice(struct hn_softc *sc, const void *data, size_t len)
 		break;
 	case HN_NVS_TYPE_VF_ASSOC:
 		if (len >= HN_NVS_MSG_HDR_LEN + sizeof(msg.nm_vf_assoc))
-			hn_vf_assoc(sc, msg.nm_vf_assoc.nv_allocated != 0,
-			    msg.nm_vf_assoc.nv_serial);
+			hn_vf_allow(sc, msg.nm_vf_assoc.nv_allocated != 0);
 		break;
 	case HN_NVS_TYPE_SET_DATAPATH:
-		/* The VF goes away in a moment, and hn_vf.c sees that. */
+		if (len >= HN_NVS_MSG_HDR_LEN + sizeof(msg.nm_path))
+			hn_vf_allow(sc, msg.nm_path != HN_NVS_DATAPATH_SYNTH);
 		break;
 	default:
 		hn_bad(sc, "unknown notice", msg.nm_type);

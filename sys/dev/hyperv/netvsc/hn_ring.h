@@ -152,7 +152,7 @@ struct hn_rx_ring {
 	bool		 rxr_dead;	/* (r) ring broken, said so */
 	struct lro_ctrl	 rxr_lro;	/* (r) */
 	bool		 rxr_lro_init;	/* (a) */
-	uint32_t	 rxr_hash;	/* (n) NDIS_HASH_ that are trusted */
+	u_int		 rxr_hash;	/* (A) NDIS_HASH_ that are trusted */
 
 	/* Acknowledgements that are due (r). */
 	u_int		 rxr_batch;	/* frames since the callback began */

@@ -66,6 +66,18 @@ hn_rss_table_ok(const uint32_t *ind, u_int cnt, u_int nrings)
 	return (true);
 }
 
+/* What the host hashes from now on, so that its word of it is taken. */
+static void
+hn_rss_hashes(struct hn_softc *sc, uint32_t hash)
+{
+	u_int i;
+
+	sc->sc_rss_hash = hash;
+	for (i = 0; i < sc->sc_nalloc; i++)
+		atomic_store_int(&sc->sc_rxr[i].rxr_hash,
+		    hash & NDIS_HASH_TYPE_MASK);
+}
+
 /* Whatever goes wrong here means one ring, unless the device is lost. */
 int
 hn_rss_query(struct hn_softc *sc, u_int want, u_int *got)
@@ -78,7 +90,8 @@ hn_rss_query(struct hn_softc *sc, u_int want, u_int *got)
 	int error;
 
 	*got = 1;
-	sc->sc_rss_hcap = sc->sc_rss_hash = 0;
+	sc->sc_rss_hcap = 0;
+	hn_rss_hashes(sc, 0);
 	sc->sc_rss_nind = 0;
 	if (want <= 1 || sc->sc_ndis_version < NDIS_VERSION_6_20)
 		return (0);
@@ -117,7 +130,7 @@ hn_rss_send(struct hn_softc *sc, uint16_t flags)
 	rp->rp_hdr.oh_rev = 2;
 	rp->rp_hdr.oh_size = len;
 	rp->rp_flags = flags;
-	rp->rp_hash = sc->sc_rss_hash;
+	rp->rp_hash = sc->sc_rss_hcap;
 	rp->rp_indsize = sc->sc_rss_nind * sizeof(sc->sc_rss.rt_ind[0]);
 	rp->rp_indofs = __offsetof(struct ndis_rss_toeplitz, rt_ind);
 	rp->rp_keysize = NDIS_RSS_KEY_SIZE;
@@ -139,7 +152,6 @@ hn_rss_config(struct hn_softc *sc, bool again)
 	nrings = atomic_load_int(&sc->sc_nrings);
 	if (sc->sc_rss_nind == 0 || nrings <= 1)
 		return (0);
-	sc->sc_rss_hash = sc->sc_rss_hcap;
 	if (!sc->sc_rss_key)
 		arc4rand(sc->sc_rss.rt_key, NDIS_RSS_KEY_SIZE, 0);
 	sc->sc_rss_key = true;
@@ -152,8 +164,43 @@ hn_rss_config(struct hn_softc *sc, bool again)
 	error = again ? hn_rss_send(sc, NDIS_RSS_FLAG_DISABLE) : 0;
 	if (error == 0)
 		error = hn_rss_send(sc, NDIS_RSS_FLAG_NONE);
+	hn_rss_hashes(sc, error == 0 ? sc->sc_rss_hcap : 0);
 	if (error != 0)
 		device_printf(sc->sc_dev, "cannot set RSS parameters: error "
 		    "%d\n", error);
-	return (hn_refused(error) ? 0 : error);
+	return (error);
+}
+
+/* A host that will not have what is new gets what it had. */
+int
+hn_rss_change(struct hn_softc *sc, const uint8_t *key, const uint32_t *ind,
+    u_int cnt)
+{
+	struct ndis_rss_toeplitz *rt = &sc->sc_rss, old = *rt;
+	bool had = sc->sc_rss_key, user = sc->sc_rss_user;
+	int error;
+
+	sx_assert(&sc->sc_lock, SA_XLOCKED);
+	if (sc->sc_rss_nind == 0 || !hn_flagged(sc, HN_F_SYNTH) ||
+	    hn_gone(sc))
+		return (ENXIO);
+	if (key != NULL) {
+		memcpy(rt->rt_key, key, NDIS_RSS_KEY_SIZE);
+		sc->sc_rss_key = true;
+	}
+	if (ind != NULL) {
+		if (cnt != sc->sc_rss_nind || !hn_rss_table_ok(ind, cnt,
+		    atomic_load_int(&sc->sc_nrings)))
+			return (EINVAL);
+		memcpy(rt->rt_ind, ind, cnt * sizeof(ind[0]));
+		sc->sc_rss_user = true;
+	}
+	error = hn_rss_config(sc, true);
+	if (error != 0) {
+		*rt = old;
+		sc->sc_rss_key = had;
+		sc->sc_rss_user = user;
+		(void)hn_rss_config(sc, true);
+	}
+	return (error);
 }

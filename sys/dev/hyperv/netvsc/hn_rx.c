@@ -208,7 +208,7 @@ hn_rx_hash(struct hn_rxfer *rx, struct mbuf *m, const struct hn_rxinfo *ri,
 	if ((ri->ri_have & HN_RXI_HASH) != 0 &&
 	    (ri->ri_hashinfo & NDIS_HASH_FUNCTION_MASK) == NDIS_HASH_TOEPLITZ)
 		type = hn_rx_hashtype(ri->ri_hashinfo & NDIS_HASH_TYPE_MASK &
-		    rxr->rxr_hash, fr);
+		    atomic_load_int(&rxr->rxr_hash), fr);
 	if (type != 0) {
 		rxr->rxr_rss_pkts++;
 		m->m_pkthdr.flowid = ri->ri_hash;
@@ -345,6 +345,14 @@ out:
 }
 
 static void
+hn_rx_rsc_lost(struct hn_rxfer *rx)
+{
+
+	rx->rx_ring->rxr_rsc_drop++;
+	if_inc_counter(rx->rx_ring->rxr_sc->sc_ifp, IFCOUNTER_IQDROPS, 1);
+}
+
+static void
 hn_rx_rsc_drop(struct hn_rxfer *rx)
 {
 
@@ -352,7 +360,7 @@ hn_rx_rsc_drop(struct hn_rxfer *rx)
 		return;
 	m_freem(rx->rx_head);
 	rx->rx_head = NULL;
-	rx->rx_ring->rxr_rsc_drop++;
+	hn_rx_rsc_lost(rx);
 }
 
 /* Puts a part behind the others of its frame. */
@@ -388,7 +396,7 @@ hn_rx_rsc(struct hn_rxfer *rx, uint8_t *p, uint32_t len,
 		if (len >= HN_FRAME_MIN)
 			rx->rx_head = hn_rx_first(rx, p, len, &rx->rx_frame);
 		if (rx->rx_head == NULL) {
-			rx->rx_ring->rxr_rsc_drop++;
+			hn_rx_rsc_lost(rx);
 			return;
 		}
 		rx->rx_tail = m_last(rx->rx_head);

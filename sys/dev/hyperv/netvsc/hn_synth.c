@@ -144,11 +144,14 @@ hn_synth_channels(struct hn_softc *sc, u_int mtu __unused)
 	return (0);
 }
 
+/* Without it packets come on the primary only. */
 static int
 hn_synth_rss(struct hn_softc *sc, u_int mtu __unused)
 {
+	int error;
 
-	return (hn_rss_config(sc, false));
+	error = hn_rss_config(sc, false);
+	return (hn_refused(error) ? 0 : error);
 }
 
 static const struct {
@@ -190,14 +193,17 @@ hn_synth_attach(struct hn_softc *sc, u_int mtu)
 	return (0);
 }
 
-/* Whether the host is worth talking to: each word may take its time. */
+/*
+ * Whether the host is worth talking to: each word may take its time, and by a
+ * broken ring none comes back.
+ */
 static bool
 hn_synth_listens(struct hn_softc *sc)
 {
 	bool listens;
 
 	mtx_lock(&sc->sc_mtx);
-	listens = (sc->sc_flags & HN_F_RESCINDED) == 0 &&
+	listens = (sc->sc_flags & (HN_F_RESCINDED | HN_F_DEAF)) == 0 &&
 	    !sc->sc_xchg.xc_mute;
 	mtx_unlock(&sc->sc_mtx);
 	return (listens);
@@ -222,7 +228,7 @@ hn_synth_detach(struct hn_softc *sc)
 	hn_vf_suspend(sc);
 	hn_tx_suspend(sc);
 	atomic_store_rel_int(&sc->sc_rxok, 0);
-	if (hn_synth_listens(sc))
+	if (hn_synth_listens(sc) && !hn_flagged(sc, HN_F_BROKEN))
 		(void)hn_tx_drain(sc, HN_TIMEOUT_DRAIN);
 	if (sc->sc_filter != 0 && hn_synth_listens(sc))
 		(void)hn_rndis_set_filter(sc, 0);
@@ -269,16 +275,27 @@ hn_synth_reattach(struct hn_softc *sc, u_int mtu)
 }
 
 void
-hn_recover(struct hn_softc *sc)
+hn_recover(struct hn_softc *sc, bool deaf)
 {
+	uint32_t add, flags;
 
+	/* For a dump the ring is as it is. */
+	if (SCHEDULER_STOPPED())
+		return;
+	add = HN_F_BROKEN | (deaf ? HN_F_DEAF : 0);
 	mtx_lock(&sc->sc_mtx);
-	sc->sc_flags |= HN_F_BROKEN;
+	flags = sc->sc_flags;
+	sc->sc_flags |= add;
 	mtx_unlock(&sc->sc_mtx);
+	if ((flags & add) != add)
+		hn_xchg_wake(sc);
 	taskqueue_enqueue(sc->sc_tq, &sc->sc_recover_task);
 }
 
-/* Not while suspended: resuming makes a new session anyway. */
+/*
+ * Not while suspended: resuming makes a new session anyway.  Nor of a device
+ * that is gone, which a sender may notice before anybody else.
+ */
 void
 hn_recover_task(void *arg, int pending __unused)
 {
@@ -292,7 +309,8 @@ hn_recover_task(void *arg, int pending __unused)
 		sx_xlock(&sc->sc_lock);
 		error = 0;
 		if (hn_flagged(sc, HN_F_BROKEN) &&
-		    !hn_flagged(sc, HN_F_GONE | HN_F_SUSPENDED))
+		    !hn_flagged(sc, HN_F_GONE | HN_F_SUSPENDED) &&
+		    !vmbus_ch_is_rescinded(vmbus_get_channel(sc->sc_dev)))
 			error = hn_synth_reattach(sc, sc->sc_mtu);
 		sx_xunlock(&sc->sc_lock);
 		if (error == 0)

@@ -290,7 +290,9 @@ hn_sysctl_polling(SYSCTL_HANDLER_ARGS)
 	return (error);
 }
 
-/* The VF's name, or whether it is in use; arg2: which of the two. */
+/* What is to be known of the VF; the second argument of hn_sysctl_vf(). */
+enum { HN_VF_NAME, HN_VF_ACTIVE_NAME, HN_VF_ACTIVE };
+
 static int
 hn_sysctl_vf(SYSCTL_HANDLER_ARGS)
 {
@@ -301,9 +303,37 @@ hn_sysctl_vf(SYSCTL_HANDLER_ARGS)
 	sx_slock(&sc->sc_lock);
 	active = hn_vf_name(sc, name, sizeof(name));
 	sx_sunlock(&sc->sc_lock);
-	if (arg2 != 0)
+	if (arg2 == HN_VF_ACTIVE)
 		return (sysctl_handle_int(oidp, &active, 0, req));
+	if (arg2 == HN_VF_ACTIVE_NAME && active == 0)
+		name[0] = '\0';
 	return (sysctl_handle_string(oidp, name, sizeof(name), req));
+}
+
+static int
+hn_sysctl_accbpf(SYSCTL_HANDLER_ARGS)
+{
+	struct hn_softc *sc = arg1;
+	int error, value;
+
+	value = (int)atomic_load_int(&sc->sc_vf_accbpf);
+	error = sysctl_handle_int(oidp, &value, 0, req);
+	if (error == 0 && req->newptr != NULL)
+		atomic_store_int(&sc->sc_vf_accbpf, value != 0);
+	return (error);
+}
+
+/* Packets wait in the ring's queue: the host makes no room. */
+static int
+hn_sysctl_oactive(SYSCTL_HANDLER_ARGS)
+{
+	struct hn_tx_ring *txr = arg1;
+	int value;
+
+	mtx_lock(&txr->txr_mtx);
+	value = txr->txr_wait != NULL || !buf_ring_empty(txr->txr_br);
+	mtx_unlock(&txr->txr_mtx);
+	return (sysctl_handle_int(oidp, &value, 0, req));
 }
 
 static int
@@ -316,17 +346,6 @@ hn_sysctl_descs(SYSCTL_HANDLER_ARGS)
 	avail = txr->txr_ndesc - hn_tx_outstanding(txr);
 	mtx_unlock(&txr->txr_mtx);
 	return (sysctl_handle_int(oidp, &avail, 0, req));
-}
-
-/* New parameters for the host, if there is one that takes them. */
-static int
-hn_sysctl_rss_apply(struct hn_softc *sc)
-{
-
-	if (sc->sc_rss_nind == 0 || !hn_flagged(sc, HN_F_SYNTH) ||
-	    hn_gone(sc))
-		return (ENXIO);
-	return (hn_rss_config(sc, true));
 }
 
 static int
@@ -346,9 +365,7 @@ hn_sysctl_rss_key(SYSCTL_HANDLER_ARGS)
 	if (error != 0)
 		return (error);
 	sx_xlock(&sc->sc_lock);
-	memcpy(sc->sc_rss.rt_key, key, sizeof(key));
-	sc->sc_rss_key = true;
-	error = hn_sysctl_rss_apply(sc);
+	error = hn_rss_change(sc, key, NULL, 0);
 	sx_xunlock(&sc->sc_lock);
 	return (error);
 }
@@ -372,14 +389,7 @@ hn_sysctl_rss_ind(SYSCTL_HANDLER_ARGS)
 	if (error != 0)
 		return (error);
 	sx_xlock(&sc->sc_lock);
-	if (cnt != sc->sc_rss_nind || !hn_rss_table_ok(ind, cnt,
-	    atomic_load_int(&sc->sc_nrings)))
-		error = EINVAL;
-	else {
-		memcpy(sc->sc_rss.rt_ind, ind, sizeof(ind));
-		sc->sc_rss_user = true;
-		error = hn_sysctl_rss_apply(sc);
-	}
+	error = hn_rss_change(sc, NULL, ind, cnt);
 	sx_xunlock(&sc->sc_lock);
 	return (error);
 }
@@ -464,11 +474,18 @@ hn_sysctl_session(struct hn_softc *sc, struct sysctl_oid_list *list)
 	SYSCTL_ADD_U32(ctx, list, OID_AUTO, "rndis_agg_align", CTLFLAG_RD,
 	    &sc->sc_agg_align, 0, "Alignment of packets in a batch, bytes");
 	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "vf", CTLTYPE_STRING |
-	    CTLFLAG_RD | CTLFLAG_MPSAFE, sc, 0, hn_sysctl_vf, "A",
+	    CTLFLAG_RD | CTLFLAG_MPSAFE, sc, HN_VF_NAME, hn_sysctl_vf, "A",
 	    "Virtual function");
+	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "rxvf", CTLTYPE_STRING |
+	    CTLFLAG_RD | CTLFLAG_MPSAFE, sc, HN_VF_ACTIVE_NAME, hn_sysctl_vf,
+	    "A", "Virtual function that packets go through");
 	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "vf_xpnt_enabled", CTLTYPE_INT |
-	    CTLFLAG_RD | CTLFLAG_MPSAFE, sc, 1, hn_sysctl_vf, "I",
+	    CTLFLAG_RD | CTLFLAG_MPSAFE, sc, HN_VF_ACTIVE, hn_sysctl_vf, "I",
 	    "Packets go through the virtual function");
+	SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "vf_xpnt_accbpf", CTLTYPE_INT |
+	    CTLFLAG_RW | CTLFLAG_MPSAFE, sc, 0, hn_sysctl_accbpf, "I",
+	    "bpf(4) sees what the virtual function has taken, and nothing "
+	    "else");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "late_replies", CTLFLAG_RD,
 	    &sc->sc_late, 0, "Answers to control requests nobody waited for");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "bad_messages", CTLFLAG_RD,
@@ -607,6 +624,10 @@ hn_sysctl_rings(struct hn_softc *sc, struct sysctl_oid_list *list)
 		SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "txdesc_avail",
 		    CTLTYPE_UINT | CTLFLAG_RD | CTLFLAG_MPSAFE, txr, 0,
 		    hn_sysctl_descs, "IU", "Sends that could be begun");
+		SYSCTL_ADD_PROC(ctx, list, OID_AUTO, "oactive",
+		    CTLTYPE_INT | CTLFLAG_RD | CTLFLAG_MPSAFE, txr, 0,
+		    hn_sysctl_oactive, "I",
+		    "Packets wait until the host makes room");
 	}
 }
 

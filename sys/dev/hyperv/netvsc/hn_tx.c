@@ -113,8 +113,11 @@ hn_txd_send(struct hn_tx_ring *txr, struct hn_txdesc *txd, uint32_t len)
 		return (0);
 	}
 	txr->txr_nsent--;
-	if (error != EAGAIN)
+	if (__predict_false(error != EAGAIN)) {
 		txr->txr_send_failed++;
+		if (error == ENXIO)
+			hn_recover(txr->txr_sc, false);
+	}
 	return (error);
 }
 

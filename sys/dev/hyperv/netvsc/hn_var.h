@@ -204,6 +204,7 @@ struct hn_softc {
 #define	HN_TRUST_UDP	0x0004
 	u_int		 sc_rsc;		/* receive coalescing */
 	u_int		 sc_pollhz;
+	u_int		 sc_vf_accbpf;		/* (A) show what it takes */
 	bool		 sc_rss_key;		/* there is a key */
 	bool		 sc_rss_user;		/* the table was set */
 	uint64_t	 sc_baudrate;		/* as the host says */
@@ -231,6 +232,8 @@ struct hn_softc {
 #define	HN_F_KEPT_SAID	0x0200	/* that detach must wait was, too */
 #define	HN_F_BROKEN	0x0400	/* a ring cannot be used any more */
 #define	HN_F_ATTACHED	0x0800	/* the interface is there */
+#define	HN_F_NO_VF	0x1000	/* the host wants packets by the channel */
+#define	HN_F_DEAF	0x2000	/* it cannot be heard: the ring is broken */
 #define	HN_F_GONE	(HN_F_RESCINDED | HN_F_DETACHING)
 	uint64_t	 sc_late;	/* (s) answers that came too late */
 	uint64_t	 sc_bad;	/* (s) control messages of no sense */
@@ -239,8 +242,6 @@ struct hn_softc {
 	uint64_t	 sc_link_events;/* (s) */
 	uint64_t	 sc_reattaches;	/* (s) */
 	uint64_t	 sc_lost_bytes;	/* (s) leaked: the host kept them */
-	uint32_t	 sc_vf_serial;	/* (s) of the VF, as the host says */
-	bool		 sc_vf_assoc;	/* (s) there is one */
 
 	struct hn_vf	*sc_vf;		/* (a) hn_vf.c's own, NULL: none */
 	struct sysctl_ctx_list sc_sysctl;	/* (a) */
@@ -265,6 +266,7 @@ struct hn_softc {
 	"\11TSO6\12HASHVAL\13UDPHASH\14RSC"
 
 MALLOC_DECLARE(M_HN);
+SYSCTL_DECL(_hw_hn);
 
 /* Tunables; constant after boot unless sysctl can change them. */
 extern u_int	hn_chan_cnt;
@@ -288,6 +290,7 @@ extern int	hn_udp4cs;
 extern int	hn_udp6cs;
 extern u_int	hn_udpcs_fixup_mtu;
 extern u_int	hn_vf_transparent;
+extern int	hn_vf_accbpf;
 extern u_int	hn_vf_attwait;		/* seconds */
 extern uint64_t	hn_udpcs_fixups;	/* (A) */
 
@@ -468,6 +471,13 @@ int	hn_rss_query(struct hn_softc *sc, u_int want, u_int *got);
  * again: not for the first time in this session.
  */
 int	hn_rss_config(struct hn_softc *sc, bool again);
+/*
+ * Another key, or table of cnt channels; what is NULL stays.  EINVAL: a channel
+ * that is not there; EIO: the host refuses, and all is as it was; ENXIO: there
+ * is no RSS.
+ */
+int	hn_rss_change(struct hn_softc *sc, const uint8_t *key,
+	    const uint32_t *ind, u_int cnt);
 /* Pure. */
 int	hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
 	    uint32_t *hash);
@@ -495,8 +505,11 @@ int	hn_synth_attach(struct hn_softc *sc, u_int mtu);
 int	hn_synth_detach(struct hn_softc *sc);
 /* Both: packets wait meanwhile.  Without a session when it fails. */
 int	hn_synth_reattach(struct hn_softc *sc, u_int mtu);
-/* A ring is broken: a new session, by a task.  Any context. */
-void	hn_recover(struct hn_softc *sc);
+/*
+ * A ring is broken: a new session, by a task.  Any context.  deaf: it is the
+ * one that the host's answers come by.
+ */
+void	hn_recover(struct hn_softc *sc, bool deaf);
 void	hn_recover_task(void *arg, int pending);
 
 /*
@@ -508,6 +521,8 @@ void	hn_if_detach(struct hn_softc *sc);	/* without sc_lock */
 void	hn_if_free(struct hn_softc *sc);
 /* The session may be able to do other things now; with sc_lock. */
 void	hn_if_update(struct hn_softc *sc);
+/* The same, or a VF came to work for it, or does not any more. */
+void	hn_if_offloads(struct hn_softc *sc);
 /* What the interface's flags ask for; with sc_lock. */
 int	hn_if_apply(struct hn_softc *sc);
 void	hn_if_filter_task(void *arg, int pending);
@@ -589,15 +604,18 @@ void	hn_debugnet_attach(struct hn_softc *sc);
 /*
  * hn_vf.c: a PCI function that takes the adapter's packets.
  */
+int	hn_vf_alloc(struct hn_softc *sc);	/* before there is a session */
 int	hn_vf_attach(struct hn_softc *sc);	/* without sc_lock, sleeps */
 void	hn_vf_detach(struct hn_softc *sc);	/* without sc_lock, sleeps */
 void	hn_vf_free(struct hn_softc *sc);	/* after the interface */
-/* The host says so; any context. */
-void	hn_vf_assoc(struct hn_softc *sc, bool present, uint32_t serial);
+/* Whether the host lets packets go by one; any context. */
+void	hn_vf_allow(struct hn_softc *sc, bool allowed);
 /* Looks again, soon, whether it can be used; any context. */
 void	hn_vf_update(struct hn_softc *sc);
 /* The session ends: it is not used until hn_vf_update(); with sc_lock. */
 void	hn_vf_suspend(struct hn_softc *sc);
+/* The interface that is in use, or NULL; with sc_lock. */
+if_t	hn_vf_used(struct hn_softc *sc);
 /* Its name, empty if there is none; whether it is in use.  With sc_lock. */
 bool	hn_vf_name(struct hn_softc *sc, char *buf, size_t len);
 /* True: it has taken the packet, with this result. */

@@ -70,7 +70,7 @@ hn_xchg_reset(struct hn_softc *sc, bool lost)
 /*
  * Sleeps on the exchange until it is woken; whether there is time left.
  * Wakers: the channel callback with an answer or with room in the ring, and
- * hn_xchg_wake() on rescind and detach.
+ * hn_xchg_wake() on rescind, detach and when the primary's ring is broken.
  */
 static bool
 hn_xchg_sleep(struct hn_softc *sc, sbintime_t *leftp)
@@ -146,7 +146,7 @@ hn_xchg_wait(struct hn_softc *sc, const bool *done, sbintime_t *leftp)
 
 	mtx_assert(&sc->sc_mtx, MA_OWNED);
 	while (!*done) {
-		if ((sc->sc_flags & HN_F_RESCINDED) != 0)
+		if ((sc->sc_flags & (HN_F_RESCINDED | HN_F_DEAF)) != 0)
 			return (ENXIO);
 		if (!hn_xchg_sleep(sc, leftp) && !*done) {
 			sc->sc_xchg.xc_mute = true;
@@ -224,7 +224,7 @@ hn_xchg_req_wait(struct hn_softc *sc, sbintime_t *leftp)
 {
 
 	while (sc->sc_xchg.xc_held != 0) {
-		if ((sc->sc_flags & HN_F_RESCINDED) != 0)
+		if ((sc->sc_flags & (HN_F_RESCINDED | HN_F_DEAF)) != 0)
 			return (ENXIO);
 		if (!hn_xchg_sleep(sc, leftp) && sc->sc_xchg.xc_held != 0)
 			return (ETIMEDOUT);

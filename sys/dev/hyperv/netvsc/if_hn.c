@@ -23,7 +23,7 @@
 
 MALLOC_DEFINE(M_HN, "hn", "Hyper-V network adapters");
 
-static SYSCTL_NODE(_hw, OID_AUTO, hn, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
+SYSCTL_NODE(_hw, OID_AUTO, hn, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
     "Hyper-V network");
 
 #define	HN_TUNABLE_UINT(name, value, flags, descr)			\
@@ -93,6 +93,9 @@ HN_TUNABLE_UINT(udpcs_fixup_mtu, hn_udpcs_fixup_mtu, CTLFLAG_RWTUN,
 u_int hn_vf_transparent = 1;
 HN_TUNABLE_UINT(vf_transparent, hn_vf_transparent, CTLFLAG_RDTUN,
     "Send and receive by virtual functions");
+int hn_vf_accbpf = 0;
+HN_TUNABLE_INT(vf_xpnt_accbpf, hn_vf_accbpf,
+    "bpf(4) sees what a virtual function has taken, and nothing else");
 u_int hn_vf_attwait = 2;
 HN_TUNABLE_UINT(vf_xpnt_attwait, hn_vf_attwait, CTLFLAG_RWTUN,
     "Seconds that a virtual function gets to attach");
@@ -227,6 +230,7 @@ static const struct {
 	{ "start a thread", hn_step_thread },
 	{ "allocate an interface", hn_if_alloc },
 	{ "allocate rings", hn_step_rings },
+	{ "prepare for a VF", hn_vf_alloc },
 	{ "connect", hn_step_connect },
 	{ "add sysctls", hn_step_sysctl },
 	{ "announce itself", hn_step_announce },
@@ -250,6 +254,7 @@ hn_attach(device_t dev)
 	sc->sc_user_agg_size = hn_tx_agg_size;
 	sc->sc_user_agg_pkts = hn_tx_agg_pkts;
 	sc->sc_copy_size = hn_tx_copy_size;
+	sc->sc_vf_accbpf = hn_vf_accbpf != 0;
 	sc->sc_trust = (hn_trust_hostip != 0 ? HN_TRUST_IP : 0) |
 	    (hn_trust_hosttcp != 0 ? HN_TRUST_TCP : 0) |
 	    (hn_trust_hostudp != 0 ? HN_TRUST_UDP : 0);
@@ -380,7 +385,7 @@ hn_resume(device_t dev)
 	error = hn_synth_reattach(sc, sc->sc_mtu);
 	sx_xunlock(&sc->sc_lock);
 	if (error != 0)
-		hn_recover(sc);
+		hn_recover(sc, false);
 	return (0);
 }
 
