@@ -32,6 +32,7 @@ struct netport_params {
 					 * fd is a socket, taken over */
 	int		 fd;		/* becomes non-blocking */
 	unsigned	 queues;	/* of the tap device, 0: 1 */
+	unsigned	 capsoff;	/* KPI_NETCAP_* that are to be disabled */
 };
 
 struct netport_stats {
