@@ -61,6 +61,7 @@ static const char usage_text[] =
 "                        guest=NAME    a tap device above the guest's hnN\n"
 "                        channels=N    most channels (8)\n"
 "                        pcap=FILE     what goes over the wire\n"
+"                        softtag       VLAN tags go to hnN within the frames\n"
 "  --cpus N              virtual processors (4)\n"
 "  --memory MB           guest memory (512)\n"
 "  --controllers N       synthetic SCSI controllers (1)\n"

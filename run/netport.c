@@ -325,13 +325,19 @@ netport_stop(struct netport *np)
 	netport_free(np);
 }
 
+/* Frames that the driver's full queue refused are not lost: see above. */
 void
 netport_get_stats(struct netport *np, struct netport_stats *st)
 {
 	const uint64_t *from = (const uint64_t *)&np->np_stats;
 	uint64_t *to = (uint64_t *)st;
+	struct kpi_net_info info;
 	size_t i;
 
 	for (i = 0; i < sizeof(*st) / sizeof(*to); i++)
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	if (kpi_net_info(np->np_net, &info) != 0)
+		return;
+	st->driver_tx_lost = info.oerrors;
+	st->driver_rx_lost = info.ierrors + info.iqdrops + info.unclaimed;
 }

@@ -41,6 +41,8 @@ struct netport_stats {
 	uint64_t	tx_errors;		/* never sendable */
 	uint64_t	rx_frames, rx_bytes;	/* from the driver */
 	uint64_t	rx_drops;		/* Linux did not take them */
+	/* By the driver's and the interface's own count. */
+	uint64_t	driver_tx_lost, driver_rx_lost;
 };
 
 /*

@@ -656,6 +656,7 @@ ATF_TC_BODY(tso_bad, tc)
 ATF_TC_WITHOUT_HEAD(blocked);
 ATF_TC_BODY(blocked, tc)
 {
+	struct hvh_net_stats st;
 	uint8_t ppi[16];
 	uint32_t got, i, len, n;
 	uint64_t first;
@@ -692,6 +693,10 @@ ATF_TC_BODY(blocked, tc)
 	for (i = 0; i < 400; i++)
 		ATF_CHECK_EQ(1, nv_status(v.ch, first + i));
 	ATF_CHECK_EQ(0, v.ch->out.n);
+	/* However often one was tried, it is one. */
+	hvh_net_get_stats(v.na, &st);
+	ATF_CHECK_EQ(400, st.tx_large);
+	ATF_CHECK_EQ(400 * 20, st.tx_segments);
 	nv_end(&v);
 }
 
