@@ -32,7 +32,7 @@ struct netport_params {
 					 * fd is a socket, taken over */
 	int		 fd;		/* becomes non-blocking */
 	unsigned	 queues;	/* of the tap device, 0: 1 */
-	unsigned	 capsoff;	/* KPI_NETCAP_* that are to be disabled */
+	unsigned	 capsoff;	/* KPI_NETCAP_* it is not to use */
 };
 
 struct netport_stats {

@@ -45,7 +45,7 @@ struct kpi_net {
 	void		*arg;
 	int		 up;
 	unsigned	 refuse;	/* so many sends with ENOBUFS */
-	unsigned	 room;		/* frames until three refusals; 0: never */
+	unsigned	 room;		/* frames until three are refused */
 	unsigned	 sent, calls;
 	atomic_bool	 hold;		/* a send does not return */
 	unsigned	 capenable;
