@@ -25,6 +25,7 @@ import sys
 LIMIT = 0.05        # hypercalls, and interrupts, a packet
 LOAD = 20000        # packets a second: from there on it holds
 PONG = 1.02         # of packets one by one: 1, and a few of other origin
+SLACK = 10          # segments that an ended connection had no word of
 
 # In the order in which a packet comes by: who counts it, and what that means.
 OUT = (("near hn0 tx", "in hn0's queue"),
@@ -114,9 +115,9 @@ def since(state, now, kind, iperf):
     d = {k: v - state["last"].get(k, 0) for k, v in now.items()}
     where, lost = places(d)
     text, seconds, missed = report(iperf) if iperf else ("", 0, None)
+    again = d["near retransmits"] + d["far retransmits"]
+    needless = d["near needless"] + d["far needless"]
     if kind == "tcp":
-        again = d["near retransmits"] + d["far retransmits"]
-        needless = d["near needless"] + d["far needless"]
         text += f"{', ' if text else ''}{again} retransmits"
         text += f", {needless} of them needless" if again else ""
     if text:
@@ -130,6 +131,10 @@ def since(state, now, kind, iperf):
           f"{where or 'none'}")
     if kind in ("tcp", "pong") and lost:
         raise SystemExit("packets were lost on the way: " + where)
+    if again > needless + lost + SLACK:
+        raise SystemExit(f"TCP sent {again} segments again, {needless} of them "
+                         f"needlessly, but only {lost} packets were seen to "
+                         "be lost")
     if missed is not None and missed > lost:
         raise SystemExit(f"{missed} packets did not arrive, but only {lost} "
                          "were seen to be lost")

@@ -230,7 +230,7 @@ iperf() {
 	sleep 0.3
 	timeout $((period * 4 + 20)) iperf3 --client "$@" --json \
 	    >"$job/iperf.json" 2>"$job/step.log" || {
-		tail -5 "$job/iperf.json" "$job/step.log" >&2
+		tail -n 5 "$job/iperf.json" "$job/step.log" >&2
 		fail "iperf3 $*"
 	}
 }
