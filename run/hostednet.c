@@ -132,7 +132,8 @@ hostednet_start(struct hostednets *hn)
 
 /* In the order in which a sent frame, then a received one, comes by. */
 static const char *const hostednet_places[] = { "port_out", "driver_out",
-    "provider_out", "backend_in", "provider_in", "driver_in", "port_in", NULL };
+    "provider_out", "backend_in", "provider_in", "buffers_in", "driver_in",
+    "port_in", NULL };
 
 /* What was lost, by the place where it was. */
 static json_t *
@@ -142,12 +143,13 @@ hostednet_lost(struct hostednet *n, const struct hvh_net_stats *ns,
 	struct hvh_netbe_stats bs;
 
 	hvh_netbe_get_stats(n->be, &bs);
-	return (json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	return (json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 	    "port_out", (json_int_t)(st->tx_drops + st->tx_errors),
 	    "driver_out", (json_int_t)st->driver_tx_lost,
 	    "provider_out", (json_int_t)(ns->tx_drops + ns->tx_bad),
 	    "backend_in", (json_int_t)bs.rx_dropped,
-	    "provider_in", (json_int_t)(ns->rx_no_buffer + ns->rx_bad),
+	    "provider_in", (json_int_t)ns->rx_bad,
+	    "buffers_in", (json_int_t)ns->rx_no_buffer,
 	    "driver_in", (json_int_t)st->driver_rx_lost,
 	    "port_in", (json_int_t)st->rx_drops));
 }
