@@ -142,6 +142,11 @@ struct hvh_config {
 	 * the end of each round.
 	 */
 	uint64_t	 linger_ns;
+	/*
+	 * Signals of and to network channels that carry many packets are
+	 * moderated: one in so many nanoseconds.  0: never.
+	 */
+	uint64_t	 moderate_ns;
 };
 
 /* EINVAL: configuration; ENOMEM. */

@@ -441,6 +441,7 @@ rndis_tx_run(struct nvsp_chan *c)
 		if (c->budget > 0)
 			c->budget--;
 		if (error == 0) {
+			hvh_chan_carried(c->ch, false);
 			na->stats.tx_packets++;
 			na->stats.tx_bytes += t->len;
 			hvh_stats(na->h)->net_tx_packets++;
