@@ -30,9 +30,11 @@ hostednet_word(struct hostednet *n, const char *word)
 		n->channels = strtoul(word + 9, &end, 10);
 		if (*end != '\0' || n->channels < 1 || n->channels > 64)
 			return ("channels= is from 1 to 64");
-	} else
+	} else if (strcmp(word, "softtag") == 0)
+		n->softtag = true;
+	else
 		return ("after the back end come guest=NAME, channels=N, "
-		    "pcap=FILE");
+		    "pcap=FILE, softtag");
 	return (NULL);
 }
 
@@ -84,6 +86,7 @@ hostednet_add_one(struct hostednet *n, unsigned i)
 	snprintf(guid, sizeof(guid), "3d2b7f40-91c6-4a0e-8b57-6e1f94c2d3%02x",
 	    i);
 	hvh_guid_parse(guid, &np.instance);
+	n->be = np.be;
 	error = hvh_net_add(vm_host(), &np, &n->host);
 	if (error != 0)
 		errx(1, "network adapter %u: %s", i, strerror(error));
@@ -117,10 +120,104 @@ hostednet_start(struct hostednets *hn)
 		}
 		pp.ifname = name;
 		pp.tap = hn->net[i].guest;
+		pp.capsoff = hn->net[i].softtag ? KPI_NETCAP_VLAN_TAGGING : 0;
 		hn->net[i].port = netport_start(&pp, msg, sizeof(msg));
 		if (hn->net[i].port == NULL)
 			errx(1, "%s", msg);
 		printf("ready %s: %s\n", name, hn->net[i].guest);
+	}
+}
+
+/* --- Counters --- */
+
+/* In the order in which a sent frame, then a received one, comes by. */
+static const char *const hostednet_places[] = { "port_out", "driver_out",
+    "provider_out", "backend_in", "provider_in", "buffers_in", "driver_in",
+    "port_in", NULL };
+
+/* What was lost, by the place where it was. */
+static json_t *
+hostednet_lost(struct hostednet *n, const struct hvh_net_stats *ns,
+    const struct netport_stats *st)
+{
+	struct hvh_netbe_stats bs;
+
+	hvh_netbe_get_stats(n->be, &bs);
+	return (json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	    "port_out", (json_int_t)(st->tx_drops + st->tx_errors),
+	    "driver_out", (json_int_t)st->driver_tx_lost,
+	    "provider_out", (json_int_t)(ns->tx_drops + ns->tx_bad),
+	    "backend_in", (json_int_t)bs.rx_dropped,
+	    "provider_in", (json_int_t)ns->rx_bad,
+	    "buffers_in", (json_int_t)ns->rx_no_buffer,
+	    "driver_in", (json_int_t)st->driver_rx_lost,
+	    "port_in", (json_int_t)st->rx_drops));
+}
+
+static json_t *
+hostednet_counters(const struct hvh_net_stats *ns,
+    const struct netport_stats *st, json_t *lost, const char *device)
+{
+	struct counters_signals cs = counters_signals(device);
+	struct hvh_stats hs;
+	json_int_t drops = 0;
+	unsigned i;
+
+	hvh_get_stats(vm_host(), &hs);
+	for (i = 0; hostednet_places[i] != NULL; i++)
+		drops += json_integer_value(json_object_get(lost,
+		    hostednet_places[i]));
+	return (json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+	    "s:I}", "packets", (json_int_t)(ns->tx_packets + ns->rx_packets),
+	    "wire", (json_int_t)(ns->tx_packets - ns->tx_large +
+	    ns->tx_segments + ns->rx_packets),
+	    "frames", (json_int_t)(st->tx_frames + st->rx_frames),
+	    "bytes", (json_int_t)(ns->tx_bytes + ns->rx_bytes),
+	    "drops", drops,
+	    "messages", (json_int_t)(ns->tx_messages + ns->rx_messages),
+	    "interrupts", (json_int_t)hs.interrupts,
+	    "hypercalls", (json_int_t)hs.hypercalls,
+	    "signals_sent", (json_int_t)cs.sent,
+	    "signals_saved", (json_int_t)cs.saved));
+}
+
+static void
+hostednet_show(const char *name, const char *what, json_t *o,
+    const char *const *keys)
+{
+
+	printf("%s: %s", name, what);
+	for (; *keys != NULL; keys++)
+		printf(" %s %lld", *keys,
+		    json_integer_value(json_object_get(o, *keys)));
+	printf("\n");
+}
+
+void
+hostednet_print(struct hostednets *hn, json_t *all)
+{
+	static const char *const keys[] = { "packets", "wire", "bytes",
+	    "drops", "interrupts", "hypercalls", "signals_sent",
+	    "signals_saved", NULL };
+	struct netport_stats st;
+	struct hvh_net_stats ns;
+	char device[32], name[16];
+	json_t *lost, *o;
+	unsigned i;
+
+	for (i = 0; i < hn->count; i++) {
+		memset(&st, 0, sizeof(st));
+		if (hn->net[i].port != NULL)
+			netport_get_stats(hn->net[i].port, &st);
+		hvh_net_get_stats(hn->net[i].host, &ns);
+		snprintf(device, sizeof(device), "dev.hn.%u", i);
+		snprintf(name, sizeof(name), "hn%u", i);
+		lost = hostednet_lost(&hn->net[i], &ns, &st);
+		o = hostednet_counters(&ns, &st, lost, device);
+		hostednet_show(name, "lost", lost, hostednet_places);
+		hostednet_show(name, "counters", o, keys);
+		json_object_set_new(o, "lost", lost);
+		json_object_set_new(all, name, o);
 	}
 }
 
@@ -133,52 +230,5 @@ hostednet_stop(struct hostednets *hn)
 		if (hn->net[i].port != NULL)
 			netport_stop(hn->net[i].port);
 		hn->net[i].port = NULL;
-	}
-}
-
-/* --- Counters --- */
-
-void
-hostednet_print(struct hostednets *hn, json_t *all)
-{
-	struct counters_signals cs;
-	struct netport_stats st;
-	struct hvh_net_stats ns;
-	struct hvh_stats hs;
-	char device[32];
-	json_t *o;
-	unsigned i;
-
-	hvh_get_stats(vm_host(), &hs);
-	for (i = 0; i < hn->count; i++) {
-		memset(&st, 0, sizeof(st));
-		if (hn->net[i].port != NULL)
-			netport_get_stats(hn->net[i].port, &st);
-		hvh_net_get_stats(hn->net[i].host, &ns);
-		snprintf(device, sizeof(device), "dev.hn.%u", i);
-		cs = counters_signals(device);
-		o = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-		    "packets", (json_int_t)(ns.tx_packets + ns.rx_packets),
-		    "frames", (json_int_t)(st.tx_frames + st.rx_frames),
-		    "bytes", (json_int_t)(ns.tx_bytes + ns.rx_bytes),
-		    "drops", (json_int_t)(st.tx_drops + st.tx_errors +
-		    st.rx_drops + ns.tx_drops + ns.tx_bad +
-		    ns.rx_no_buffer + ns.rx_bad),
-		    "messages", (json_int_t)(ns.tx_messages + ns.rx_messages),
-		    "interrupts", (json_int_t)hs.interrupts,
-		    "hypercalls", (json_int_t)hs.hypercalls,
-		    "signals_sent", (json_int_t)cs.sent,
-		    "signals_saved", (json_int_t)cs.saved);
-		printf("hn%u: packets %lld bytes %lld drops %lld interrupts "
-		    "%lld hypercalls %lld signals sent %lld saved %lld\n", i,
-		    json_integer_value(json_object_get(o, "packets")),
-		    json_integer_value(json_object_get(o, "bytes")),
-		    json_integer_value(json_object_get(o, "drops")),
-		    json_integer_value(json_object_get(o, "interrupts")),
-		    json_integer_value(json_object_get(o, "hypercalls")),
-		    json_integer_value(json_object_get(o, "signals_sent")),
-		    json_integer_value(json_object_get(o, "signals_saved")));
-		snprintf(device, sizeof(device), "hn%u", i);
-		json_object_set_new(all, device, o);
 	}
 }

@@ -28,7 +28,9 @@ struct hostednet {
 	const char	*guest;		/* tap device above hnN; NULL: none */
 	const char	*pcap;		/* file to capture to; NULL */
 	unsigned	 channels;	/* 0: the host's own number */
+	bool		 softtag;	/* VLAN tags are not left to hnN */
 	struct hvh_net	*host;
+	struct hvh_netbe *be;		/* the adapter's */
 	struct netport	*port;
 };
 
@@ -38,15 +40,15 @@ struct hostednets {
 };
 
 /*
- * tap=NAME, socket=PATH or user, then guest=NAME, channels=N, pcap=FILE; arg is
- * taken apart.  NULL, or what is wrong with it.
+ * tap=NAME, socket=PATH or user, then guest=NAME, channels=N, pcap=FILE,
+ * softtag; arg is taken apart.  NULL, or what is wrong with it.
  */
 const char *hostednet_option(struct hostednets *hn, char *arg);
 /* Adds the adapters to the machine, which is not booted yet; or exits. */
 void	hostednet_add(struct hostednets *hn);
 /* Takes the guest's interfaces up; or exits. */
 void	hostednet_start(struct hostednets *hn);
-/* One line an interface to standard output, and the same in all. */
+/* Two lines an interface to standard output, and the same in all. */
 void	hostednet_print(struct hostednets *hn, json_t *all);
 void	hostednet_stop(struct hostednets *hn);
 

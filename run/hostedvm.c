@@ -61,6 +61,7 @@ static const char usage_text[] =
 "                        guest=NAME    a tap device above the guest's hnN\n"
 "                        channels=N    most channels (8)\n"
 "                        pcap=FILE     what goes over the wire\n"
+"                        softtag       VLAN tags go to hnN within the frames\n"
 "  --cpus N              virtual processors (4)\n"
 "  --memory MB           guest memory (512)\n"
 "  --controllers N       synthetic SCSI controllers (1)\n"
@@ -71,6 +72,7 @@ static const char usage_text[] =
 "  --scatter             guest memory is physically scattered\n"
 "  --vmbus-version M.N   highest bus protocol offered (5.3)\n"
 "  --storvsp-version M.N highest storage protocol offered (6.2)\n"
+"  --moderation US       signals of busy network channels: one in so long (500)\n"
 "  --set NAME=VALUE      loader tunable, as in loader.conf\n"
 "  --stats FILE          write counters as JSON at the end\n"
 "  --quiet               no kernel messages\n";
@@ -163,7 +165,9 @@ set_option(struct options *op, const char *name, char *arg)
 		if (op->nkenv == MAX_KENV || strchr(arg, '=') == NULL)
 			usage("--set: NAME=VALUE, at most %d times", MAX_KENV);
 		op->kenv[op->nkenv++] = arg;
-	} else if (strcmp(name, "quiet") == 0)
+	} else if (strcmp(name, "moderation") == 0)
+		op->vm.moderate_ns = number(name, arg, 0, 100000) * 1000;
+	else if (strcmp(name, "quiet") == 0)
 		op->vm.quiet = true;
 	else
 		usage(NULL);
@@ -187,6 +191,7 @@ parse_options(struct options *op, int argc, char **argv)
 		{ "scatter", no_argument, NULL, 0 },
 		{ "vmbus-version", required_argument, NULL, 0 },
 		{ "storvsp-version", required_argument, NULL, 0 },
+		{ "moderation", required_argument, NULL, 0 },
 		{ "set", required_argument, NULL, 0 },
 		{ "stats", required_argument, NULL, 0 },
 		{ "quiet", no_argument, NULL, 0 },
@@ -195,6 +200,7 @@ parse_options(struct options *op, int argc, char **argv)
 	};
 	int c, i;
 
+	op->vm.moderate_ns = 500000;
 	op->controllers = 1;
 	op->subchannels = 15;
 	op->blk.block_size = 512;

@@ -8,7 +8,7 @@
 #
 #	CPUS=4		virtual processors
 #	MB=256		of the file that is sent each way
-#	PERIOD=3	of each rate, in seconds
+#	PERIOD=2	of each rate, in seconds
 #	HOSTEDVM=prog	another build's hostedvm
 #	VMFLAGS=...	further options for it (hostedvm --help)
 set -u
@@ -20,11 +20,13 @@ job=build/run
 vm=${HOSTEDVM:-build/release/run/hostedvm}
 cpus=${CPUS:-4}
 mb=${MB:-256}
-period=${PERIOD:-3}
+period=${PERIOD:-2}
 a4=10.91.0.1 b4=10.91.0.2 a6=fd91::1 b6=fd91::2
 va4=10.92.0.1 vb4=10.92.0.2
+queue=4096		# packets, of an interface
+socket=2M		# of a UDP receiver's buffer
 boot_seconds=60
-vmpid= farpid= vlan=
+vmpid= farpid= vlan= tagged=0
 start=$SECONDS
 
 say() {
@@ -74,16 +76,17 @@ boot() {
 	[ -x "$vm" ] || fail "$vm is not built"
 	# shellcheck disable=SC2086
 	"$vm" --cpus "$cpus" --net tap=wire0,guest=hn0 \
+	    --net tap=wire1,guest=hn1,softtag \
 	    --stats "$job/net.json" ${VMFLAGS:-} >"$job/net.log" 2>&1 &
 	vmpid=$!
 	for _ in $(seq $((boot_seconds * 10))); do
-		grep -q '^ready hn0' "$job/net.log" && break
+		grep -q '^ready hn1' "$job/net.log" && break
 		kill -0 "$vmpid" 2>/dev/null || break
 		sleep 0.1
 	done
-	grep -q '^ready hn0' "$job/net.log" || {
+	grep -q '^ready hn1' "$job/net.log" || {
 		cat "$job/net.log" >&2
-		fail 'the guest did not come up with hn0'
+		fail 'the guest did not come up with hn0 and hn1'
 	}
 	cat "$job/net.log"
 }
@@ -97,20 +100,31 @@ addresses() {
 		    "$(readlink /proc/$$/ns/net)" ] && break
 		sleep 0.1
 	done
+	for i in 0 1; do
+		ip link set "wire$i" netns "$farpid" ||
+		    fail "wire$i cannot be moved"
+		ip link set "hn$i" txqueuelen $queue
+		far ip link set "wire$i" txqueuelen $queue
+	done
+	# hn1 is for frames that no stack has a part in.
+	sysctl -qw net.ipv6.conf.hn1.disable_ipv6=1
+	far sysctl -qw net.ipv6.conf.wire1.disable_ipv6=1
+	# TCP, too, is to send twice only what was lost, not what a processor's
+	# other work holds up.
+	sysctl -qw net.ipv4.tcp_early_retrans=0
+	far sysctl -qw net.ipv4.tcp_early_retrans=0
 	ip link set lo up
-	ip link set wire0 netns "$farpid" || fail 'wire0 cannot be moved'
 	ip address add $a4/24 dev hn0
 	ip address add $a6/64 dev hn0 nodad
 	ip link set hn0 up
+	ip link set hn1 up
 	far ip link set lo up
 	far ip address add $b4/24 dev wire0
 	far ip address add $b6/64 dev wire0 nodad
 	far ip link set wire0 up
+	far ip link set wire1 up
 	sleep 1
-	if ! ip link add link hn0 name hn0.5 type vlan id 5 2>/dev/null; then
-		say 'no VLAN: this kernel has no 8021q'
-		return
-	fi
+	ip link add link hn0 name hn0.5 type vlan id 5 2>/dev/null || return
 	vlan=1
 	ip address add $va4/24 dev hn0.5
 	ip link set hn0.5 up
@@ -138,88 +152,132 @@ shut_down() {
 
 # --- Counters ---
 
-# The guest's line of now: packets interrupts hypercalls drops.
-counters() {
-	local n
-	n=$(grep -c '^hn0: packets' "$job/net.log")
+# count WHAT ARGUMENTS... : netcount.py, with the guest's counters of now.
+count() {
+	local n what=$1
+	shift
+
+	n=$(grep -c '^hn1: counters' "$job/net.log")
 	kill -USR1 "$vmpid"
 	for _ in $(seq 50); do
-		[ "$(grep -c '^hn0: packets' "$job/net.log")" -gt "$n" ] && break
+		[ "$(grep -c '^hn1: counters' "$job/net.log")" -gt "$n" ] &&
+		    break
 		sleep 0.1
 	done
-	grep '^hn0: packets' "$job/net.log" | tail -1 |
-	    awk '{ print $3, $9, $11, $7 }'
+	run/netcount.py "$what" "$job/count.json" "$job/net.log" $$ "$farpid" \
+	    "$@"
 }
 
-# What it took since the last time.
-show_since() {
-	local now
-	now=$(counters)
-	say "$(echo "$last $now" | awk '{
-		p = $5 - $1
-		if (p > 0)
-			printf "    %d packets, %.4f interrupts and %.4f " \
-			    "hypercalls each", p, ($6 - $2) / p, ($7 - $3) / p
-		}')"
-	last=$now
+# since WHAT KIND [REPORT] : what it took, and whether that is as it must be.
+since() {
+	local what=$1
+	shift
+	count since "$@" >"$job/step.log" 2>&1 || {
+		cat "$job/step.log" >&2
+		fail "$what"
+	}
+	say "$what: $(sed '2,$s/^/            /' "$job/step.log")"
 }
 
 # --- Jobs ---
+
+ping_of() {	# ADDRESS SIZE OPTIONS...
+	local size=$2 to=$1
+	shift 2
+	busybox ping "$@" -A -q -c 20 -s "$size" "$to" >"$job/step.log" 2>&1 &&
+	    grep -q ' 0% packet loss' "$job/step.log" || {
+		cat "$job/step.log" >&2
+		fail "ping of $size bytes to $to"
+	}
+}
 
 pings() {
 	local size
 
 	for size in 0 56 500 1472 1473 8000 20000 65000; do
-		busybox ping -A -q -c 20 -s $size $b4 >"$job/step.log" 2>&1 &&
-		    grep -q ' 0% packet loss' "$job/step.log" || {
-			cat "$job/step.log" >&2
-			fail "ping of $size bytes"
-		}
+		ping_of $b4 $size
 	done
 	for size in 56 1452 1453 20000; do
-		busybox ping -6 -A -q -c 20 -s $size $b6 >"$job/step.log" 2>&1 &&
-		    grep -q ' 0% packet loss' "$job/step.log" || {
-			cat "$job/step.log" >&2
-			fail "ping over IPv6 of $size bytes"
-		}
+		ping_of $b6 $size -6
 	done
-	say 'pings of all sizes, IPv4 and IPv6: none lost'
+	since 'pings of all sizes, IPv4 and IPv6, none lost' any
+	busybox ping -A -q -c 500 -s 22 $b4 >"$job/step.log" 2>&1 ||
+	    fail 'ping-pong'
+	since '500 pings, each as soon as the last was answered' pong
 	[ -n "$vlan" ] || return
-	busybox ping -A -q -c 20 -s 1472 $vb4 >"$job/step.log" 2>&1 &&
-	    grep -q ' 0% packet loss' "$job/step.log" || {
-		cat "$job/step.log" >&2
-		fail 'ping on VLAN 5'
-	}
-	say 'pings on VLAN 5: none lost'
+	ping_of $vb4 1472
+	since 'pings on VLAN 5, none lost' any
 }
 
-# rate WHAT ADDRESS OPTIONS... : iperf3's rate as its receiver saw it.
-rate() {
-	local what=$1 to=$2
-	shift 2
+# Where the card has to do with tags, and where the stack above puts them into
+# the frames.
+tags() {
+	local i text
+
+	for i in 0 1; do
+		text=$(timeout 60 run/netvlan.py hn$i wire$i "$farpid" 2>&1) ||
+		    fail "VLAN: $text"
+		say "VLAN, tags by $([ $i = 0 ] && echo hn0 || echo \
+		    'the stack above hn1'): $text"
+		tagged=$((tagged + ${text%% *}))
+	done
+	count since any >/dev/null
+}
+
+# iperf OPTIONS... : its report goes to $job/iperf.json.
+iperf() {
 	far iperf3 --server --one-off --daemon >/dev/null 2>&1
 	sleep 0.3
-	if ! timeout $((period * 4 + 20)) iperf3 --client "$to" \
-	    --time "$period" --json "$@" >"$job/iperf.json" 2>&1; then
-		tail -5 "$job/iperf.json" >&2
-		fail "iperf3: $what"
+	timeout $((period * 4 + 20)) iperf3 --client "$@" --json \
+	    >"$job/iperf.json" 2>"$job/step.log" || {
+		tail -n 5 "$job/iperf.json" "$job/step.log" >&2
+		fail "iperf3 $*"
+	}
+}
+
+tcp() {		# WHAT ADDRESS OPTIONS...
+	local what=$1
+	shift
+	iperf "$@" --time "$period"
+	since "$what" tcp "$job/iperf.json"
+}
+
+# As fast as the sender can.
+udp() {		# WHAT SIZE OPTIONS...
+	local size=$2 what=$1
+	shift 2
+	iperf $b4 --udp --bitrate 0 --length "$size" --window $socket \
+	    --time "$period" "$@"
+	since "$what" udp "$job/iperf.json"
+}
+
+# The rate at which less than one in a hundred is lost: lower and lower, from
+# above what arrived when the sender was not held back.
+paced() {	# WHAT SIZE OPTIONS...
+	local lost rate size=$2 what=$1
+	shift 2
+	rate=$(run/netcount.py got "$job/iperf.json")
+	lost=$(run/netcount.py lost "$job/iperf.json")
+	if [ "$lost" -lt 10 ]; then
+		say "$what: no slower, less than 1% was lost"
+		return
 	fi
-	say "$what: $(python3 - "$job/iperf.json" <<-'EOP'
-		import json, sys
-		end = json.load(open(sys.argv[1]))["end"]
-		if "sum_received" in end and "sum" not in end:
-		    s = end["sum_received"]
-		    print("%.0f Mbit/s, %d retransmits" % (
-		        s["bits_per_second"] / 1e6,
-		        end["sum_sent"].get("retransmits", 0)))
-		else:
-		    s = end["sum"]
-		    got = s["packets"] - s["lost_packets"]
-		    print("%.0f packets/s received, %.1f%% lost" % (
-		        got / s["seconds"], s["lost_percent"]))
-	EOP
-	)"
-	show_since
+	rate=$((rate * 5 / 4))
+	for _ in $(seq 8); do
+		iperf $b4 --udp --bitrate $((rate * size * 8)) \
+		    --length "$size" --window $socket --time 1 "$@"
+		count since udp "$job/iperf.json" >"$job/step.log" 2>&1 || {
+			cat "$job/step.log" >&2
+			fail "$what"
+		}
+		lost=$(run/netcount.py lost "$job/iperf.json")
+		if [ "$lost" -lt 10 ]; then
+			say "$what: $(head -1 "$job/step.log")"
+			return
+		fi
+		rate=$((rate * 4 / 5))
+	done
+	fail "$what: still $((lost / 10))% of $rate packets/s lost"
 }
 
 # The file at the other end of a connection, to standard output.
@@ -265,8 +323,7 @@ files() {
 	wait $taker
 	[ "$(sha256sum <"$job/file.in")" = "$sum" ] ||
 	    fail 'the file that was received is not the one that was sent'
-	say "a file of $mb MiB each way over TCP: SHA-256 ${sum%% *}"
-	show_since
+	since "a file of $mb MiB each way over TCP, SHA-256 ${sum%% *}" tcp
 }
 
 # --- The job ---
@@ -274,23 +331,32 @@ files() {
 mkdir -p "$job"
 boot
 addresses
-last=$(counters)
+count begin
 pings
-last=$(counters)
-rate 'TCP, sending' $b4
-rate 'TCP, receiving' $b4 --reverse
-rate 'TCP, 4 streams, sending' $b4 --parallel 4
-rate 'TCP, 4 streams, receiving' $b4 --parallel 4 --reverse
-rate 'TCP over IPv6, sending' $b6
-rate 'TCP over IPv6, receiving' $b6 --reverse
+tags
+tcp 'TCP, sending' $b4
+tcp 'TCP, receiving' $b4 --reverse
+tcp 'TCP, 4 streams, sending' $b4 --parallel 4
+tcp 'TCP, 4 streams, receiving' $b4 --parallel 4 --reverse
+tcp 'TCP over IPv6, sending' $b6
+tcp 'TCP over IPv6, receiving' $b6 --reverse
 if [ -n "$vlan" ]; then
-	rate 'TCP on VLAN 5, sending' $vb4
-	rate 'TCP on VLAN 5, receiving' $vb4 --reverse
+	tcp 'TCP on VLAN 5, sending' $vb4
+	tcp 'TCP on VLAN 5, receiving' $vb4 --reverse
 fi
-rate 'UDP of 64 bytes, sending' $b4 --udp --bitrate 0 --length 64
-rate 'UDP of 64 bytes, receiving' $b4 --udp --bitrate 0 --length 64 --reverse
+for way in sending 'receiving --reverse'; do
+	# shellcheck disable=SC2086
+	set -- $way
+	udp "UDP of 64 bytes, $1" 64 ${2:-}
+	paced "UDP of 64 bytes, $1, paced" 64 ${2:-}
+	udp "UDP of 1472 bytes, $1" 1472 ${2:-}
+	udp "UDP of 1472 bytes, 4 streams, $1" 1472 --parallel 4 ${2:-}
+done
 files
 shut_down
-grep '^hn0: packets' "$job/net.log" | tail -1
-say 'done'
+run/netcount.py total "$job/count.json" >"$job/step.log" 2>&1 || {
+	cat "$job/step.log" >&2
+	fail 'in all'
+}
+say "$(cat "$job/step.log"), $tagged tagged frames"
 echo 'network job: ok'

@@ -38,67 +38,87 @@ netport_count(uint64_t *counter, uint64_t n)
 
 /* --- From Linux to the driver --- */
 
-static bool
-netport_stopped(struct netport *np)
-{
-	struct pollfd pfd = { .fd = np->np_stop, .events = POLLIN };
-
-	return (poll(&pfd, 1, 0) != 0);
-}
-
 /*
  * A full queue is told to Linux by not reading on, as a card does; a driver
  * that stays full for a tenth of a second loses the frame.
  */
 static void
-netport_send(struct netport *np, const struct kpi_frame *f, size_t len)
+netport_send(struct netport *np, const struct kpi_frame *f, unsigned n)
 {
 	const struct timespec wait = { 0, NETPORT_RETRY_US * 1000 };
-	int error, tries;
+	unsigned i, took, tries = 0;
+	int error;
 
-	for (tries = 0; tries < NETPORT_RETRIES; tries++) {
-		if (kpi_net_send(np->np_net, f, 1, &error) == 1) {
-			netport_count(&np->np_stats.tx_frames, 1);
-			netport_count(&np->np_stats.tx_bytes, len);
-			return;
-		}
-		if (error != ENOBUFS_GUEST) {
-			netport_count(&np->np_stats.tx_errors, 1);
-			return;
-		}
-		if (netport_stopped(np))
-			break;
-		(void)nanosleep(&wait, NULL);
-	}
-	netport_count(&np->np_stats.tx_drops, 1);
-}
-
-/* Everything that waits.  False: there will be no more. */
-static bool
-netport_drain(struct netport_queue *q)
-{
-	struct netport *np = q->q_port;
-	struct kpi_piece piece[2];
-	struct virtio_net_hdr vh;
-	struct kpi_frame f;
-	ssize_t n;
-
-	while ((n = read(q->q_fd, q->q_buf, sizeof(q->q_buf))) > 0) {
-		if (n <= (ssize_t)NETPORT_VNET) {
-			netport_count(&np->np_stats.tx_errors, 1);
+	for (; n > 0; f += took, n -= took) {
+		took = kpi_net_send(np->np_net, f, n, &error);
+		for (i = 0; i < took; i++)
+			netport_count(&np->np_stats.tx_bytes, f[i].len);
+		netport_count(&np->np_stats.tx_frames, took);
+		if (took > 0) {
+			tries = 0;
 			continue;
 		}
-		memcpy(&vh, q->q_buf, sizeof(vh));
-		n -= NETPORT_VNET;
-		if (netport_to_guest(&vh, q->q_buf + NETPORT_VNET, n, piece,
-		    &f))
-			netport_send(np, &f, n);
+		if (error == ENOBUFS_GUEST && ++tries < NETPORT_RETRIES &&
+		    !atomic_load(&np->np_stopping)) {
+			(void)nanosleep(&wait, NULL);
+			continue;
+		}
+		netport_count(error == ENOBUFS_GUEST ?
+		    &np->np_stats.tx_drops : &np->np_stats.tx_errors, 1);
+		took = 1;
+		tries = 0;
+	}
+}
+
+/* A frame that is in buf behind its header; false: none that could be sent. */
+static bool
+netport_frame(unsigned char *buf, ssize_t len, struct kpi_piece piece[2],
+    struct kpi_frame *f)
+{
+	struct virtio_net_hdr vh;
+
+	if (len <= (ssize_t)NETPORT_VNET)
+		return (false);
+	memcpy(&vh, buf, sizeof(vh));
+	len -= NETPORT_VNET;
+	if (!netport_to_guest(&vh, buf + NETPORT_VNET, len, piece, f))
+		return (false);
+	f->len = len;
+	return (true);
+}
+
+/*
+ * What waits, as many frames as the buffer takes, handed in together: the
+ * driver then has them all before it tells its host.  False: there will be no
+ * more.
+ */
+static bool
+netport_batch(struct netport_queue *q)
+{
+	struct kpi_piece piece[NETPORT_BATCH][2];
+	struct netport *np = q->q_port;
+	struct kpi_frame f[NETPORT_BATCH];
+	unsigned char *p = q->q_buf;
+	unsigned n = 0;
+	bool more = true;
+	ssize_t len;
+
+	while (n < NETPORT_BATCH && sizeof(q->q_buf) - (p - q->q_buf) >=
+	    NETPORT_LARGEST) {
+		len = read(q->q_fd, p, NETPORT_LARGEST);
+		if (len <= 0) {
+			more = len < 0 && (errno == EAGAIN || errno == EINTR);
+			break;
+		}
+		if (netport_frame(p, len, piece[n], &f[n]))
+			n++;
 		else
 			netport_count(&np->np_stats.tx_errors, 1);
-		if (netport_stopped(np))
-			return (false);
+		p += len;
 	}
-	return (n < 0 && (errno == EAGAIN || errno == EINTR));
+	if (n > 0)
+		netport_send(np, f, n);
+	return (more);
 }
 
 static void *
@@ -115,7 +135,7 @@ netport_thread(void *arg)
 			break;
 		if (pfd[1].revents != 0)
 			break;
-		if (pfd[0].revents != 0 && !netport_drain(q))
+		if (pfd[0].revents != 0 && !netport_batch(q))
 			break;
 	}
 	return (NULL);
@@ -205,6 +225,7 @@ netport_alloc(const struct netport_params *pp)
 		return (NULL);
 	}
 	np->np_tap = pp->tap != NULL;
+	np->np_capsoff = pp->capsoff;
 	for (i = 0; i < np->np_nqueues; i++) {
 		np->np_queue[i].q_port = np;
 		np->np_queue[i].q_fd = -1;
@@ -218,6 +239,7 @@ netport_join(struct netport *np)
 	const uint64_t one = 1;
 	unsigned i;
 
+	atomic_store(&np->np_stopping, true);
 	if (write(np->np_stop, &one, sizeof(one)) != sizeof(one))
 		abort();
 	for (i = 0; i < np->np_nqueues; i++)
@@ -232,7 +254,12 @@ netport_go(struct netport *np, char *err, size_t errlen)
 	unsigned i;
 	int error;
 
-	error = kpi_net_up(np->np_net, 1);
+	error = kpi_net_info(np->np_net, &info);
+	if (error == 0 && np->np_capsoff != 0)
+		error = kpi_net_caps(np->np_net, info.capenable &
+		    ~np->np_capsoff);
+	if (error == 0)
+		error = kpi_net_up(np->np_net, 1);
 	if (error == 0)
 		error = kpi_net_info(np->np_net, &info);
 	if (error != 0) {
@@ -298,13 +325,19 @@ netport_stop(struct netport *np)
 	netport_free(np);
 }
 
+/* Frames that the driver's full queue refused are not lost: see above. */
 void
 netport_get_stats(struct netport *np, struct netport_stats *st)
 {
 	const uint64_t *from = (const uint64_t *)&np->np_stats;
 	uint64_t *to = (uint64_t *)st;
+	struct kpi_net_info info;
 	size_t i;
 
 	for (i = 0; i < sizeof(*st) / sizeof(*to); i++)
 		to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+	if (kpi_net_info(np->np_net, &info) != 0)
+		return;
+	st->driver_tx_lost = info.oerrors;
+	st->driver_rx_lost = info.ierrors + info.iqdrops + info.unclaimed;
 }

@@ -32,6 +32,7 @@ struct netport_params {
 					 * fd is a socket, taken over */
 	int		 fd;		/* becomes non-blocking */
 	unsigned	 queues;	/* of the tap device, 0: 1 */
+	unsigned	 capsoff;	/* KPI_NETCAP_* it is not to use */
 };
 
 struct netport_stats {
@@ -40,6 +41,8 @@ struct netport_stats {
 	uint64_t	tx_errors;		/* never sendable */
 	uint64_t	rx_frames, rx_bytes;	/* from the driver */
 	uint64_t	rx_drops;		/* Linux did not take them */
+	/* By the driver's and the interface's own count. */
+	uint64_t	driver_tx_lost, driver_rx_lost;
 };
 
 /*

@@ -17,6 +17,7 @@
 #include <linux/virtio_net.h>
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "kpi.h"
@@ -28,13 +29,17 @@
 #define	NETPORT_HEAD	160
 /* Without the count of buffers, which a tap device leaves out. */
 #define	NETPORT_VNET	sizeof(struct virtio_net_hdr)
+#define	NETPORT_LARGEST	(NETPORT_VNET + NETPORT_FRAME)
+/* Frames that are handed in together, of which a few may be large. */
+#define	NETPORT_BATCH	64
+#define	NETPORT_BUFFER	(4 * NETPORT_LARGEST)
 
 struct netport_queue {
 	struct netport	*q_port;
 	int		 q_fd;
 	bool		 q_started;
 	pthread_t	 q_thread;
-	unsigned char	 q_buf[NETPORT_VNET + NETPORT_FRAME];
+	unsigned char	 q_buf[NETPORT_BUFFER];
 };
 
 struct netport {
@@ -42,6 +47,8 @@ struct netport {
 	bool		 np_tap;
 	char		 np_name[16];	/* of the tap device */
 	int		 np_stop;	/* eventfd, readable: end */
+	atomic_bool	 np_stopping;
+	unsigned	 np_capsoff;
 	unsigned	 np_nqueues;
 	struct netport_queue *np_queue;
 	struct netport_stats np_stats;	/* atomic */

@@ -10,11 +10,11 @@
  * that pumps.  No policy and no devices.
  */
 
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include <err.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -209,46 +209,39 @@ vm_round(void)
 	return (next);
 }
 
-static int
-vm_timeout_ms(uint64_t next)
+/* How long to wait for the next round; false: until somebody kicks. */
+static bool
+vm_timeout(uint64_t next, struct timespec *ts)
 {
-	uint64_t now, ms;
+	uint64_t left, now;
 
 	/* Virtual time moves by vm_advance(), which kicks. */
 	if (next == UINT64_MAX || vm.cf.virtual_clock)
-		return (-1);
+		return (false);
 	now = vm_now();
-	if (next <= now)
-		return (0);
-	ms = (next - now + 999999) / 1000000;
-	return (ms > 60000 ? 60000 : (int)ms);
+	left = next > now ? next - now : 0;
+	ts->tv_sec = (time_t)(left / 1000000000);
+	ts->tv_nsec = (long)(left % 1000000000);
+	return (true);
 }
 
 static void *
 vm_pump_thread(void *arg)
 {
-	struct epoll_event ev;
-	uint64_t next, n;
-	int ep, fd;
+	struct pollfd pfd[2] = {
+		{ .fd = vm.kick_fd, .events = POLLIN },
+		{ .fd = hvh_pump_fd(vm.host), .events = POLLIN }
+	};
+	struct timespec ts;
+	uint64_t n, next;
 
-	ep = epoll_create1(EPOLL_CLOEXEC);
-	if (ep < 0)
-		err(1, "epoll_create1");
-	ev = (struct epoll_event){ .events = EPOLLIN, .data.fd = vm.kick_fd };
-	if (epoll_ctl(ep, EPOLL_CTL_ADD, vm.kick_fd, &ev) != 0)
-		err(1, "epoll_ctl");
-	fd = hvh_pump_fd(vm.host);
-	ev.data.fd = fd;
-	if (fd >= 0 && epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev) != 0)
-		err(1, "epoll_ctl");
 	while (!atomic_load(&vm.stop)) {
 		next = vm_round();
-		if (epoll_wait(ep, &ev, 1, vm_timeout_ms(next)) == 1 &&
-		    ev.data.fd == vm.kick_fd &&
+		if (ppoll(pfd, 2, vm_timeout(next, &ts) ? &ts : NULL,
+		    NULL) > 0 && (pfd[0].revents & POLLIN) != 0 &&
 		    read(vm.kick_fd, &n, sizeof(n)) != sizeof(n))
 			warn("kick");
 	}
-	close(ep);
 	return (NULL);
 }
 
@@ -297,6 +290,7 @@ vm_create(const struct vm_config *cf)
 	hc.max_version = vm.cf.max_version;
 	hc.no_autoeoi = vm.cf.no_autoeoi;
 	hc.monitor_pages = vm.cf.monitor_pages;
+	hc.moderate_ns = vm.cf.moderate_ns;
 	hc.hypercall_code = code;
 	hc.hypercall_code_len = sizeof(code);
 	error = hvh_create(&hc, &vm_ops, NULL, &vm.host);

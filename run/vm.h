@@ -34,6 +34,7 @@ struct vm_config {
 	bool		 preload;		/* vm_boot() does vm_load()'s
 						 * work, while it boots */
 	bool		 monitor_pages;
+	uint64_t	 moderate_ns;		/* see struct hvh_config */
 	uint32_t	 max_version;		/* VMBus, 0: newest */
 	const char	*const *kenv;		/* "name=value", then NULL */
 	void		(*console)(void *arg, const char *line);

@@ -142,6 +142,11 @@ struct hvh_config {
 	 * the end of each round.
 	 */
 	uint64_t	 linger_ns;
+	/*
+	 * Signals of and to network channels that carry many packets are
+	 * moderated: one in so many nanoseconds.  0: never.
+	 */
+	uint64_t	 moderate_ns;
 };
 
 /* EINVAL: configuration; ENOMEM. */
@@ -341,6 +346,7 @@ struct hvh_net_stats {
 	uint64_t	 tx_packets, tx_bytes;	/* to the back end */
 	uint64_t	 tx_messages;	/* of the guest, with packets in them */
 	uint64_t	 tx_large;	/* packets to be cut (TSO) */
+	uint64_t	 tx_segments;	/* what these become on the wire */
 	uint64_t	 tx_bad;	/* messages refused, status 2 */
 	uint64_t	 tx_drops;	/* not taken: no link, no back end */
 	uint64_t	 rx_packets, rx_bytes;	/* to the guest */

@@ -251,6 +251,7 @@ rx_deliver(struct nvsp_chan *c, const struct rx_frame *f)
 	uint32_t max = na->mtu, ofs;
 	uint8_t piece;
 
+	hvh_chan_carried(c->ch, true);
 	na->stats.rx_packets++;
 	na->stats.rx_bytes += f->len;
 	hvh_stats(na->h)->net_rx_packets++;

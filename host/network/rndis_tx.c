@@ -383,8 +383,10 @@ tx_large(struct nvsp_chan *c, const struct rndis_tx *t, struct tx_frame *f)
 	    mss > na->mtu + TX_TAGS - f->fh.payload ||
 	    f->len - f->fh.l3 > UINT16_MAX)
 		return (EMSGSIZE);
-	if (c->tx.segment == 0)
+	if (c->tx.segment == 0 && !c->tx.blocked) {
 		na->stats.tx_large++;
+		na->stats.tx_segments += segments;
+	}
 	can = ip == 4 ? NET_CAN_TSO4 : NET_CAN_TSO6;
 	if (segments > 1 && c->tx.segment == 0 &&
 	    (net_caps(na->be) & can) != 0)
@@ -439,6 +441,7 @@ rndis_tx_run(struct nvsp_chan *c)
 		if (c->budget > 0)
 			c->budget--;
 		if (error == 0) {
+			hvh_chan_carried(c->ch, false);
 			na->stats.tx_packets++;
 			na->stats.tx_bytes += t->len;
 			hvh_stats(na->h)->net_tx_packets++;

@@ -19,6 +19,7 @@
 #include "hypervisor/partition.h"
 #include "vmbus/channel.h"
 #include "vmbus/linger.h"
+#include "vmbus/moderate.h"
 #include "vmbus/ring.h"
 #include "vmbus/server.h"
 
@@ -116,6 +117,10 @@ struct hvh_chan {
 	bool		 ch_signal;	/* a signal to the guest is due */
 	struct hvh_linger ch_linger;	/* when it is told */
 	bool		 ch_bursty;	/* the user has been told to listen */
+	struct hvh_moderate ch_moderate;
+	struct hvh_timer ch_tick;	/* the end of its period, if there is
+					 * much to do */
+	bool		 ch_ticked;
 	struct hvh_timer ch_look;	/* after the opening */
 	struct hvh_timer ch_retry;	/* while waiting for room */
 	struct hvh_timer ch_late;	/* a signal that a fault delays */

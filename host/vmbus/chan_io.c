@@ -77,6 +77,8 @@ hvh_chan_io_start(struct hvh_chan *ch)
 	ch->ch_signal = false;
 	ch->ch_waiting = 0;
 	hvh_linger_init(&ch->ch_linger);
+	ch->ch_moderate = (struct hvh_moderate){ 0 };
+	ch->ch_ticked = false;
 	return (0);
 }
 
@@ -89,6 +91,7 @@ hvh_chan_io_stop(struct hvh_chan *ch)
 	hvh_timer_clear(ch->ch_h, &ch->ch_look);
 	hvh_timer_clear(ch->ch_h, &ch->ch_retry);
 	hvh_timer_clear(ch->ch_h, &ch->ch_late);
+	hvh_timer_clear(ch->ch_h, &ch->ch_tick);
 	hvh_fault_forget_packets(ch);
 	if (!ch->ch_touched)
 		return;
@@ -219,6 +222,57 @@ watches(struct hvh_chan *ch)
 	    &ch->ch_linger, hvh_now(ch->ch_h), ch->ch_h->h_cf.linger_ns));
 }
 
+/* --- Moderation. --- */
+
+void
+hvh_chan_carried(struct hvh_chan *ch, bool out)
+{
+
+	hvh_moderate_carried(&ch->ch_moderate, out);
+}
+
+/* A period has ended: look for what came, show what was done. */
+static void
+tick(void *arg)
+{
+	struct hvh_chan *ch = arg;
+
+	if (!ch->ch_io)
+		return;
+	ch->ch_ticked = true;
+	touch(ch);
+	hvh_bus_again(ch->ch_bus, ch->ch_vms.c_id);
+}
+
+/* There is much to do: what is not urgent waits for the tick, which is set. */
+static bool
+moderated(struct hvh_chan *ch)
+{
+	uint64_t now, period = ch->ch_h->h_cf.moderate_ns;
+
+	if (period == 0 || !ch->ch_io)
+		return (false);
+	now = hvh_now(ch->ch_h);
+	if (!hvh_moderate_much(&ch->ch_moderate, now, period))
+		return (false);
+	if (ch->ch_tick.at == 0) {
+		ch->ch_tick.fn = tick;
+		ch->ch_tick.arg = ch;
+		hvh_timer_set(ch->ch_h, &ch->ch_tick,
+		    ch->ch_moderate.m_since + period);
+	}
+	return (true);
+}
+
+/* The guest waits for this, or its ring fills. */
+static bool
+urgent(const struct hvh_chan *ch)
+{
+
+	return (ch->ch_ticked || ch->ch_signal || ch->ch_waiting != 0 ||
+	    hvr_unshown(&ch->ch_out) > ch->ch_out.r_size / 4);
+}
+
 int
 hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 {
@@ -250,6 +304,9 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 				hvh_bus_again(ch->ch_bus, ch->ch_vms.c_id);
 				return (EAGAIN);
 			}
+			/* Masked until the tick: no signals meanwhile. */
+			if (moderated(ch))
+				return (EAGAIN);
 			if (hvr_unmask(&ch->ch_in))
 				return (EAGAIN);
 			continue;
@@ -411,6 +468,7 @@ hvh_chan_flush(struct hvh_chan *ch)
 {
 	bool news;
 
+	ch->ch_ticked = false;
 	if (!ch->ch_io)
 		return;
 	news = ch->ch_out.r_shown != ch->ch_out.r_pos;
@@ -442,7 +500,7 @@ hvh_chan_flush_all(struct hvh_bus *b)
 		ch->ch_touched = false;
 		if (holds(ch))
 			hvh_bus_again(b, ch->ch_vms.c_id);
-		else
+		else if (!moderated(ch) || urgent(ch))
 			hvh_chan_flush(ch);
 	}
 }

@@ -139,6 +139,8 @@ int	hvh_chan_write(struct hvh_chan *ch, uint16_t type, uint16_t flags,
 	    uint64_t xid, const void *data, uint32_t len);
 /* Room for a packet of len payload bytes? */
 bool	hvh_chan_room(struct hvh_chan *ch, uint32_t len);
+/* What the device calls a packet goes to the guest, or came: see moderate.h. */
+void	hvh_chan_carried(struct hvh_chan *ch, bool out);
 void	hvh_chan_flush(struct hvh_chan *ch);
 
 /* --- Guest memory (hypervisor/gpa.c): the one checked translation. --- */

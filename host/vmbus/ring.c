@@ -297,6 +297,13 @@ hvr_put(struct hvh_ring *r, const struct vms_pkt *desc, const void *hdr,
 	return (true);
 }
 
+uint32_t
+hvr_unshown(const struct hvh_ring *r)
+{
+
+	return (distance(r, r->r_shown, r->r_pos));
+}
+
 bool
 hvr_show(struct hvh_ring *r)
 {

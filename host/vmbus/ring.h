@@ -89,6 +89,8 @@ bool	hvr_put(struct hvh_ring *r, const struct vms_pkt *desc,
 	    const void *hdr, uint32_t hdrlen, const void *data, uint32_t len);
 /* Shows what was put; true: the peer wants a signal (7.7). */
 bool	hvr_show(struct hvh_ring *r);
+/* Bytes that it will show. */
+uint32_t hvr_unshown(const struct hvh_ring *r);
 /* Asks for a signal at need bytes of room; true: there is room already. */
 bool	hvr_wait_room(struct hvh_ring *r, uint32_t need);
 void	hvr_wait_done(struct hvh_ring *r);

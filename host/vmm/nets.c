@@ -171,6 +171,7 @@ counters(const struct hvh_net_stats *st)
 	PUT(tx_bytes);
 	PUT(tx_messages);
 	PUT(tx_large);
+	PUT(tx_segments);
 	PUT(tx_bad);
 	PUT(tx_drops);
 	PUT(rx_packets);

@@ -64,6 +64,8 @@ echo_signal(void *dev, struct hvh_chan *ch)
 		if (e->packets < 256)
 			e->xids[e->packets] = pkt.xid;
 		e->packets++;
+		if (e->carries)
+			hvh_chan_carried(ch, false);
 		e->last_xid = pkt.xid;
 		e->last_len = pkt.len < sizeof(e->last) ? pkt.len :
 		    sizeof(e->last);

@@ -21,6 +21,7 @@ struct echo {
 	bool		 lazy_close;	/* hvh_chan_closed() by the test */
 	bool		 mute;		/* no completions */
 	bool		 deaf;		/* does not read */
+	bool		 carries;	/* each is a packet: moderate.h */
 	unsigned	 opens, closes, signals, released;
 	unsigned	 packets, refused, corrupt;
 	uint64_t	 last_xid;

@@ -473,6 +473,11 @@ hvh_chan_write(struct hvh_chan *ch, uint16_t type, uint16_t flags,
 }
 
 void
+hvh_chan_carried(struct hvh_chan *ch, bool out)
+{
+}
+
+void
 hvh_chan_flush(struct hvh_chan *ch)
 {
 }

@@ -25,6 +25,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@
 #include "netport.h"
 
 #define	VNET	10
+#define	NUMBERS	256
 
 /* --- The guest's interface --- */
 
@@ -43,7 +45,11 @@ struct kpi_net {
 	void		*arg;
 	int		 up;
 	unsigned	 refuse;	/* so many sends with ENOBUFS */
-	unsigned	 sent;
+	unsigned	 room;		/* frames until three are refused */
+	unsigned	 sent, calls;
+	atomic_bool	 hold;		/* a send does not return */
+	unsigned	 capenable;
+	unsigned char	 numbers[NUMBERS];	/* the last bytes of frames */
 	struct kpi_frame f;		/* the last one */
 	unsigned char	 data[70000];
 	size_t		 len;
@@ -61,6 +67,8 @@ kpi_net_open(const char *name, const struct kpi_net_ops *ops, void *arg,
 		return (6);
 	net.ops = ops;
 	net.arg = arg;
+	net.capenable = KPI_NETCAP_TXCSUM | KPI_NETCAP_TSO4 |
+	    KPI_NETCAP_VLAN_TAGGING;
 	*np = &net;
 	return (0);
 }
@@ -89,7 +97,15 @@ kpi_net_info(struct kpi_net *n, struct kpi_net_info *info)
 	info->mtu = 1400;
 	info->link = 2;
 	info->tsomax = 30000;
-	info->capenable = KPI_NETCAP_TXCSUM | KPI_NETCAP_TSO4;
+	info->capenable = n->capenable;
+	return (0);
+}
+
+int
+kpi_net_caps(struct kpi_net *n, unsigned capenable)
+{
+
+	n->capenable = capenable;
 	return (0);
 }
 
@@ -97,25 +113,32 @@ unsigned
 kpi_net_send(struct kpi_net *n, const struct kpi_frame *f, unsigned count,
     int *error)
 {
-	unsigned i;
+	unsigned i, took = 0;
 
 	pthread_mutex_lock(&mtx);
 	*error = 0;
-	if (n->refuse > 0) {
-		n->refuse--;
-		*error = 55;
-		pthread_mutex_unlock(&mtx);
-		return (0);
+	n->calls++;
+	for (; took < count; took++, f++) {
+		if (n->room > 0 && --n->room == 0)
+			n->refuse = 3;
+		if (n->refuse > 0) {
+			n->refuse--;
+			*error = 55;
+			break;
+		}
+		n->f = *f;
+		n->len = 0;
+		for (i = 0; i < f->npieces; i++) {
+			memcpy(n->data + n->len, f->piece[i].addr,
+			    f->piece[i].len);
+			n->len += f->piece[i].len;
+		}
+		n->numbers[n->sent++ % NUMBERS] = n->data[n->len - 1];
 	}
-	n->f = *f;
-	n->len = 0;
-	for (i = 0; i < f->npieces; i++) {
-		memcpy(n->data + n->len, f->piece[i].addr, f->piece[i].len);
-		n->len += f->piece[i].len;
-	}
-	n->sent++;
 	pthread_mutex_unlock(&mtx);
-	return (count);
+	while (atomic_load(&n->hold))
+		usleep(1000);
+	return (took);
 }
 
 /* --- Both ends --- */
@@ -286,6 +309,66 @@ ATF_TC_BODY(refused, tc)
 	finish();
 }
 
+/*
+ * Frames that came while the driver was busy are handed in together, and a
+ * queue that fills up amid them costs none of them.
+ */
+ATF_TC_WITHOUT_HEAD(together);
+ATF_TC_BODY(together, tc)
+{
+	struct virtio_net_hdr vh = { 0 };
+	unsigned char p[VNET + 200];
+	struct netport_stats st;
+	size_t len = tcp_frame(p + VNET, 100, 0);
+	unsigned i;
+
+	start();
+	memcpy(p, &vh, VNET);
+	p[VNET + len - 1] = 0;
+	atomic_store(&net.hold, true);
+	transmit(&vh, p + VNET, len, 1);
+	for (i = 1; i < 40; i++) {
+		p[VNET + len - 1] = i;
+		ATF_REQUIRE_EQ((ssize_t)(VNET + len), write(linux_end, p,
+		    VNET + len));
+	}
+	/* One amid them that is none. */
+	ATF_REQUIRE_EQ(VNET + 5, write(linux_end, p, VNET + 5));
+	pthread_mutex_lock(&mtx);
+	net.room = 20;
+	pthread_mutex_unlock(&mtx);
+	atomic_store(&net.hold, false);
+	p[VNET + len - 1] = 40;
+	transmit(&vh, p + VNET, len, 41);
+	for (i = 0; i <= 40; i++)
+		ATF_CHECK_EQ(i, net.numbers[i]);
+	/* The first; up to the refusal; two more of those; the rest. */
+	ATF_CHECK_MSG(net.calls <= 8, "%u calls", net.calls);
+	netport_get_stats(port, &st);
+	ATF_CHECK_EQ(41, st.tx_frames);
+	ATF_CHECK_EQ(41 * len, st.tx_bytes);
+	ATF_CHECK_EQ(1, st.tx_errors);
+	ATF_CHECK_EQ(0, st.tx_drops);
+	finish();
+}
+
+ATF_TC_WITHOUT_HEAD(capsoff);
+ATF_TC_BODY(capsoff, tc)
+{
+	struct netport_params pp = { .ifname = "hn0",
+	    .capsoff = KPI_NETCAP_VLAN_TAGGING };
+	char err[200] = "";
+	int fd[2];
+
+	ATF_REQUIRE_EQ(0, socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fd));
+	linux_end = fd[0];
+	pp.fd = fd[1];
+	port = netport_start(&pp, err, sizeof(err));
+	ATF_REQUIRE_MSG(port != NULL, "%s", err);
+	ATF_CHECK_EQ(KPI_NETCAP_TXCSUM | KPI_NETCAP_TSO4, net.capenable);
+	finish();
+}
+
 ATF_TC_WITHOUT_HEAD(receive);
 ATF_TC_BODY(receive, tc)
 {
@@ -447,6 +530,8 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, offloads);
 	ATF_TP_ADD_TC(tp, refused);
+	ATF_TP_ADD_TC(tp, together);
+	ATF_TP_ADD_TC(tp, capsoff);
 	ATF_TP_ADD_TC(tp, receive);
 	ATF_TP_ADD_TC(tp, tap);
 	ATF_TP_ADD_TC(tp, errors);
