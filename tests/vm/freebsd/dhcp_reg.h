@@ -72,5 +72,6 @@ _Static_assert(offsetof(struct dhcp_frame, ip_version) == 14, "Ethernet");
 _Static_assert(offsetof(struct dhcp_frame, udp_from) == 34, "IP");
 _Static_assert(offsetof(struct dhcp_frame, dhcp_op) == 42, "UDP");
 _Static_assert(offsetof(struct dhcp_frame, dhcp_options) == 282, "DHCP");
+_Static_assert(sizeof(struct dhcp_frame) == 594, "struct dhcp_frame");
 
 #endif /* !_TESTS_VM_FREEBSD_DHCP_REG_H_ */

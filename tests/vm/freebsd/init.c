@@ -75,8 +75,8 @@ static const struct command {
 	{ "sleep", cmd_sleep, "MILLISECONDS" },
 	{ "sysctl", cmd_sysctl, "get NAME | set NAME VALUE | tree NAME | "
 	    "count NAME" },
-	{ "tcp", cmd_tcp, "[serve] send | recv | give | sum ADDRESS PORT [BYTES "
-	    "[SEED]]" },
+	{ "tcp", cmd_tcp, "[serve] send | recv | give | sum ADDRESS PORT "
+	    "[BYTES [SEED]]" },
 	{ "udp", cmd_udp, "send | recv | ping ADDRESS PORT COUNT SIZE [SEED "
 	    "[MS]]" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },
