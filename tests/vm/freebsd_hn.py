@@ -28,6 +28,9 @@ class Net(FreeBsd):
     subnet = 0                  # of 10.20/16: a number for each guest
     words = ""                  # more of --net
     listen = None               # the other end's own address, if not host
+    # A kernel without drivers for Hyper-V would read its clock by port I/O,
+    # five exits each time, and does so more than once a packet.
+    kenv = {"kern.timecounter.hardware": "TSC"}
     captured = True
 
     @property

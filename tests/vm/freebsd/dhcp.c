@@ -232,7 +232,7 @@ dhcp_await(struct dhcp *d, uint64_t until)
 			if (type != 0)
 				return (type);
 		}
-	} while (uptime_ns() < until);
+	} while (n >= 0 && uptime_ns() < until);
 	return (0);
 }
 

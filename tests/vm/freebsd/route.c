@@ -20,16 +20,19 @@
 #include "commands.h"
 #include "inet.h"
 
-/* The addresses come in the order of their bits in rtm_addrs. */
+/*
+ * The addresses come in the order of their bits in rtm_addrs: where to, by which
+ * router, unless a route is to go by whichever, and the mask.
+ */
 struct route_message {
 	struct rt_msghdr	 head;
-	struct sockaddr_in	 to, router, mask;
+	struct sockaddr_in	 address[3];
 };
 _Static_assert(sizeof(struct sockaddr_in) % sizeof(long) == 0,
     "addresses begin at multiples of a long");
 
 static int
-route_change(struct route_message *m, bool add)
+route_change(struct route_message *m, int type, int addresses)
 {
 	union endpoint any = { .sa.sa_family = PF_ROUTE };
 	long n;
@@ -40,9 +43,9 @@ route_change(struct route_message *m, bool add)
 		return (-fd);
 	m->head.rtm_msglen = sizeof(*m);
 	m->head.rtm_version = RTM_VERSION;
-	m->head.rtm_type = add ? RTM_ADD : RTM_DELETE;
-	m->head.rtm_flags = RTF_UP | RTF_STATIC | (add ? RTF_GATEWAY : 0);
-	m->head.rtm_addrs = RTA_DST | RTA_GATEWAY | RTA_NETMASK;
+	m->head.rtm_type = (u_char)type;
+	m->head.rtm_flags = RTF_UP | RTF_STATIC | RTF_GATEWAY;
+	m->head.rtm_addrs = addresses;
 	m->head.rtm_seq = 1;
 	n = sys_write(fd, m, sizeof(*m));
 	(void)sys_close(fd);
@@ -64,6 +67,7 @@ int
 cmd_route(int argc, char **argv)
 {
 	struct route_message m = {};
+	struct sockaddr_in *to = &m.address[0], *mask;
 	char text[INET_TEXT + 4], *slash = NULL;
 	uint64_t bits;
 	bool add = argc == 4 && strcmp(argv[1], "add") == 0;
@@ -75,13 +79,15 @@ cmd_route(int argc, char **argv)
 	if (slash == NULL || !number(slash + 1, &bits) || bits > 32)
 		return (complain(EINVAL, "route"));
 	*slash = '\0';
-	if (!route_address(text, &m.to) ||
-	    !route_address(add ? argv[3] : "0.0.0.0", &m.router))
+	if (!route_address(text, to) ||
+	    (add && !route_address(argv[3], &m.address[1])))
 		return (complain(EINVAL, "route"));
-	m.mask = m.to;
-	m.mask.sin_addr.s_addr = bits == 0 ? 0 :
+	mask = &m.address[add ? 2 : 1];
+	*mask = *to;
+	mask->sin_addr.s_addr = bits == 0 ? 0 :
 	    __builtin_bswap32(UINT32_MAX << (32 - bits));
-	error = route_change(&m, add);
+	error = route_change(&m, add ? RTM_ADD : RTM_DELETE,
+	    RTA_DST | RTA_NETMASK | (add ? RTA_GATEWAY : 0));
 	return (error == 0 ? 0 : complain(error, "route %s %s", argv[1],
 	    argv[2]));
 }
