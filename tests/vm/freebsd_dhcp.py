@@ -89,7 +89,7 @@ class User(Net):
     def check_ping(self):
         """ping of the router, up to what takes fragments"""
         for size in (0, 56, 1471, 1472, 1473, 4000):
-            self.ping(2, size)
+            self.ping(2, size, 0, 5000)
         return self.ping(10)
 
     def check_tcp(self):

@@ -30,7 +30,8 @@ class Net(FreeBsd):
     listen = None               # the other end's own address, if not host
     # A kernel without drivers for Hyper-V would read its clock by port I/O,
     # five exits each time, and does so more than once a packet.
-    kenv = {"kern.timecounter.hardware": "TSC"}
+    kenv = {"kern.timecounter.smp_tsc": "1",
+            "kern.timecounter.hardware": "TSC"}
     captured = True
 
     @property
