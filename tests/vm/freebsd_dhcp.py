@@ -55,7 +55,7 @@ class User(Net):
             "--net", "user,mac=%s,pcap=%s" % (self.mac, self.pcap)]
 
     def start(self):
-        FreeBsd.start(self)
+        self.begin()
         self.vm.within("net show hn0", "hn0")
 
     def lease(self):

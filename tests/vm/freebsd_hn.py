@@ -28,10 +28,6 @@ class Net(FreeBsd):
     subnet = 0                  # of 10.20/16: a number for each guest
     words = ""                  # more of --net
     listen = None               # the other end's own address, if not host
-    # A kernel without drivers for Hyper-V would read its clock by port I/O,
-    # five exits each time, and does so more than once a packet.
-    kenv = {"kern.timecounter.smp_tsc": "1",
-            "kern.timecounter.hardware": "TSC"}
     captured = True
 
     @property
@@ -66,8 +62,20 @@ class Net(FreeBsd):
             self.tap, self.mac,
             ",pcap=" + self.pcap if self.captured else "", self.words)]
 
+    def begin(self):
+        """Boots, and sees to it that the clock costs no exits: a kernel
+        without drivers for Hyper-V reads it by port I/O, five times for one
+        value, and needs more than one a packet."""
+        FreeBsd.start(self)
+        found = re.search(r"\bTSC\S*?(?=\()",
+                          self.vm.sysctl("kern.timecounter.choice"))
+        if found and self.vm.sysctl(
+                "kern.timecounter.hardware").startswith("ACPI"):
+            self.vm.sh("sysctl set kern.timecounter.hardware " +
+                       found.group())
+
     def start(self):
-        super().start()
+        self.begin()
         run("ip", "addr", "add", self.host + "/24", "dev", self.tap)
         run("ip", "link", "set", self.tap, "up")
         self.configure()
