@@ -213,9 +213,9 @@ dhcp_answer(struct dhcp *d, const uint8_t *data, size_t size)
 	return (type);
 }
 
-/* Frames until one is an answer; its type, or 0 when time is over. */
-static uint8_t
-dhcp_await(struct dhcp *d, uint64_t until)
+/* Frames until one is this answer, or a no; ETIMEDOUT when time is over. */
+static int
+dhcp_await(struct dhcp *d, uint8_t answer, uint64_t until)
 {
 	const struct bpf_hdr *bh;
 	size_t at;
@@ -229,11 +229,13 @@ dhcp_await(struct dhcp *d, uint64_t until)
 			bh = (const void *)(d->buf + at);
 			type = dhcp_answer(d, (const uint8_t *)bh +
 			    bh->bh_hdrlen, bh->bh_caplen);
-			if (type != 0)
-				return (type);
+			if (type == answer)
+				return (0);
+			if (type == DHCP_NAK)
+				return (ECONNREFUSED);
 		}
 	} while (n >= 0 && uptime_ns() < until);
-	return (0);
+	return (n < 0 ? (int)-n : ETIMEDOUT);
 }
 
 /* Sends a message until there is an answer: 0 if it is that one. */
@@ -241,20 +243,15 @@ static int
 dhcp_ask(struct dhcp *d, uint8_t message, uint8_t answer)
 {
 	uint64_t n;
-	uint8_t type;
-	int error;
+	int error = ETIMEDOUT;
 
-	for (n = 0; n < d->tries; n++) {
+	for (n = 0; n < d->tries && error == ETIMEDOUT; n++) {
 		error = dhcp_send(d, message);
-		if (error != 0)
-			return (error);
-		type = dhcp_await(d, uptime_ns() + d->wait_ms * 1000000);
-		if (type == answer)
-			return (0);
-		if (type == DHCP_NAK)
-			return (ECONNREFUSED);
+		if (error == 0)
+			error = dhcp_await(d, answer,
+			    uptime_ns() + d->wait_ms * 1000000);
 	}
-	return (ETIMEDOUT);
+	return (error);
 }
 
 /* --- What was given --- */
@@ -297,7 +294,7 @@ cmd_dhcp(int argc, char **argv)
 		return (complain(EINVAL, "dhcp"));
 	d.name = argv[1];
 	d.tries = argument(argc, argv, 2, 5);
-	d.wait_ms = argument(argc, argv, 3, 2000);
+	d.wait_ms = argument(argc, argv, 3, 5000);
 	d.xid = (uint32_t)uptime_ns();
 	error = dhcp_interface(&d);
 	if (error == 0)
