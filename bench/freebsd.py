@@ -8,15 +8,16 @@ version, on the same hvhost, in one run of the rig; and how much faster a
 machine starts from storvsc than from the emulated IDE disk.
 
 usage: bench/freebsd.py --kernel KERNEL [--modules DIR] [--intree KERNEL]
-           [--rounds N] [--ios N] [--mib N] [--profile N]
-           [--only io|net|boot] [--cpus N] [--kenv NAME=VALUE]...
+           [--rounds N] [--ios N] [--mib N] [--vcpus N]
+           [--profile N] [--only io|net|boot] [--cpus N]
+           [--kenv NAME=VALUE]...
 
 KERNEL is one that ours are preloaded into; --intree: one with FreeBSD's own
 compiled in.  Random reads of 4 KiB by one vCPU on the raw disk, the image in
 memory; medians of the rounds.  Guest instructions are counted where the rig
 emulates its machine (blocks.c), which has --cpus processors, two if not given:
 with one, a request is done before the next can be sent.  TCP streams of --mib
-each way go over a tap interface (freebsd_streams.py).  --profile lists so many
+each way go over a tap interface of guests with --vcpus (freebsd_streams.py).  --profile lists so many
 functions, --kenv is for ours.  JSON goes to build/bench-freebsd.json.
 Exit status 1: a figure misses what is asked.
 """
@@ -272,12 +273,13 @@ def bench_net(a):
     root = os.path.join(rig.WORK, "freebsd-root.img")
     make_root(root, "8M")
     modules = copies(a.folder, freebsd_streams.MODULES)
-    guests = freebsd_streams.guests(a.kernel, modules, a.kenv, a.intree, root)
+    guests = freebsd_streams.guests(a.kernel, modules, a.kenv, a.intree, root,
+                                    a.vcpus)
     rounds = min(a.rounds, NET_ROUNDS)
     # One processor: two that are emulated lose guests with two of their own.
     rows = in_rig(a, guests, {root} | {g["kernel"] for g in guests} |
                   set(modules), 1, rounds=rounds)
-    return rows, freebsd_streams.table(rows, rounds)
+    return rows, freebsd_streams.table(rows, rounds, a.vcpus)
 
 
 # --- Start ---
@@ -327,6 +329,7 @@ def main():
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--ios", type=int, default=40000)
     p.add_argument("--mib", type=int, default=64)
+    p.add_argument("--vcpus", type=int, default=2)
     p.add_argument("--cpus", type=int, default=2)
     p.add_argument("--profile", type=int, default=0)
     p.add_argument("--only", choices=("io", "net", "boot"))
