@@ -3,20 +3,22 @@
 #
 # Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
 
-"""Our storvsc beside the one of FreeBSD's tree, in the same kernel version, on
-the same hvhost, in one run of the rig; and how much faster a machine starts
-from it than from the emulated IDE disk.
+"""Our storvsc and netvsc beside those of FreeBSD's tree, in the same kernel
+version, on the same hvhost, in one run of the rig; and how much faster a
+machine starts from storvsc than from the emulated IDE disk.
 
 usage: bench/freebsd.py --kernel KERNEL [--modules DIR] [--intree KERNEL]
-           [--rounds N] [--ios N] [--profile N] [--only io|boot]
-           [--cpus N] [--kenv NAME=VALUE]...
+           [--rounds N] [--ios N] [--mib N] [--vcpus N]
+           [--profile N] [--only io|net|boot] [--cpus N]
+           [--kenv NAME=VALUE]...
 
 KERNEL is one that ours are preloaded into; --intree: one with FreeBSD's own
 compiled in.  Random reads of 4 KiB by one vCPU on the raw disk, the image in
 memory; medians of the rounds.  Guest instructions are counted where the rig
 emulates its machine (blocks.c), which has --cpus processors, two if not given:
-with one, a request is done before the next can be sent.  --profile lists so
-many functions, --kenv is for ours.  JSON goes to build/bench-freebsd.json.
+with one, a request is done before the next can be sent.  TCP streams of --mib
+each way go over a tap interface of guests with --vcpus (freebsd_streams.py).  --profile lists so many
+functions, --kenv is for ours.  JSON goes to build/bench-freebsd.json.
 Exit status 1: a figure misses what is asked.
 """
 
@@ -35,6 +37,7 @@ TESTS = os.path.join(TOP, "tests/vm")
 sys.path[:0] = [HERE, TESTS]
 
 import blocks
+import freebsd_streams
 import rig
 import verb
 
@@ -43,6 +46,7 @@ BOOT_IMAGE = "96M"
 # Asked of starting from storvsc: so many times as fast as from IDE by PIO.
 BOOT_GOAL = 3.0
 MODULES = ("hv_vmbus.ko", "hv_storvsc.ko")
+NET_ROUNDS = 3
 PLUGIN = os.path.join(verb.RELEASE, "bench/blocks.so")
 INIT = os.path.join(verb.RELEASE, "tests/vm/freebsd_init")
 RESULTS = os.path.join(rig.WORK, "bench-freebsd")
@@ -102,22 +106,24 @@ def job(work, rows, files, time_limit, cpus, qemu):
                     cpus=cpus, qemu=qemu)
 
 
-def copies(folder):
+def copies(folder, names=MODULES):
     """Our modules, which may be built anew while this runs."""
     folder = folder or os.path.join(TOP, "build/modules/freebsd15")
     to = os.path.join(rig.WORK, "bench-modules")
     os.makedirs(to, exist_ok=True)
-    return [shutil.copy(os.path.join(folder, m), to) for m in MODULES]
+    return [shutil.copy(os.path.join(folder, m), to) for m in names]
 
 
-def in_rig(a, guests, files, cpus, qemu=(), after=lambda rows: None):
+def in_rig(a, guests, files, cpus, qemu=(), after=lambda rows: None,
+           rounds=None):
     """The rows that all guests came to in all rounds; after() is called with
     what one run of the rig added."""
-    todo = [(n, g) for n in range(a.rounds) for g in guests]
+    todo = [(n, g) for n in range(rounds or a.rounds) for g in guests]
     rows, failures = [], 0
     while todo:
         new = []
-        status = rig.run(job({"todo": todo, "ios": a.ios}, new, sorted(files),
+        status = rig.run(job({"todo": todo, "ios": a.ios,
+                              "bytes": a.mib << 20}, new, sorted(files),
                              60 + GUEST_LIMIT * len(todo), cpus, qemu))
         after(new)
         rows += new
@@ -259,6 +265,24 @@ def bench_io(a):
     return rows, io_goals(figures)
 
 
+# --- The network ---
+
+def bench_net(a):
+    if os.geteuid() != 0 and rig.choose()[0] == "kvm":
+        print("skip net: only root can make a tap interface")
+        return [], True
+    root = os.path.join(rig.WORK, "freebsd-root.img")
+    make_root(root, "8M")
+    modules = copies(a.folder, freebsd_streams.MODULES)
+    guests = freebsd_streams.guests(a.kernel, modules, a.kenv, a.intree, root,
+                                    a.vcpus)
+    rounds = min(a.rounds, NET_ROUNDS)
+    # One processor: two that are emulated lose guests with two of their own.
+    rows = in_rig(a, guests, {root} | {g["kernel"] for g in guests} |
+                  set(modules), 1, rounds=rounds)
+    return rows, freebsd_streams.table(rows, rounds, a.vcpus)
+
+
 # --- Start ---
 
 def boot_guests(a, image):
@@ -305,9 +329,11 @@ def main():
     p.add_argument("--intree", default="")
     p.add_argument("--rounds", type=int, default=5)
     p.add_argument("--ios", type=int, default=40000)
+    p.add_argument("--mib", type=int, default=64)
+    p.add_argument("--vcpus", type=int, default=2)
     p.add_argument("--cpus", type=int, default=2)
     p.add_argument("--profile", type=int, default=0)
-    p.add_argument("--only", choices=("io", "boot"))
+    p.add_argument("--only", choices=("io", "net", "boot"))
     p.add_argument("--kenv", action="append", default=[])
     a = p.parse_args()
     result, met = {}, True
@@ -315,8 +341,10 @@ def main():
     a.kernel = os.path.abspath(a.kernel)
     a.intree = a.intree and os.path.abspath(a.intree)
     try:
-        a.modules = copies(a.modules)
-        for name, call in (("io", bench_io), ("boot", bench_boot)):
+        a.folder = a.modules
+        a.modules = copies(a.folder)
+        for name, call in (("io", bench_io), ("net", bench_net),
+                           ("boot", bench_boot)):
             if a.only in (None, name):
                 result[name], ok = call(a)
                 met = met and ok

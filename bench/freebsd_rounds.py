@@ -14,6 +14,7 @@ import tempfile
 import time
 
 import freebsd_guest
+import freebsd_streams
 import guest
 
 IMAGE_MIB = 64
@@ -31,7 +32,7 @@ class Machine(freebsd_guest.Guest):
         # A kernel with everything in it takes more.
         memory = 256 if os.path.getsize(spec["kernel"]) < 16 << 20 else 384
         super().__init__(work, "vm", log, memory=memory, extra=spec["kenv"],
-                         options=options)
+                         cpus=spec.get("cpus", 1), options=options)
 
     def booting(self, extra):
         words = super().booting(extra)
@@ -122,12 +123,16 @@ def measure():
         for n, spec in work["todo"]:
             if spec["kind"] == "boot":
                 shutil.copy(spec["image"], image)
-            else:
+            elif spec["kind"] == "io":
                 with open(image, "wb") as f:
                     f.write(b"\x5a" * (IMAGE_MIB << 20))
             vm = Machine(spec, image, tmp, log)
-            rows = [boot(vm, spec["disk"])] if spec["kind"] == "boot" else \
-                one(vm, work["ios"], ran)
+            if spec["kind"] == "boot":
+                rows = [boot(vm, spec["disk"])]
+            elif spec["kind"] == "net":
+                rows = freebsd_streams.measure(vm, work["bytes"], counters)
+            else:
+                rows = one(vm, work["ios"], ran)
             for r in rows:
                 r.update(name=spec["name"], round=n)
             print("rows " + json.dumps(rows), flush=True)

@@ -14,41 +14,89 @@ import time
 
 import pcapng
 from freebsd_guest import CACHES, FreeBsd, MODULES, module_files
-from freebsd_net import MODULE, NET_INSTANCE, Net
+from freebsd_hn import MODULE, Net, Offloads
 from guest import Fail
 from images import MIB
 from linux_net import run
 from suite import Skip
 
+# Sent each way with a SHA-256, if both together take no longer than this.
+FILE = 256 * MIB
+MINUTE = 60
 
-class One(Net):
-    name = "hn1"
-    cpus = 1
-    subnet = 2
+NET_INSTANCE = "3d2b7f40-91c6-4a0e-8b57-6e1f94c2d20%d"
+
+
+class Loaded(Offloads):
+    """Traffic amid changes, with as many processors as who derives from
+    it."""
     captured = False
-    order = 30
-
-    def check_single(self):
-        """one processor: one ring; ping and TCP"""
-        if self.hn("tx_ring_inuse") != 1:
-            raise Fail("%d rings" % self.hn("tx_ring_inuse"))
-        self.ping(3, 1472)
-        return self.cost(16 * MIB, self.both, 8 * MIB)
-
-
-class Four(Net):
-    """Four processors, each with a channel; no capture, more traffic."""
-    name = "hn4"
-    cpus = 4
-    subnet = 3
-    captured = False
-    words = ",channels=4"
-    order = 4
-    size = 16 * MIB
+    amount = 32 * MIB           # of a load that changes happen in
 
     def start(self):
         super().start()
         run("ip", "link", "set", self.tap, "mtu", "9000")
+
+    def check_mtu_under_load(self):
+        """the MTU changes again and again amid streams: no byte is lost"""
+        load = self.load(self.amount)
+        for mtu in (9000, 1500, 4000, 576, 9000, 1500):
+            self.vm.sh("sleep 300\nnet mtu hn0 %d" % mtu, 120)
+        text = self.well(load)
+        self.answered()
+        return text
+
+    def check_caps_under_load(self):
+        """offloads go off and on amid streams"""
+        load = self.load(self.amount // 2)
+        for words in ("-tso4 -lro", "-txcsum -rxcsum", "txcsum rxcsum",
+                      "tso4 lro"):
+            self.vm.sh("sleep 300\nnet caps hn0 " + words)
+        return self.well(load)
+
+    def check_flap_under_load(self):
+        """the cable goes and comes amid streams"""
+        load = self.load(self.amount // 2)
+        for _ in range(5):
+            time.sleep(0.3)
+            self.vm.ctl("link", "down")
+            self.vm.ctl("link", "up")
+        return self.well(load)
+
+    def check_down_up_under_load(self):
+        """the interface goes down and up amid streams; then new ones pass"""
+        jobs, _ = self.load(1 << 40)
+        for _ in range(5):
+            self.vm.sh("sleep 300\nnet down hn0\nnet up hn0")
+        # A down interface has no route, which may end them.
+        self.give_up(jobs)
+        self.answered()
+        return self.both(2 * MIB)
+
+
+class One(Loaded):
+    name = "hn1"
+    cpus = 1
+    subnet = 2
+    order = 5
+    amount = 16 * MIB
+
+    def check_single(self):
+        """one processor: one ring; ping"""
+        self.ours()
+        if self.hn("tx_ring_inuse") != 1:
+            raise Fail("%d rings" % self.hn("tx_ring_inuse"))
+        return self.ping(3, 1472)
+
+
+class Four(Loaded):
+    """Four processors, each with a channel; no capture, more traffic."""
+    name = "hn4"
+    cpus = 4
+    subnet = 3
+    words = ",channels=4"
+    order = 4
+    size = 16 * MIB
 
     def rings(self, way):
         return [self.hn("%s.%d.packets" % (way, n)) for n in range(self.cpus)]
@@ -66,28 +114,6 @@ class Four(Net):
             raise Fail("channels on processors %s" % cpus)
         return self.vm.dmesg("hn0: network protocol")[0]
 
-    def check_tcp_out(self):
-        """one stream from the guest"""
-        return self.cost(self.size, self.tcp_out, self.size)
-
-    def check_tcp_in(self):
-        """one stream to the guest"""
-        return self.cost(self.size, self.tcp_in, self.size)
-
-    def check_no_tso(self):
-        """the same without TSO"""
-        self.vm.sh("net caps hn0 -tso4")
-        text = self.cost(self.size, self.tcp_out, self.size)
-        self.vm.sh("net caps hn0 tso4")
-        return text
-
-    def check_no_lro(self):
-        """the same without LRO"""
-        self.vm.sh("net caps hn0 -lro")
-        text = self.cost(self.size, self.tcp_in, self.size)
-        self.vm.sh("net caps hn0 lro")
-        return text
-
     def check_streams(self):
         """four streams each way, through several channels"""
         self.ours()
@@ -100,41 +126,16 @@ class Four(Net):
             raise Fail("%d receive, %d send" % tuple(used))
         return "%s, by %d and %d channels" % tuple([text] + used)
 
-    def check_mtu_under_load(self):
-        """the MTU changes again and again amid streams: no byte is lost"""
-        load = self.load(32 * MIB)
-        for mtu in (9000, 1500, 4000, 576, 9000, 1500):
-            self.vm.sh("sleep 300\nnet mtu hn0 %d" % mtu, 120)
-        text = self.well(load)
-        self.answered()
-        return text
-
-    def check_caps_under_load(self):
-        """offloads go off and on amid streams"""
-        load = self.load(16 * MIB)
-        for words in ("-tso4 -lro", "-txcsum -rxcsum", "txcsum rxcsum",
-                      "tso4 lro"):
-            self.vm.sh("sleep 300\nnet caps hn0 " + words)
-        return self.well(load)
-
-    def check_flap_under_load(self):
-        """the cable goes and comes amid streams"""
-        load = self.load(16 * MIB)
-        for _ in range(5):
-            time.sleep(0.3)
-            self.vm.ctl("link", "down")
-            self.vm.ctl("link", "up")
-        return self.well(load)
-
-    def check_down_up_under_load(self):
-        """the interface goes down and up amid streams; then new ones pass"""
-        jobs, _ = self.load(1 << 40)
-        for _ in range(5):
-            self.vm.sh("sleep 300\nnet down hn0\nnet up hn0")
-        # A down interface has no route, which may end them.
-        self.give_up(jobs)
-        self.answered()
-        return self.both(2 * MIB)
+    def check_sha256(self):
+        """256 MiB over TCP each way, or what goes in a minute, with the same
+        SHA-256 at both ends"""
+        start = time.monotonic()
+        self.same_sum(self.size)
+        most = int(MINUTE * self.size / (time.monotonic() - start)) // MIB
+        size = min(FILE, max(most, 1) * MIB)
+        return "%s%d MiB: %s" % (
+            "" if size == FILE else "slow here, ", size // MIB,
+            self.same_sum(size))
 
     def check_suspend(self):
         """suspended and resumed amid streams: they go on"""

@@ -5,6 +5,8 @@
 """The other end of what freebsd/traffic.c sends and receives: the same bytes,
 in threads of this process."""
 
+import hashlib
+import os
 import socket
 import struct
 import threading
@@ -13,6 +15,7 @@ import time
 from guest import Fail
 
 BLOCK = 65528
+GIVE = 1 << 18
 LIMIT = 60
 WORD = (1 << 64) - 1
 
@@ -75,16 +78,16 @@ def send(conn, count, seed):
 
 def receive(conn, count, seed):
     """Reads to the end; fails if it is not the pattern."""
-    data = memoryview(block(seed) * 2)
+    # Bytes, not views of them: those are compared one by one.
+    data = block(seed) * 2
     buf = bytearray(BLOCK)
-    view = memoryview(buf)
     done = 0
     while True:
         n = conn.recv_into(buf)
         if n == 0:
             break
         at = done % BLOCK
-        if view[:n] != data[at:at + n]:
+        if buf[:n] != data[at:at + n]:
             raise Fail("other bytes between %d and %d" % (done, done + n))
         done += n
     if done != count:
@@ -92,11 +95,32 @@ def receive(conn, count, seed):
     return done
 
 
-def give(conn, data):
-    """Sends some bytes as they are."""
-    conn.sendall(data)
+def give(conn, count):
+    """Sends random bytes, and waits until the other side has read them; their
+    SHA-256."""
+    summed = hashlib.sha256()
+    while count > 0:
+        data = os.urandom(min(count, GIVE))
+        summed.update(data)
+        conn.sendall(data)
+        count -= len(data)
     conn.shutdown(socket.SHUT_WR)
     conn.recv(1)
+    return summed.hexdigest()
+
+
+def take(conn):
+    """Reads to the end; how many bytes came, and their SHA-256."""
+    summed = hashlib.sha256()
+    buf = bytearray(GIVE)
+    view = memoryview(buf)
+    done = 0
+    while True:
+        n = conn.recv_into(buf)
+        if n == 0:
+            return done, summed.hexdigest()
+        summed.update(view[:n])
+        done += n
 
 
 def serve(address, work, *args):

@@ -20,9 +20,12 @@
 #define	ARGS_MAX	32
 
 int	 run_command(int, char **);
+/* What `do' does: commands with a semicolon between them. */
+int	 run_commands(const char *);
 
 int	 cmd_cam(int, char **);
 int	 cmd_dev(int, char **);
+int	 cmd_dhcp(int, char **);
 int	 cmd_dmesg(int, char **);
 int	 cmd_dump(int, char **);
 int	 cmd_fs(int, char **);
@@ -35,6 +38,7 @@ int	 cmd_net(int, char **);
 int	 cmd_ping(int, char **);
 int	 cmd_power(int, char **);
 int	 cmd_raw(int, char **);
+int	 cmd_route(int, char **);
 int	 cmd_sysctl(int, char **);
 int	 cmd_tcp(int, char **);
 int	 cmd_udp(int, char **);

@@ -48,6 +48,7 @@ static const struct command {
 } commands[] = {
 	{ "cam", cmd_cam, "list | rescan [BUS [TARGET LUN]] | reset BUS" },
 	{ "dev", cmd_dev, "tree [NAME] | children NAME | VERB NAME [force]" },
+	{ "dhcp", cmd_dhcp, "IF [TRIES [WAIT_MS]]" },
 	{ "dmesg", cmd_dmesg, "[TEXT]: lines of the kernel with it" },
 	{ "do", cmd_do, "'COMMAND; COMMAND...': until one fails" },
 	{ "dump", cmd_dump, "on DEVICE [gzip | zstd] | off" },
@@ -69,11 +70,13 @@ static const struct command {
 	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU]" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
 	{ "repeat", cmd_repeat, "TIMES COMMAND: until it fails" },
+	{ "route", cmd_route, "add NETWORK/LENGTH ROUTER | delete "
+	    "NETWORK/LENGTH" },
 	{ "sleep", cmd_sleep, "MILLISECONDS" },
 	{ "sysctl", cmd_sysctl, "get NAME | set NAME VALUE | tree NAME | "
 	    "count NAME" },
-	{ "tcp", cmd_tcp, "[serve] send | recv | sum ADDRESS PORT [BYTES "
-	    "[SEED]]" },
+	{ "tcp", cmd_tcp, "[serve] send | recv | give | sum ADDRESS PORT "
+	    "[BYTES [SEED]]" },
 	{ "udp", cmd_udp, "send | recv | ping ADDRESS PORT COUNT SIZE [SEED "
 	    "[MS]]" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },
@@ -225,18 +228,25 @@ run_text(char *text)
 }
 
 /* In a copy, for it may be repeated, and the text is taken apart. */
-static int
-cmd_do(int argc, char **argv)
+int
+run_commands(const char *commands)
 {
 	char text[1024];
 	size_t i;
 
-	if (argc != 2 || !copy_string(text, argv[1], sizeof(text)))
+	if (!copy_string(text, commands, sizeof(text)))
 		return (complain(EINVAL, "do"));
 	for (i = 0; text[i] != '\0'; i++)
 		if (text[i] == ';')
 			text[i] = '\n';
 	return (run_text(text));
+}
+
+static int
+cmd_do(int argc, char **argv)
+{
+
+	return (argc == 2 ? run_commands(argv[1]) : complain(EINVAL, "do"));
 }
 
 /* A line from the console, without its end; false: there is no more. */

@@ -59,10 +59,25 @@ rotate(uint32_t x, int n)
 	return (x >> n | x << (32 - n));
 }
 
+/*
+ * One round.  What the standard calls a to h is h's place on in each round, so
+ * that nothing has to move; e becomes what d and the round's sum are, h what
+ * both sums are, and eight rounds later all are at their places again.
+ */
+#define	ROUND(i, a, b, c, d, e, f, g, h) do {				\
+	uint32_t sum = (h) + (rotate(e, 6) ^ rotate(e, 11) ^		\
+	    rotate(e, 25)) + (((e) & (f)) ^ (~(e) & (g))) +		\
+	    round_constants[i] + w[i];					\
+									\
+	(d) += sum;							\
+	(h) = sum + (rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22)) +	\
+	    (((a) & (b)) ^ ((a) & (c)) ^ ((b) & (c)));			\
+} while (0)
+
 static void
 compress(struct sha256 *s, const uint8_t *data)
 {
-	uint32_t w[64], v[8], t1, t2;
+	uint32_t w[64], v[8];
 	int i;
 
 	for (i = 0; i < 16; i++, data += 4)
@@ -75,15 +90,15 @@ compress(struct sha256 *s, const uint8_t *data)
 		    (rotate(w[i - 2], 17) ^ rotate(w[i - 2], 19) ^
 		    w[i - 2] >> 10);
 	memcpy(v, s->state, sizeof(v));
-	for (i = 0; i < 64; i++) {
-		t1 = v[7] + (rotate(v[4], 6) ^ rotate(v[4], 11) ^
-		    rotate(v[4], 25)) + ((v[4] & v[5]) ^ (~v[4] & v[6])) +
-		    round_constants[i] + w[i];
-		t2 = (rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22)) +
-		    ((v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]));
-		memmove(v + 1, v, 7 * sizeof(v[0]));
-		v[4] += t1;
-		v[0] = t1 + t2;
+	for (i = 0; i < 64; i += 8) {
+		ROUND(i + 0, v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]);
+		ROUND(i + 1, v[7], v[0], v[1], v[2], v[3], v[4], v[5], v[6]);
+		ROUND(i + 2, v[6], v[7], v[0], v[1], v[2], v[3], v[4], v[5]);
+		ROUND(i + 3, v[5], v[6], v[7], v[0], v[1], v[2], v[3], v[4]);
+		ROUND(i + 4, v[4], v[5], v[6], v[7], v[0], v[1], v[2], v[3]);
+		ROUND(i + 5, v[3], v[4], v[5], v[6], v[7], v[0], v[1], v[2]);
+		ROUND(i + 6, v[2], v[3], v[4], v[5], v[6], v[7], v[0], v[1]);
+		ROUND(i + 7, v[1], v[2], v[3], v[4], v[5], v[6], v[7], v[0]);
 	}
 	for (i = 0; i < 8; i++)
 		s->state[i] += v[i];

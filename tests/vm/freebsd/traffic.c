@@ -7,15 +7,16 @@
 /*
  * `tcp' and `udp': bytes that both sides know.
  *
- *	tcp send | recv | sum ADDRESS PORT [BYTES [SEED]]
- *	tcp serve send | recv | sum ADDRESS PORT [BYTES [SEED]]
+ *	tcp send | recv | give | sum ADDRESS PORT [BYTES [SEED]]
+ *	tcp serve send | recv | give | sum ADDRESS PORT [BYTES [SEED]]
  *	udp send ADDRESS PORT COUNT SIZE [SEED [GAP_MS]]
  *	udp recv ADDRESS PORT COUNT SIZE [SEED [QUIET_MS]]
  *	udp ping ADDRESS PORT COUNT SIZE
  *
  * A stream is a block of BLOCK bytes (lib.h's pattern) over and over.  Its
- * length is no power of two, so that a part at a wrong place is seen.  `sum'
- * takes whatever comes, and prints its SHA-256.  A datagram is its number, of
+ * length is no power of two, so that a part at a wrong place is seen.  `give'
+ * sends the pattern without a repetition, `sum' takes whatever comes; both
+ * print the bytes' SHA-256.  A datagram is its number, of
  * eight bytes, and the block's bytes from eight times that number on.
  */
 
@@ -71,13 +72,25 @@ print_rate(uint64_t bytes, uint64_t since)
 
 /* --- TCP --- */
 
-/* Ends when the other side has read all and closes, too. */
+/* That is all: ends when the other side has read it and closes, too. */
+static int
+tcp_end(struct traffic *t)
+{
+	long n;
+
+	n = sys(SYS_shutdown, t->fd, SHUT_WR, 0, 0, 0, 0);
+	if (n == 0)
+		n = sys_read(t->fd, t->buf, PART);
+	return (n < 0 ? (int)-n : n > 0 ? EILSEQ : 0);
+}
+
 static int
 tcp_send(struct traffic *t)
 {
 	uint64_t done = 0, start = uptime_ns();
 	size_t part;
 	long n;
+	int error;
 
 	while (done < t->count) {
 		part = MIN(PART, t->count - done);
@@ -89,11 +102,36 @@ tcp_send(struct traffic *t)
 		}
 		done += (uint64_t)n;
 	}
-	n = sys(SYS_shutdown, t->fd, SHUT_WR, 0, 0, 0, 0);
-	if (n == 0)
-		n = sys_read(t->fd, t->buf, PART);
-	if (n != 0)
-		return (n < 0 ? (int)-n : EILSEQ);
+	error = tcp_end(t);
+	if (error == 0)
+		print_rate(done, start);
+	return (error);
+}
+
+static int
+tcp_give(struct traffic *t)
+{
+	struct sha256 s;
+	uint64_t done, start = uptime_ns();
+	size_t part, sent;
+	long n;
+	int error;
+
+	sha256_init(&s);
+	for (done = 0; done < t->count; done += part) {
+		part = MIN(PART, t->count - done);
+		pattern_fill(t->buf, PART, t->seed, done);
+		sha256_update(&s, t->buf, part);
+		for (sent = 0; sent < part; sent += (size_t)n) {
+			n = sys_write(t->fd, t->buf + sent, part - sent);
+			if (n < 0)
+				return ((int)-n);
+		}
+	}
+	error = tcp_end(t);
+	if (error != 0)
+		return (error);
+	sha256_print(&s);
 	print_rate(done, start);
 	return (0);
 }
@@ -167,6 +205,8 @@ cmd_tcp(int argc, char **argv)
 		error = tcp_send(&t);
 	else if (strcmp(verb, "recv") == 0)
 		error = tcp_recv(&t);
+	else if (strcmp(verb, "give") == 0)
+		error = tcp_give(&t);
 	else if (strcmp(verb, "sum") == 0)
 		error = tcp_sum(&t);
 	else
