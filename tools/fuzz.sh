@@ -19,7 +19,7 @@ for f in build/fuzz/tests/fuzz/fuzz_*; do
 	fuzz_hostile_*)	lengths=-len_control=0 ;;
 	*)		lengths=-len_control=100 ;;
 	esac
-	if ! "$f" -max_total_time="$seconds" -timeout=25 -rss_limit_mb=2048 \
+	if ! "$f" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=2048 \
 	    $lengths -print_final_stats=1 -artifact_prefix="$corpus/../$name-" \
 	    "$corpus" >"build/$name.log" 2>&1; then
 		tail -40 "build/$name.log"

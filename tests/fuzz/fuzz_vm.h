@@ -19,7 +19,7 @@
 #include "run/vm.h"
 
 #define	NITEMS(a)	(sizeof(a) / sizeof((a)[0]))
-#define	ENDS_MS		20000	/* real; libFuzzer gives up at 25 s */
+#define	ENDS_MS		40000	/* real; libFuzzer gives up at 60 s */
 
 /* Says what does not hold, and ends. */
 _Noreturn void	fuzz_fail(const char *what);
