@@ -160,7 +160,7 @@ console(void *arg, const char *line)
 		fprintf(stderr, "%s\n", line);
 }
 
-/* In wider steps than vm_advance()'s: most of what is waited for never comes. */
+/* In wider steps than vm_advance(): most of what is waited for never comes. */
 static void *
 clock_thread(void *arg)
 {
