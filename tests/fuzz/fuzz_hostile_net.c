@@ -236,8 +236,8 @@ hear_frames(void)
 static void
 configure(void)
 {
-	static const char *const sysctls[] = { "dev.hn.0.polling",
-	    "dev.hn.0.rsc_switch", "dev.hn.0.agg_size", "dev.hn.0.agg_pkts",
+	static const char *const sysctls[] = { "dev.hn.0.rsc_switch",
+	    "dev.hn.0.agg_size", "dev.hn.0.agg_pkts",
 	    "dev.hn.0.tx_chimney_size", "dev.hn.0.trust_hosttcp",
 	    "hw.hn.tx_agg_hold", "hw.hn.rx_copybreak" };
 	uint8_t how = fuzz_take(), arg = fuzz_take(), mac[6] = { 2, 0, 0, 0,
@@ -263,6 +263,11 @@ configure(void)
 		break;
 	case 5:
 		(void)kpi_net_mac(hn, mac);
+		break;
+	case 6:
+		/* Not for long: virtual time goes from poll to poll. */
+		(void)kpi_sysctl_set("dev.hn.0.polling", "100");
+		(void)kpi_sysctl_set("dev.hn.0.polling", "0");
 		break;
 	default:
 		snprintf(value, sizeof(value), "%u", arg & 1 ? arg * 10u : 0);
