@@ -608,3 +608,45 @@ nv_frame(uint8_t *buf, unsigned ip, unsigned proto, uint32_t len)
 	nv_putbe16(p + at, (uint16_t)~l4_sum(buf));
 	return (14 + l3 + l4 + len);
 }
+
+/* --- Frames to the guest --- */
+
+void
+nv_begin(struct nv *v, uint32_t version, uint32_t filter)
+{
+
+	nv_start(v, 0, 8);
+	nv_up(v, version);
+	ATF_REQUIRE_EQ(0, nv_set32(v, 0x1010e, filter));
+}
+
+void
+nv_deliver(struct nv *v, const void *data, uint32_t len,
+    const struct net_meta *m)
+{
+	static const struct net_meta none;
+
+	ATF_REQUIRE_EQ(0, fake_nic_send_meta(&v->nic, data, len,
+	    m != NULL ? m : &none));
+	nv_pump(v);
+}
+
+void
+nv_one(struct nv *v, struct hvh_chan *ch, struct nv_packet *p)
+{
+	struct nv_xfer x;
+
+	ATF_REQUIRE(nv_xfer(ch, &x));
+	ATF_REQUIRE_EQ(1, x.n);
+	nv_packet(v, &x, 0, p);
+	nv_return(ch, x.xid);
+	ATF_REQUIRE(!nv_shut(v));
+}
+
+void
+nv_none(struct nv *v)
+{
+	struct nv_xfer x;
+
+	ATF_REQUIRE(!nv_xfer(v->ch, &x));
+}

@@ -144,4 +144,16 @@ uint32_t nv_frame(uint8_t *buf, unsigned ip, unsigned proto, uint32_t len);
 bool	nv_ip_right(const uint8_t *frame);
 bool	nv_l4_right(const uint8_t *frame);
 
+/* --- Frames to the guest --- */
+
+/* An adapter that is up, with a packet filter. */
+void	nv_begin(struct nv *v, uint32_t version, uint32_t filter);
+/* A frame from the wire; m NULL: nothing is said of it. */
+void	nv_deliver(struct nv *v, const void *data, uint32_t len,
+	    const struct net_meta *m);
+/* The only frame that has come on this channel, whose slot goes back. */
+void	nv_one(struct nv *v, struct hvh_chan *ch, struct nv_packet *p);
+/* None has come on the primary. */
+void	nv_none(struct nv *v);
+
 #endif	/* !TESTS_HOST_FAKE_NETVSC_H */

@@ -26,44 +26,6 @@ static uint8_t frame[70000], copy[70000];
 #define	TCP_GOOD	0x08u
 #define	IP_GOOD		0x20u
 
-static void
-begin(uint32_t version, uint32_t filter)
-{
-
-	nv_start(&v, 0, 8);
-	nv_up(&v, version);
-	ATF_REQUIRE_EQ(0, nv_set32(&v, 0x1010e, filter));
-}
-
-static void
-deliver(const void *data, uint32_t len, const struct net_meta *m)
-{
-	static const struct net_meta none;
-
-	ATF_REQUIRE_EQ(0, fake_nic_send_meta(&v.nic, data, len,
-	    m != NULL ? m : &none));
-	nv_pump(&v);
-}
-
-/* The one frame that has come, on this channel. */
-static void
-one(struct hvh_chan *ch)
-{
-
-	ATF_REQUIRE(nv_xfer(ch, &x));
-	ATF_REQUIRE_EQ(1, x.n);
-	nv_packet(&v, &x, 0, &p);
-	nv_return(ch, x.xid);
-	ATF_REQUIRE(!nv_shut(&v));
-}
-
-static void
-none(void)
-{
-
-	ATF_REQUIRE(!nv_xfer(v.ch, &x));
-}
-
 /* --- Large frames --- */
 
 static void
@@ -105,11 +67,11 @@ ATF_TC_BODY(coalesced, tc)
 	unsigned ip;
 
 	v.caps = 0x80;
-	begin(0x60001, FILTER);
+	nv_begin(&v, 0x60001, FILTER);
 	coalesce(true, true);
 	for (ip = 4; ip <= 6; ip += 2) {
 		n = large(ip, 40001, &m);
-		deliver(frame, n, &m);
+		nv_deliver(&v, frame, n, &m);
 		ATF_REQUIRE(nv_xfer(v.ch, &x));
 		ATF_CHECK_EQ((n + 1513) / 1514, x.n);
 		for (i = at = 0; i < x.n; i++) {
@@ -130,7 +92,7 @@ ATF_TC_BODY(coalesced, tc)
 		}
 		ATF_CHECK_EQ(n, at);
 		nv_return(v.ch, x.xid);
-		none();
+		nv_none(&v);
 	}
 	nv_end(&v);
 }
@@ -148,14 +110,14 @@ ATF_TC_BODY(coalesced_checksum, tc)
 	unsigned ip;
 
 	v.caps = 0x80;
-	begin(0x60001, FILTER);
+	nv_begin(&v, 0x60001, FILTER);
 	coalesce(true, true);
 	params[5] = params[7] = 2;		/* TX alone */
 	ATF_REQUIRE_EQ(0, nv_set(&v, 0xfc01020c, params, 28));
 	ATF_REQUIRE_EQ(176, nv_indication(&v, copy));
 	for (ip = 4; ip <= 6; ip += 2) {
 		n = large(ip, 30001, &m);
-		deliver(frame, n, &m);
+		nv_deliver(&v, frame, n, &m);
 		ATF_REQUIRE(nv_xfer(v.ch, &x));
 		for (i = at = 0; i < x.n; i++) {
 			nv_packet(&v, &x, i, &p);
@@ -179,7 +141,7 @@ ATF_TC_BODY(cut, tc)
 	unsigned ip, tag;
 
 	v.caps = 0x80;
-	begin(0x60001, FILTER);
+	nv_begin(&v, 0x60001, FILTER);
 	for (i = 0; i < 4; i++) {
 		ip = i & 1 ? 4 : 6;
 		tag = i & 2 ? 4 : 0;
@@ -221,16 +183,16 @@ ATF_TC_BODY(cut, tc)
 	/* Nonsense about a frame: it is not TCP, or has no size. */
 	n = large(4, 5000, &m);
 	m.gso_size = 0;
-	deliver(frame, n, &m);
-	none();
+	nv_deliver(&v, frame, n, &m);
+	nv_none(&v);
 	m.gso_size = 1400;
 	m.gso = NET_GSO_TCP6;
-	deliver(frame, n, &m);
-	none();
+	nv_deliver(&v, frame, n, &m);
+	nv_none(&v);
 	m.gso = NET_GSO_TCP4;
 	frame[23] = 17;
-	deliver(frame, n, &m);
-	none();
+	nv_deliver(&v, frame, n, &m);
+	nv_none(&v);
 	nv_end(&v);
 }
 
@@ -244,7 +206,7 @@ ATF_TC_BODY(not_coalesced, tc)
 	params[22] = params[23] = 2;
 	for (i = 0; i < 2; i++) {
 		v.caps = i == 0 ? 0x80 : 0;
-		begin(i == 0 ? 0x60000 : 0x60001, FILTER);
+		nv_begin(&v, i == 0 ? 0x60000 : 0x60001, FILTER);
 		ATF_REQUIRE_EQ(0, nv_set(&v, 0xfc01020c, params, 28));
 		ATF_REQUIRE_EQ(176, nv_indication(&v, copy));
 		ATF_CHECK_EQ(0, copy[20 + 144]);
@@ -324,7 +286,7 @@ ATF_TC_BODY(rss, tc)
 	unsigned i, q;
 	uint32_t n;
 
-	begin(0x60001, FILTER);
+	nv_begin(&v, 0x60001, FILTER);
 	ATF_REQUIRE_EQ(40, nv_words(&v, r, 133, 1, 3, 0, 0));
 	ch[0] = v.ch;
 	for (i = 1; i < 4; i++) {
@@ -339,37 +301,37 @@ ATF_TC_BODY(rss, tc)
 		nv_putbe16(frame + 34, vectors[i].sport);
 		nv_putbe16(frame + 36, vectors[i].dport);
 		/* Until it is set all is the primary's. */
-		deliver(frame, n, NULL);
+		nv_deliver(&v, frame, n, NULL);
 		if (i == 0) {
-			one(v.ch);
+			nv_one(&v, v.ch, &p);
 			ATF_CHECK(!p.has_hash);
 		} else {
-			one(ch[vectors[i].ports % 4]);
+			nv_one(&v, ch[vectors[i].ports % 4], &p);
 		}
 		set_rss(0x100 | 0x200, 4);
-		deliver(frame, n, NULL);
+		nv_deliver(&v, frame, n, NULL);
 		q = vectors[i].ports % 128 % 4;
-		one(ch[q]);
+		nv_one(&v, ch[q], &p);
 		ATF_CHECK(p.has_hash);
 		ATF_CHECK_EQ_MSG(vectors[i].ports, p.hash, "%x", p.hash);
 		ATF_CHECK_EQ(0x201, p.hash_info);
 		/* Addresses alone, for UDP here. */
 		frame[23] = 17;
-		deliver(frame, n, NULL);
-		one(ch[vectors[i].addresses % 4]);
+		nv_deliver(&v, frame, n, NULL);
+		nv_one(&v, ch[vectors[i].addresses % 4], &p);
 		ATF_CHECK_EQ(vectors[i].addresses, p.hash);
 		ATF_CHECK_EQ(0x101, p.hash_info);
 		/* Not IP: no hash, the first of the table. */
 		frame[12] = 0x77;
-		deliver(frame, n, NULL);
-		one(v.ch);
+		nv_deliver(&v, frame, n, NULL);
+		nv_one(&v, v.ch, &p);
 		ATF_CHECK(!p.has_hash);
 	}
 	/* Types that the guest does not want: none. */
 	set_rss(0x200, 4);
 	n = nv_frame(frame, 6, 6, 10);
-	deliver(frame, n, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, n, NULL);
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK(!p.has_hash);
 	/* A channel that is closed: its packets come by the primary. */
 	set_rss(0x100 | 0x200, 3);
@@ -378,8 +340,8 @@ ATF_TC_BODY(rss, tc)
 	for (i = 0; i < 20; i++) {
 		n = nv_frame(frame, 4, 6, 10);
 		frame[37] = (uint8_t)i;
-		deliver(frame, n, NULL);
-		one(v.ch);
+		nv_deliver(&v, frame, n, NULL);
+		nv_one(&v, v.ch, &p);
 	}
 	nv_end(&v);
 }
@@ -392,7 +354,7 @@ ATF_TC_BODY(rss_buffers, tc)
 	uint8_t r[40];
 	unsigned i, n = 0;
 
-	begin(0x60001, FILTER);
+	nv_begin(&v, 0x60001, FILTER);
 	ATF_REQUIRE_EQ(40, nv_words(&v, r, 133, 1, 1, 0, 0));
 	sub = fake_chan(v.h, 1);
 	ATF_REQUIRE_EQ(0, fake_open(sub));
@@ -402,26 +364,26 @@ ATF_TC_BODY(rss_buffers, tc)
 	/* Ports until one is the other channel's. */
 	for (i = 0; n == 0 && i < 100; i++) {
 		frame[37] = (uint8_t)i;
-		deliver(frame, 64, NULL);
+		nv_deliver(&v, frame, 64, NULL);
 		n = sub->out.n;
 		if (n == 0)
-			one(v.ch);
+			nv_one(&v, v.ch, &p);
 	}
 	ATF_REQUIRE_EQ(1, n);
 	for (i = 0; i < 2000 && sub->out.n > 0; i++) {
 		ATF_REQUIRE(nv_xfer(sub, &x));
-		deliver(frame, 64, NULL);
+		nv_deliver(&v, frame, 64, NULL);
 	}
 	ATF_CHECK_EQ((v.slots - 16) / 2, i);
 	/* The primary has its half, though it waits for the other first. */
 	nv_frame(frame, 6, 17, 10);
-	deliver(frame, 72, NULL);
-	none();
+	nv_deliver(&v, frame, 72, NULL);
+	nv_none(&v);
 	v.h->now += 10000000;
 	nv_pump(&v);
-	one(v.ch);
-	deliver(frame, 72, NULL);
-	one(v.ch);
+	nv_one(&v, v.ch, &p);
+	nv_deliver(&v, frame, 72, NULL);
+	nv_one(&v, v.ch, &p);
 	/* One channel cannot return what another has. */
 	nv_return(v.ch, x.xid);
 	ATF_CHECK(nv_shut(&v));

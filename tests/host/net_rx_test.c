@@ -23,44 +23,6 @@ static uint8_t frame[70000], copy[70000];
 /* Directed, all multicast, broadcast. */
 #define	FILTER	0x0du
 
-static void
-begin(uint32_t version, uint32_t filter)
-{
-
-	nv_start(&v, 0, 8);
-	nv_up(&v, version);
-	ATF_REQUIRE_EQ(0, nv_set32(&v, 0x1010e, filter));
-}
-
-static void
-deliver(const void *data, uint32_t len, const struct net_meta *m)
-{
-	static const struct net_meta none;
-
-	ATF_REQUIRE_EQ(0, fake_nic_send_meta(&v.nic, data, len,
-	    m != NULL ? m : &none));
-	nv_pump(&v);
-}
-
-/* The one frame that has come, on this channel. */
-static void
-one(struct hvh_chan *ch)
-{
-
-	ATF_REQUIRE(nv_xfer(ch, &x));
-	ATF_REQUIRE_EQ(1, x.n);
-	nv_packet(&v, &x, 0, &p);
-	nv_return(ch, x.xid);
-	ATF_REQUIRE(!nv_shut(&v));
-}
-
-static void
-none(void)
-{
-
-	ATF_REQUIRE(!nv_xfer(v.ch, &x));
-}
-
 ATF_TC_WITHOUT_HEAD(plain);
 ATF_TC_BODY(plain, tc)
 {
@@ -70,19 +32,19 @@ ATF_TC_BODY(plain, tc)
 
 	for (unsigned scattered = 0; scattered < 2; scattered++) {
 		v.scattered = scattered != 0;
-		begin(0x50000, 0x20);
+		nv_begin(&v, 0x50000, 0x20);
 		for (i = 0; i < 6; i++) {
 			fake_frame(frame, lens[i], i);
-			deliver(frame, lens[i], NULL);
-			one(v.ch);
+			nv_deliver(&v, frame, lens[i], NULL);
+			nv_one(&v, v.ch, &p);
 			ATF_CHECK_EQ(lens[i], p.len);
 			ATF_CHECK(memcmp(frame, p.data, p.len) == 0);
 			ATF_CHECK(!p.has_vlan && !p.has_hash && !p.has_id);
 		}
 		/* Larger than the guest takes. */
 		fake_frame(frame, 1515, 1);
-		deliver(frame, 1515, NULL);
-		none();
+		nv_deliver(&v, frame, 1515, NULL);
+		nv_none(&v);
 		hvh_net_get_stats(v.na, &st);
 		ATF_CHECK_EQ(6, st.rx_packets);
 		ATF_CHECK_EQ(14 + 15 + 60 + 1000 + 1513 + 1514, st.rx_bytes);
@@ -91,10 +53,10 @@ ATF_TC_BODY(plain, tc)
 		nv_end(&v);
 	}
 	v.mtu = 9014;
-	begin(0x50000, 0x20);
+	nv_begin(&v, 0x50000, 0x20);
 	fake_frame(frame, 9014, 1);
-	deliver(frame, 9014, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, 9014, NULL);
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK_EQ(9014, p.len);
 	ATF_CHECK(memcmp(frame, p.data, p.len) == 0);
 	nv_end(&v);
@@ -121,7 +83,7 @@ ATF_TC_BODY(filter, tc)
 	struct hvh_net_stats st;
 	unsigned f, i, lost = 0;
 
-	begin(0x50000, 0);
+	nv_begin(&v, 0x50000, 0);
 	ATF_REQUIRE_EQ(0, nv_set(&v, 0x1010103, dst[3], 6));
 	for (f = 0; f < sizeof(filters) / sizeof(filters[0]); f++) {
 		ATF_REQUIRE_EQ(0, nv_set32(&v, 0x1010e, filters[f].filter));
@@ -129,12 +91,12 @@ ATF_TC_BODY(filter, tc)
 		for (i = 0; i < 5; i++) {
 			fake_frame(frame, 60, i);
 			memcpy(frame, dst[i], 6);
-			deliver(frame, 60, NULL);
+			nv_deliver(&v, frame, 60, NULL);
 			if (filters[f].fine[i] == '+') {
-				one(v.ch);
+				nv_one(&v, v.ch, &p);
 				ATF_CHECK(memcmp(frame, p.data, 60) == 0);
 			} else {
-				none();
+				nv_none(&v);
 				lost++;
 			}
 		}
@@ -146,8 +108,8 @@ ATF_TC_BODY(filter, tc)
 	ATF_REQUIRE_EQ(0, hvh_net_link(v.na, false));
 	nv_pump(&v);
 	ATF_REQUIRE_EQ(20, nv_indication(&v, copy));
-	deliver(frame, 60, NULL);
-	none();
+	nv_deliver(&v, frame, 60, NULL);
+	nv_none(&v);
 	nv_end(&v);
 }
 
@@ -168,7 +130,7 @@ ATF_TC_BODY(checksum, tc)
 	uint32_t good, bad, i, l3, n, wrong = 0;
 	unsigned ip, k, proto;
 
-	begin(0x50000, FILTER);
+	nv_begin(&v, 0x50000, FILTER);
 	for (i = 0; i < 7; i++) {
 		for (k = 0; k < 4; k++) {
 			ip = k & 1 ? 4 : 6;
@@ -177,27 +139,27 @@ ATF_TC_BODY(checksum, tc)
 			good = proto == 6 ? TCP_GOOD : UDP_GOOD;
 			bad = proto == 6 ? TCP_BAD : UDP_BAD;
 			n = nv_frame(frame, ip, proto, lens[i]);
-			deliver(frame, n, NULL);
-			one(v.ch);
+			nv_deliver(&v, frame, n, NULL);
+			nv_one(&v, v.ch, &p);
 			ATF_CHECK_EQ(n, p.len);
 			ATF_CHECK(p.has_csum);
 			ATF_CHECK_EQ(l3 | good, p.csum);
 			/* A bit of the last byte, with padding behind it. */
 			frame[n - 1] ^= 0x10;
 			memset(frame + n, 0xee, 20);
-			deliver(frame, n + 20, NULL);
-			one(v.ch);
+			nv_deliver(&v, frame, n + 20, NULL);
+			nv_one(&v, v.ch, &p);
 			ATF_CHECK_EQ(l3 | bad, p.csum);
 			frame[n - 1] ^= 0x10;
-			deliver(frame, n + 20, NULL);
-			one(v.ch);
+			nv_deliver(&v, frame, n + 20, NULL);
+			nv_one(&v, v.ch, &p);
 			ATF_CHECK_EQ(l3 | good, p.csum);
 			wrong++;
 			if (ip != 4)
 				continue;
 			frame[22] ^= 1;
-			deliver(frame, n, NULL);
-			one(v.ch);
+			nv_deliver(&v, frame, n, NULL);
+			nv_one(&v, v.ch, &p);
 			ATF_CHECK_EQ(IP_BAD | good, p.csum);
 			wrong++;
 			/* A fragment has no checksum of its own. */
@@ -205,8 +167,8 @@ ATF_TC_BODY(checksum, tc)
 			nv_putbe16(frame + 20, 0x2000);
 			nv_putbe16(frame + 24, (uint16_t)(nv_be16(frame + 24)
 			    - 0x2000 - (nv_be16(frame + 24) < 0x2000)));
-			deliver(frame, n, NULL);
-			one(v.ch);
+			nv_deliver(&v, frame, n, NULL);
+			nv_one(&v, v.ch, &p);
 			ATF_CHECK_EQ(IP_GOOD, p.csum);
 		}
 	}
@@ -215,22 +177,22 @@ ATF_TC_BODY(checksum, tc)
 	/* UDP without one; over IPv6 there is none without. */
 	n = nv_frame(frame, 4, 17, 99);
 	nv_putbe16(frame + 40, 0);
-	deliver(frame, n, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, n, NULL);
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK_EQ(IP_GOOD, p.csum);
 	n = nv_frame(frame, 6, 17, 99);
 	nv_putbe16(frame + 60, 0);
-	deliver(frame, n, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, n, NULL);
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK_EQ(UDP_BAD, p.csum);
 	/* What the back end vouches for is not looked at again. */
-	deliver(frame, n, &(struct net_meta){ .flags = NET_CSUM_VALID });
-	one(v.ch);
+	nv_deliver(&v, frame, n, &(struct net_meta){ .flags = NET_CSUM_VALID });
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK_EQ(UDP_GOOD, p.csum);
 	/* Not IP: nothing is said. */
 	frame[13] = 0x06;
-	deliver(frame, n, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, n, NULL);
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK(!p.has_csum);
 	nv_end(&v);
 }
@@ -255,12 +217,12 @@ ATF_TC_BODY(malformed, tc)
 	};
 	uint32_t i, n;
 
-	begin(0x50000, FILTER);
+	nv_begin(&v, 0x50000, FILTER);
 	for (i = 0; i < sizeof(tries) / sizeof(tries[0]); i++) {
 		n = nv_frame(frame, tries[i].ip, 6, 16);
 		frame[tries[i].at] = tries[i].value;
-		deliver(frame, n, NULL);
-		one(v.ch);
+		nv_deliver(&v, frame, n, NULL);
+		nv_one(&v, v.ch, &p);
 		ATF_CHECK_EQ(n, p.len);
 		ATF_CHECK_MSG((p.csum & ~(IP_BAD | IP_GOOD)) == 0,
 		    "IPv%u, byte %u: %x", tries[i].ip, tries[i].at, p.csum);
@@ -268,12 +230,12 @@ ATF_TC_BODY(malformed, tc)
 	/* Cut off anywhere. */
 	for (i = 14; i < 90; i++) {
 		nv_frame(frame, 4, 6, 36);
-		deliver(frame, i, NULL);
-		one(v.ch);
+		nv_deliver(&v, frame, i, NULL);
+		nv_one(&v, v.ch, &p);
 		ATF_CHECK_EQ(i < 90 ? 0 : IP_GOOD | TCP_GOOD, p.csum);
 		nv_frame(frame, 6, 17, 28);
-		deliver(frame, i, NULL);
-		one(v.ch);
+		nv_deliver(&v, frame, i, NULL);
+		nv_one(&v, v.ch, &p);
 		ATF_CHECK_EQ(0, p.csum);
 	}
 	nv_end(&v);
@@ -288,7 +250,7 @@ ATF_TC_BODY(needs_checksum, tc)
 	struct hvh_net_stats st;
 	unsigned k;
 
-	begin(0x50000, FILTER);
+	nv_begin(&v, 0x50000, FILTER);
 	for (k = 0; k < 8; k++) {
 		n = nv_frame(copy, k & 1 ? 4 : 6, k & 2 ? 6 : 17, 999);
 		l4 = k & 1 ? 34 : 54;
@@ -305,8 +267,8 @@ ATF_TC_BODY(needs_checksum, tc)
 			memcpy(frame + 12, "\x81\x00\x20\x05", 4);
 			m.csum_start = (uint16_t)(m.csum_start + 4);
 		}
-		deliver(frame, n + (k & 4), &m);
-		one(v.ch);
+		nv_deliver(&v, frame, n + (k & 4), &m);
+		nv_one(&v, v.ch, &p);
 		ATF_CHECK_EQ(n, p.len);
 		ATF_CHECK_MSG(memcmp(copy, p.data, n) == 0, "case %u", k);
 		ATF_CHECK_EQ((k & 1 ? IP_GOOD : 0) | (k & 2 ? TCP_GOOD :
@@ -318,12 +280,12 @@ ATF_TC_BODY(needs_checksum, tc)
 	/* Beyond the frame. */
 	m.csum_start = 50;
 	m.csum_offset = 9;
-	deliver(frame, 60, &m);
-	none();
+	nv_deliver(&v, frame, 60, &m);
+	nv_none(&v);
 	m.csum_start = 0xffff;
 	m.csum_offset = 0xffff;
-	deliver(frame, 60, &m);
-	none();
+	nv_deliver(&v, frame, 60, &m);
+	nv_none(&v);
 	hvh_net_get_stats(v.na, &st);
 	ATF_CHECK_EQ(2, st.rx_bad);
 	nv_end(&v);
@@ -345,20 +307,20 @@ ATF_TC_BODY(switched_off, tc)
 	uint32_t n;
 
 	for (i = 0; i < 5; i++) {
-		begin(0x50000, FILTER);
+		nv_begin(&v, 0x50000, FILTER);
 		params[offs[i].at] = 2;		/* TX alone */
 		ATF_REQUIRE_EQ(0, nv_set(&v, 0xfc01020c, params, 28));
 		ATF_REQUIRE_EQ(176, nv_indication(&v, copy));
 		n = nv_frame(frame, offs[i].ip, offs[i].proto, 50);
-		deliver(frame, n, NULL);
-		one(v.ch);
+		nv_deliver(&v, frame, n, NULL);
+		nv_one(&v, v.ch, &p);
 		ATF_CHECK_EQ_MSG(offs[i].left, p.csum, "field %u: %x",
 		    offs[i].at, p.csum);
 		params[offs[i].at] = 4;
 		ATF_REQUIRE_EQ(0, nv_set(&v, 0xfc01020c, params, 28));
 		ATF_REQUIRE_EQ(176, nv_indication(&v, copy));
-		deliver(frame, n, NULL);
-		one(v.ch);
+		nv_deliver(&v, frame, n, NULL);
+		nv_one(&v, v.ch, &p);
 		ATF_CHECK(p.csum != offs[i].left);
 		params[offs[i].at] = 0;
 		nv_end(&v);
@@ -370,13 +332,13 @@ ATF_TC_BODY(vlan, tc)
 {
 	uint32_t n;
 
-	begin(0x50000, FILTER);
+	nv_begin(&v, 0x50000, FILTER);
 	n = nv_frame(copy, 4, 6, 1460);
 	memcpy(frame, copy, 12);
 	memcpy(frame + 12, "\x81\x00\xb1\x23", 4);
 	memcpy(frame + 16, copy + 12, n - 12);
-	deliver(frame, n + 4, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, n + 4, NULL);
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK_EQ(1514, p.len);
 	ATF_CHECK(memcmp(copy, p.data, n) == 0);
 	ATF_CHECK(p.has_vlan);
@@ -387,8 +349,8 @@ ATF_TC_BODY(vlan, tc)
 	memcpy(frame, copy, 12);
 	memcpy(frame + 12, "\x81\x00\x00\x01\x81\x00\x00\x02", 8);
 	memcpy(frame + 20, copy + 12, n - 12);
-	deliver(frame, n + 8, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, n + 8, NULL);
+	nv_one(&v, v.ch, &p);
 	ATF_CHECK_EQ(n + 4, p.len);
 	ATF_CHECK_EQ(1 << 4, p.vlan);
 	ATF_CHECK(memcmp(p.data + 12, "\x81\x00\x00\x02", 4) == 0);
@@ -404,7 +366,7 @@ ATF_TC_BODY(batch, tc)
 	struct hvh_net_stats st;
 	unsigned i, k, n;
 
-	begin(0x50000, 0x20);
+	nv_begin(&v, 0x50000, 0x20);
 	for (i = 0; i < 200; i++) {
 		fake_frame(frame, 60, i);
 		ATF_REQUIRE_EQ(0, fake_nic_send(&v.nic, frame, 60));
@@ -421,7 +383,7 @@ ATF_TC_BODY(batch, tc)
 			ATF_CHECK(x.range[k].ofs != x.range[i].ofs);
 	}
 	nv_return(v.ch, x.xid);
-	none();
+	nv_none(&v);
 	hvh_net_get_stats(v.na, &st);
 	ATF_CHECK_EQ(1, st.rx_messages);
 	/* A ring without room: a packet's worth, and the rest waits. */
@@ -431,7 +393,7 @@ ATF_TC_BODY(batch, tc)
 		ATF_REQUIRE_EQ(0, fake_nic_send(&v.nic, frame, 60));
 	}
 	nv_pump(&v);
-	none();
+	nv_none(&v);
 	v.ch->room = 100;
 	fake_signal(v.ch);
 	nv_pump(&v);
@@ -458,10 +420,10 @@ ATF_TC_BODY(waiting, tc)
 	uint64_t first = 0;
 	unsigned i, n;
 
-	begin(0x50000, 0x20);
+	nv_begin(&v, 0x50000, 0x20);
 	for (n = 0; n < 2000; n++) {
 		fake_frame(frame, 60, n);
-		deliver(frame, 60, NULL);
+		nv_deliver(&v, frame, 60, NULL);
 		if (!nv_xfer(v.ch, &x))
 			break;
 		if (n == 0)
@@ -471,12 +433,12 @@ ATF_TC_BODY(waiting, tc)
 	ATF_REQUIRE_EQ(v.slots - 16, n);
 	for (i = 1; i < 10; i++) {
 		fake_frame(frame, 60, n + i);
-		deliver(frame, 60, NULL);
+		nv_deliver(&v, frame, 60, NULL);
 	}
-	none();
+	nv_none(&v);
 	v.h->now += 9999999;
 	nv_pump(&v);
-	none();
+	nv_none(&v);
 	for (i = 0; i < 10; i++) {
 		nv_return(v.ch, first);
 		nv_pump(&v);
@@ -489,14 +451,14 @@ ATF_TC_BODY(waiting, tc)
 	hvh_net_get_stats(v.na, &st);
 	ATF_CHECK_EQ(0, st.rx_no_buffer);
 	/* The channel closes while some wait: nothing is stuck. */
-	deliver(frame, 60, NULL);
+	nv_deliver(&v, frame, 60, NULL);
 	fake_close(v.ch);
 	nv_pump(&v);
 	ATF_REQUIRE_EQ(0, fake_open(v.ch));
 	nv_up(&v, 0x50000);
 	ATF_REQUIRE_EQ(0, nv_set32(&v, 0x1010e, 0x20));
-	deliver(frame, 60, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, 60, NULL);
+	nv_one(&v, v.ch, &p);
 	nv_end(&v);
 }
 
@@ -508,10 +470,10 @@ ATF_TC_BODY(no_buffer, tc)
 	struct hvh_net_stats st;
 	unsigned i, n;
 
-	begin(0x50000, 0x20);
+	nv_begin(&v, 0x50000, 0x20);
 	for (n = 0; n < 2000; n++) {
 		fake_frame(frame, 60, n);
-		deliver(frame, 60, NULL);
+		nv_deliver(&v, frame, 60, NULL);
 		if (!nv_xfer(v.ch, &x))
 			break;
 		xids[n] = x.xid;
@@ -520,9 +482,9 @@ ATF_TC_BODY(no_buffer, tc)
 	/* They wait for 10 ms, and then not at all. */
 	v.h->now += 10000000;
 	nv_pump(&v);
-	deliver(frame, 60, NULL);
-	deliver(frame, 60, NULL);
-	none();
+	nv_deliver(&v, frame, 60, NULL);
+	nv_deliver(&v, frame, 60, NULL);
+	nv_none(&v);
 	hvh_net_get_stats(v.na, &st);
 	ATF_CHECK_EQ(3, st.rx_no_buffer);
 	ATF_CHECK_EQ(n, st.rx_held);
@@ -532,15 +494,15 @@ ATF_TC_BODY(no_buffer, tc)
 	ATF_CHECK_EQ(0x20, nv_query32(&v, 0x1010e));
 	for (i = 0; i < n; i += 2)
 		nv_return(v.ch, xids[i]);
-	deliver(frame, 60, NULL);
-	one(v.ch);
+	nv_deliver(&v, frame, 60, NULL);
+	nv_one(&v, v.ch, &p);
 	/* The channel closes with the rest of them outstanding. */
 	fake_close(v.ch);
 	ATF_REQUIRE_EQ(0, fake_open(v.ch));
 	nv_up(&v, 0x50000);
 	ATF_REQUIRE_EQ(0, nv_set32(&v, 0x1010e, 0x20));
 	for (i = 0; i < 2000; i++) {
-		deliver(frame, 60, NULL);
+		nv_deliver(&v, frame, 60, NULL);
 		if (!nv_xfer(v.ch, &x))
 			break;
 	}

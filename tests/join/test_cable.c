@@ -593,6 +593,7 @@ ATF_TC_BODY(debugnet, tc)
 	ATF_CHECK_EQ(0, after.tx_bad);
 	kpi_net_close(j.kn[0]);
 	kpi_net_close(j.kn[1]);
+	cable_mbufs();
 	vm_destroy();
 }
 

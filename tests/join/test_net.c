@@ -210,6 +210,7 @@ ATF_TC_BODY(debugnet, tc)
 		ATF_CHECK_EQ(0, memcmp(in.data, out.data, out.len));
 	}
 	kpi_net_close(jn[0].guest);
+	join_net_mbufs();
 	vm_destroy();
 }
 
