@@ -28,6 +28,7 @@
 #include <net/bpf.h>
 #include <net/if_dl.h>
 #include <net/if_types.h>
+#include <net/vnet.h>
 
 #include <dev/hyperv/netvsc/hn_var.h>
 
@@ -207,13 +208,20 @@ hn_vf_stop(struct hn_vf *vf)
 	    if_name(vf->vf_ifp));
 }
 
-/* A request of ours to the twin's driver. */
+/*
+ * A request of ours to the twin's driver.  Who listens to routing messages is
+ * told of it, in the twin's network stack: a thread of ours is in none.
+ */
 static int
 hn_vf_ioctl(struct hn_vf *vf, u_long cmd, struct ifreq *ifr)
 {
+	int error;
 
 	strlcpy(ifr->ifr_name, if_name(vf->vf_ifp), sizeof(ifr->ifr_name));
-	return (ifhwioctl(cmd, vf->vf_ifp, (caddr_t)ifr, curthread));
+	CURVNET_SET(if_getvnet(vf->vf_ifp));
+	error = ifhwioctl(cmd, vf->vf_ifp, (caddr_t)ifr, curthread);
+	CURVNET_RESTORE();
+	return (error);
 }
 
 /* Who else wants it to be in these modes is counted, too. */
@@ -221,11 +229,13 @@ static void
 hn_vf_modes(struct hn_vf *vf, bool promisc, bool allmulti)
 {
 
+	CURVNET_SET(if_getvnet(vf->vf_ifp));
 	if (promisc != vf->vf_promisc && ifpromisc(vf->vf_ifp, promisc) == 0)
 		vf->vf_promisc = promisc;
 	if (allmulti != vf->vf_allmulti &&
 	    if_allmulti(vf->vf_ifp, allmulti) == 0)
 		vf->vf_allmulti = allmulti;
+	CURVNET_RESTORE();
 }
 
 /*
