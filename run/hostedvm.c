@@ -72,7 +72,7 @@ static const char usage_text[] =
 "  --scatter             guest memory is physically scattered\n"
 "  --vmbus-version M.N   highest bus protocol offered (5.3)\n"
 "  --storvsp-version M.N highest storage protocol offered (6.2)\n"
-"  --moderation US       signals of busy network channels: one in so long (500)\n"
+"  --moderation US       busy network channels: a signal in so long (500)\n"
 "  --set NAME=VALUE      loader tunable, as in loader.conf\n"
 "  --stats FILE          write counters as JSON at the end\n"
 "  --quiet               no kernel messages\n";

@@ -6,11 +6,11 @@
 
 /*
  * Moderation, for devices that say how much they carry: a channel with little
- * to do tells and is told of each thing at once; one that carries much does both
- * once in a period, so that signals go with time and not with packets.  What is
- * much is seen from the period before: packets that follow one of the same
- * direction count, so that question and answer, however quick, never wait.
- * Pure: no clock, no channel.
+ * to do tells and is told of each thing at once; one that carries much does
+ * both once in a period, so that signals go with time and not with packets.
+ * What is much is seen from the period before: packets that follow one of the
+ * same direction count, so that question and answer, however quick, never
+ * wait.  Pure: no clock, no channel.
  */
 
 #ifndef HVH_MODERATE_H
