@@ -41,7 +41,8 @@ vmbus_sleep(const void *chan, struct mtx *mtx, const char *wmesg,
 		*leftp -= ustosbt(VMBUS_SLEEP_POLL_US);
 		return;
 	}
-	begin = getsbinuptime();
+	/* As fine as the sleep is: else its end is slept off bit by bit. */
+	begin = sbinuptime();
 	(void)msleep_sbt(chan, mtx, 0, wmesg, *leftp, 0, 0);
-	*leftp -= getsbinuptime() - begin;
+	*leftp -= sbinuptime() - begin;
 }
