@@ -17,8 +17,9 @@ compiled in.  Random reads of 4 KiB by one vCPU on the raw disk, the image in
 memory; medians of the rounds.  Guest instructions are counted where the rig
 emulates its machine (blocks.c), which has --cpus processors, two if not given:
 with one, a request is done before the next can be sent.  TCP streams of --mib
-each way go over a tap interface of guests with --vcpus (freebsd_streams.py).  --profile lists so many
-functions, --kenv is for ours.  JSON goes to build/bench-freebsd.json.
+each way go over a tap interface of guests with --vcpus (freebsd_streams.py).
+--profile lists so many functions, --kenv is for ours.  JSON goes to
+build/bench-freebsd.json.
 Exit status 1: a figure misses what is asked.
 """
 

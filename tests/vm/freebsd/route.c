@@ -21,8 +21,8 @@
 #include "inet.h"
 
 /*
- * The addresses come in the order of their bits in rtm_addrs: where to, by which
- * router, unless a route is to go by whichever, and the mask.
+ * The addresses come in the order of their bits in rtm_addrs: where to, by
+ * which router, unless a route is to go by whichever, and the mask.
  */
 struct route_message {
 	struct rt_msghdr	 head;
