@@ -35,6 +35,14 @@ fake_if_input(struct ifnet *ifp, struct mbuf *m)
 }
 
 static void
+fake_recover(void *arg, int pending)
+{
+	struct hn_fake *f = arg;
+
+	f->f_recovers += (u_int)pending;
+}
+
+static void
 fake_channel(struct hn_fake *f, uint32_t ringsize)
 {
 	struct vmbus_channel *ch;
@@ -92,6 +100,8 @@ hn_fake_begin(uint32_t ringsize, uint32_t sects)
 	mtx_init(&sc->sc_mtx, "hn", NULL, MTX_DEF);
 	sc->sc_dev = devclass_get_device(devclass_find("nexus"), 0);
 	sc->sc_flags = HN_F_BAD_SAID;
+	sc->sc_tq = taskqueue_thread;
+	TASK_INIT(&sc->sc_recover_task, 0, fake_recover, f);
 	sc->sc_nalloc = sc->sc_nrings = 1;
 	sc->sc_agg_size = 0xefffffff;
 	sc->sc_agg_pkts = 8;
@@ -128,6 +138,7 @@ hn_fake_end(struct hn_fake *f)
 	hn_tx_suspend(sc);
 	f->f_txr->txr_ch = NULL;
 	f->f_rxr->rxr_ch = NULL;
+	taskqueue_drain(sc->sc_tq, &sc->sc_recover_task);
 	hn_tx_reclaim(sc, false);
 	hn_rx_reclaim(sc);
 	KT_CHECK(hn_rx_drain(sc, 0));

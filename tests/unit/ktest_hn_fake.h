@@ -57,6 +57,7 @@ struct hn_fake {
 	struct mbuf	*f_in;		/* what came in, m_nextpkt */
 	struct mbuf	**f_inp;
 	u_int		 f_nin;
+	u_int		 f_recovers;	/* sessions asked for anew */
 };
 
 /* ringsize: bytes of the ring to the host; sects: 0 for no send buffer. */
