@@ -31,7 +31,7 @@ struct raw_ic {
 	bool		 open;
 	unsigned	 opens, closes;
 	bool		 deaf;		/* reads no answers */
-	unsigned	 got, taken;	/* answers; further ones are only counted */
+	unsigned	 got, taken;	/* answers, also those too many */
 	struct raw_answer answers[RAW_ANSWERS];
 };
 

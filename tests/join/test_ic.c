@@ -372,7 +372,7 @@ ATF_TC_BODY(alive, tc)
 ATF_TC(sleep);
 ATF_TC_HEAD(sleep, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "after sleep the service is there again");
+	atf_tc_set_md_var(tc, "descr", "after sleep the service is back");
 }
 ATF_TC_BODY(sleep, tc)
 {

@@ -62,7 +62,7 @@ struct hv_timesync_softc {
 	bool			 ts_init;	/* (a) */
 	struct mtx		 ts_mtx;
 	struct task		 ts_task;
-	struct hv_ic_msg	*ts_msg;	/* (m) to be answered, or NULL */
+	struct hv_ic_msg	*ts_msg;	/* (m) to be answered */
 	struct hv_timesync_ref	 ts_ref;	/* (m) the newest */
 	uint8_t			 ts_flags;	/* (m) due, HV_IC_TS_ */
 	bool			 ts_synced;	/* (m) ts_ref is of use */
