@@ -236,12 +236,18 @@ ATF_TC_HEAD(sleep, tc)
 }
 ATF_TC_BODY(sleep, tc)
 {
+	struct join_config cf = {
+		.no_disks = true, .prepare = add_slowly, .vm.kenv = no_samples,
+	};
 	struct join j;
 
-	start(&j, false);
+	join_start(&j, &cf);
+	wait_syncs(1);
 	close_to(MS);
 	ATF_REQUIRE_EQ(0, kpi_suspend());
 	step(100 * SEC, false);
+	/* The sync comes while others resume, and the hardware's clock behind. */
+	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DELAY, 6, 1, 1, 500 * MS);
 	ATF_REQUIRE_EQ(0, kpi_resume());
 	wait_syncs(2);
 	close_to(MS);
