@@ -18,6 +18,8 @@
 
 #define	TIME_EVERY	(5 * IC_SECOND)
 #define	TIME_LIMIT	(30 * IC_SECOND)
+#define	TIME_TRIES	5
+#define	TIME_GOOD	100	/* of 100 ns, from one look to the next */
 /* 1601 to 1970, in 100 ns. */
 #define	TIME_1970	116444736000000000ull
 
@@ -32,16 +34,38 @@ static const uint32_t timesync_versions[] = {
 	HVH_IC_VERSION(4, 0), HVH_IC_VERSION(3, 0), HVH_IC_VERSION(1, 0)
 };
 
+/*
+ * Both clocks at one moment: a host that loses its processor between the two
+ * would tell a wrong time, so that of some tries the quickest counts.
+ */
+static void
+timesync_clocks(struct hvh *h, uint64_t *reference, uint64_t *wall)
+{
+	uint64_t before, now, after, best = UINT64_MAX;
+
+	for (unsigned i = 0; i < TIME_TRIES && best > TIME_GOOD; i++) {
+		before = hvh_guest_time(h);
+		now = hvh_wall_time(h);
+		after = hvh_guest_time(h);
+		if (after - before < best) {
+			best = after - before;
+			*reference = before + best / 2;
+			*wall = now;
+		}
+	}
+}
+
 static void
 timesync_fill(struct ic_order *o, uint8_t flags)
 {
 	struct timesync *ts = o->ic->own;
 	struct ic_time_old old = { .to_flags = flags };
 	struct ic_time m = { .tm_flags = flags };
+	uint64_t reference = 0, wall = 0;
 
-	m.tm_reference = hvh_guest_time(o->ic->h);
-	m.tm_parent = (hvh_wall_time(o->ic->h) + (uint64_t)ts->info.shift) /
-	    100 + TIME_1970;
+	timesync_clocks(o->ic->h, &reference, &wall);
+	m.tm_reference = reference;
+	m.tm_parent = (wall + (uint64_t)ts->info.shift) / 100 + TIME_1970;
 	old.to_parent = m.tm_parent;
 	if (o->len == sizeof(old))
 		memcpy(o->body, &old, sizeof(old));
