@@ -5,7 +5,6 @@
 """Integration services under Linux's own drivers and Debian's daemons."""
 
 import json
-import re
 import time
 
 from guest import Fail
@@ -57,15 +56,10 @@ class Services(Boot):
     def clock(self):
         """The guest's wall clock, and how far off that may be, seconds."""
         best = None
-        for _ in range(5):
+        for _ in range(8):
             before = time.time()
-            text = self.vm.sh("adjtimex")
+            at = float(self.vm.sh("echo $EPOCHREALTIME"))
             after = time.time()
-            s = int(re.search(r"time.tv_sec: +(\d+)", text).group(1))
-            us = int(re.search(r"time.tv_usec: +(\d+)", text).group(1))
-            # In nanoseconds where STA_NANO is set.
-            status = int(re.search(r"status: +(\d+)", text).group(1))
-            at = s + us / (1e9 if status & 0x2000 else 1e6)
             middle, half = (before + after) / 2, (after - before) / 2
             if best is None or half < best[1]:
                 best = (at - middle, half)
@@ -133,7 +127,8 @@ class Services(Boot):
         facts = dict(l.split("\t", 1) for l in
                      self.vm.ctl("kvp", "list").splitlines())
         release = self.vm.sh("uname -r")
-        if facts["OSVersion"] != release:
+        if not facts["OSVersion"] or \
+                not release.startswith(facts["OSVersion"]):
             raise Fail("OSVersion is %(OSVersion)s" % facts)
         long = "k" * 250, "ä€😀" * 200
         for key, value in (("one", "1"), ("two words", "a;b\tc"), long):
@@ -272,8 +267,11 @@ class NoServices(Boot):
 
     def check_none(self):
         """none is offered; hvctl shutdown presses the power button"""
-        if self.vm.sh("ls /sys/bus/vmbus/devices"):
-            raise Fail("there are devices")
+        classes = self.vm.sh("cat /sys/bus/vmbus/devices/*/class_id")
+        for word in ("57164f39", "0e0b6031", "9527e630", "a9a0f4e7",
+                     "35fa2e29", "34d14be3"):
+            if word in classes:
+                raise Fail("there is " + word)
         if "does not offer" not in self.vm.refuses("heartbeat"):
             raise Fail("a heartbeat")
         self.vm.load("button", "evdev")
