@@ -18,8 +18,8 @@
 
 #define	TIME_EVERY	(5 * IC_SECOND)
 #define	TIME_LIMIT	(30 * IC_SECOND)
-#define	TIME_TRIES	5
-#define	TIME_GOOD	100	/* of 100 ns, from one look to the next */
+#define	TIME_READS	5
+#define	TIME_CLOSE	20000		/* ns */
 /* 1601 to 1970, in 100 ns. */
 #define	TIME_1970	116444736000000000ull
 
@@ -35,24 +35,25 @@ static const uint32_t timesync_versions[] = {
 };
 
 /*
- * Both clocks at one moment: a host that loses its processor between the two
- * would tell a wrong time, so that of some tries the quickest counts.
+ * Both clocks of one moment: the wall clock's before and after the other must
+ * be close, for a thread may be stopped in between.
  */
-static void
-timesync_clocks(struct hvh *h, uint64_t *reference, uint64_t *wall)
+static uint64_t
+timesync_clocks(struct hvh *h, uint64_t *reference)
 {
-	uint64_t before, now, after, best = UINT64_MAX;
+	uint64_t before, ref, took, wall = 0, best = UINT64_MAX;
 
-	for (unsigned i = 0; i < TIME_TRIES && best > TIME_GOOD; i++) {
-		before = hvh_guest_time(h);
-		now = hvh_wall_time(h);
-		after = hvh_guest_time(h);
-		if (after - before < best) {
-			best = after - before;
-			*reference = before + best / 2;
-			*wall = now;
-		}
+	for (unsigned i = 0; i < TIME_READS && best > TIME_CLOSE; i++) {
+		before = hvh_wall_time(h);
+		ref = hvh_guest_time(h);
+		took = hvh_wall_time(h) - before;
+		if (i > 0 && took >= best)
+			continue;
+		best = took;
+		wall = before + took / 2;
+		*reference = ref;
 	}
+	return (wall);
 }
 
 static void
@@ -61,9 +62,9 @@ timesync_fill(struct ic_order *o, uint8_t flags)
 	struct timesync *ts = o->ic->own;
 	struct ic_time_old old = { .to_flags = flags };
 	struct ic_time m = { .tm_flags = flags };
-	uint64_t reference = 0, wall = 0;
+	uint64_t reference, wall;
 
-	timesync_clocks(o->ic->h, &reference, &wall);
+	wall = timesync_clocks(o->ic->h, &reference);
 	m.tm_reference = reference;
 	m.tm_parent = (wall + (uint64_t)ts->info.shift) / 100 + TIME_1970;
 	old.to_parent = m.tm_parent;
