@@ -24,6 +24,7 @@ int	 run_command(int, char **);
 int	 run_commands(const char *);
 
 int	 cmd_cam(int, char **);
+int	 cmd_clock(int, char **);
 int	 cmd_dev(int, char **);
 int	 cmd_dhcp(int, char **);
 int	 cmd_dmesg(int, char **);
