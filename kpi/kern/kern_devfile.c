@@ -31,7 +31,7 @@ struct kpi_devfile {
 	struct file	df_file;	/* f_data: the cdev */
 	struct cdev	*df_dev;	/* a reference */
 	struct selinfo	df_leave;	/* who polls hears of df_leaving */
-	int		df_leaving;	/* kpi_dev_hangup() */
+	u_int		df_leaving;	/* kpi_dev_hangup() */
 };
 
 static int	devfile_drop(struct kpi_devfile *df);
