@@ -98,6 +98,8 @@ struct hv_ic_softc {
 	bool			 ic_init;	/* (a) ic_mtx is there */
 	bool			 ic_open;	/* (m) */
 	bool			 ic_bad_said;	/* (m) */
+	bool			 ic_handling;	/* (m) is_handler runs */
+	bool			 ic_detaching;	/* (m) it will not again */
 	u_int			 ic_conn;	/* (m) counts openings */
 	struct hv_ic_msgs	 ic_free;	/* (m) */
 	struct hv_ic_msgs	 ic_wait;	/* (m) the ring was full */
@@ -122,11 +124,16 @@ int	hv_ic_probe(device_t dev, const struct hv_ic_service *svc);
 int	hv_ic_attach(device_t dev, const struct hv_ic_service *svc);
 
 /*
- * Closes the channel and frees all messages; takes a softc in any state.  A
- * service that keeps some replies to them first (the host is to hear that they
- * failed), and keeps none from then on; none are left when it calls this.
+ * The device method, of a service that keeps no requests.  One that does calls
+ * hv_ic_detach_begin(), after which no handler runs and further requests fail;
+ * ends what it has under way, with answers (the host is to hear that it
+ * failed); and calls hv_ic_detach_end(), which closes the channel and frees all
+ * messages.  EBUSY: another thread detaches the device already.  They take a
+ * softc in any state.
  */
 int	hv_ic_detach(device_t dev);
+int	hv_ic_detach_begin(device_t dev);
+void	hv_ic_detach_end(device_t dev);
 
 /*
  * Device methods.  Suspend closes the channel, resume opens it, and the host
@@ -145,7 +152,10 @@ void	hv_ic_reply(struct hv_ic_softc *ic, struct hv_ic_msg *im,
 /* Agreed with the host; 0: nothing yet. */
 uint32_t hv_ic_version(struct hv_ic_softc *ic);
 
-/* The body, which begins 4 bytes off a multiple of 8. */
+/*
+ * The body, which begins 4 bytes off a multiple of 8; and how much of it came,
+ * whatever ih_size says.
+ */
 static __inline void *
 hv_ic_body(struct hv_ic_msg *im)
 {
@@ -157,7 +167,7 @@ static __inline uint32_t
 hv_ic_body_len(const struct hv_ic_msg *im)
 {
 
-	return (im->im_hdr.ih_size);
+	return (im->im_len - HV_IC_HDR_LEN);
 }
 
 /*
