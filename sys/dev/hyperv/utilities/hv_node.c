@@ -11,6 +11,7 @@
 #include <sys/conf.h>
 #include <sys/event.h>
 #include <sys/fcntl.h>
+#include <sys/kernel.h>
 #include <sys/malloc.h>
 #include <sys/poll.h>
 #include <sys/selinfo.h>
