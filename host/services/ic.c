@@ -206,6 +206,13 @@ ic_order_new(struct hvh_ic *ic, uint32_t len, uint64_t limit,
 }
 
 void
+ic_order_free(struct ic_order *o)
+{
+
+	free(o);
+}
+
+void
 ic_order_type(struct ic_order *o, uint16_t type)
 {
 

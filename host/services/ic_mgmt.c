@@ -19,6 +19,9 @@ static const struct ic_service *const ic_services[HVH_IC_KINDS] = {
 	[HVH_IC_HEARTBEAT] = &ic_heartbeat,
 	[HVH_IC_SHUTDOWN] = &ic_shutdown,
 	[HVH_IC_TIMESYNC] = &ic_timesync,
+	[HVH_IC_KVP] = &ic_kvp,
+	[HVH_IC_VSS] = &ic_vss,
+	[HVH_IC_FCOPY] = &ic_fcopy,
 };
 
 static bool
@@ -37,8 +40,6 @@ ic_new(struct hvh *h, const struct hvh_ic_params *ip, struct hvh_ic **icp)
 	if ((unsigned)ip->kind >= HVH_IC_KINDS)
 		return (EINVAL);
 	sv = ic_services[ip->kind];
-	if (sv == NULL)
-		return (EINVAL);
 	if ((ip->max_version != 0 && !ic_has_version(sv, ip->max_version)) ||
 	    (ip->max_framework != 0 &&
 	    ip->max_framework < HVH_IC_VERSION(1, 0)))

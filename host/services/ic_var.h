@@ -121,7 +121,9 @@ extern const struct ic_service ic_fcopy;
 /* A body of len zeros.  NULL: no memory. */
 struct ic_order *ic_order_new(struct hvh_ic *ic, uint32_t len, uint64_t limit,
 	    void (*answered)(struct ic_order *o, const struct ic_answer *a));
-/* The same, of another type than the service's. */
+/* Of one that is not submitted. */
+void	ic_order_free(struct ic_order *o);
+/* It gets another type than the service's. */
 void	ic_order_type(struct ic_order *o, uint16_t type);
 /* Takes over o in any case.  ENODEV, ENOTCONN, EAGAIN; ENOMEM: o is NULL. */
 int	ic_submit(struct ic_order *o);
