@@ -254,7 +254,7 @@ vm_pump_thread(void *arg)
 
 /* In the order in which they are loaded. */
 static const char *const vm_modules[] = {
-	"hv_vmbus", "hv_storvsc", "hv_netvsc", NULL
+	"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", NULL
 };
 
 void
