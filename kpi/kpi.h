@@ -81,6 +81,12 @@ void	kpi_halt(int panicked);
 int	kpi_suspend(void);
 int	kpi_resume(void);
 /*
+ * [k] Waits up to ms milliseconds of real time for a driver to ask init(8) to
+ * end the system, by shutdown_nice(9), and takes the oldest such request:
+ * *howto, RB_* as FreeBSD's.  ETIMEDOUT (60).
+ */
+int	kpi_shutdown_asked(unsigned ms, int *howto);
+/*
  * After kpi_shutdown(): what is still allocated, held, registered or running,
  * by name, on the console.  Returns how many entries: 0 is clean.
  */
@@ -104,6 +110,9 @@ unsigned kpi_curcpu(void);
  */
 kpi_u64	kpi_clock_now(void);
 void	kpi_clock_advance(kpi_u64 ns);
+/* [k] The time of day, as nanoseconds since 1970; set, as by date(1). */
+kpi_u64	kpi_clock_utc(void);
+int	kpi_clock_set_utc(kpi_u64 ns);
 
 /* Wired memory in guest-physical space, page-aligned; NULL. */
 void   *kpi_mem_alloc(kpi_size size);

@@ -9,6 +9,8 @@
  * hypervisor, 2.4 and 4).  Timers expire in hvh_pump(), never early.
  */
 
+#include <time.h>
+
 #include "hypervisor/partition.h"
 
 /*
@@ -29,6 +31,25 @@ hvh_ref_time(struct hvh *h)
 	return ((uint64_t)((unsigned __int128)tsc * h->h_tsc_scale >> 64) -
 	    (uint64_t)((unsigned __int128)h->h_tsc_born * h->h_tsc_scale >>
 	    64));
+}
+
+uint64_t
+hvh_guest_time(struct hvh *h)
+{
+
+	return (h->h_ops.reftime != NULL ? h->h_ops.reftime(h->h_arg) :
+	    hvh_ref_time(h));
+}
+
+uint64_t
+hvh_wall_time(struct hvh *h)
+{
+	struct timespec ts;
+
+	if (h->h_ops.wall != NULL)
+		return (h->h_ops.wall(h->h_arg));
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ((uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec);
 }
 
 /* The earliest expiry changed: the pump may have to be called sooner. */

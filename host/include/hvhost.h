@@ -31,6 +31,7 @@ struct hvh_scsi;		/* a synthetic SCSI controller */
 struct hvh_blk;			/* a storage back end */
 struct hvh_net;			/* a synthetic network adapter */
 struct hvh_netbe;		/* a network back end */
+struct hvh_ic;			/* an integration service */
 
 struct hvh_guid {
 	uint8_t		b[16];	/* wire order */
@@ -105,6 +106,13 @@ struct hvh_ops {
 	void	 (*listen)(void *arg, uint32_t connection, bool on);
 	/* One at a time, the pump waits for it.  NULL: nobody looks. */
 	void	 (*trace)(void *arg, const struct hvh_trace_event *ev);
+	/* The wall clock, Unix nanoseconds.  NULL: CLOCK_REALTIME. */
+	uint64_t (*wall)(void *arg);
+	/*
+	 * NULL, or for a user whose guests get their reference time from
+	 * somebody else (a KVM): what that is now, in 100 ns.
+	 */
+	uint64_t (*reftime)(void *arg);
 };
 
 struct hvh_mem_region {
@@ -372,6 +380,252 @@ int	hvh_net_link(struct hvh_net *net, bool up);
 int	hvh_net_vf(struct hvh_net *net, bool present, uint32_t serial);
 void	hvh_net_get_stats(struct hvh_net *net, struct hvh_net_stats *st);
 
+/* --- Management side: integration services --- */
+
+enum hvh_ic_kind {
+	HVH_IC_HEARTBEAT,
+	HVH_IC_SHUTDOWN,
+	HVH_IC_TIMESYNC,
+	HVH_IC_KVP,		/* data exchange */
+	HVH_IC_VSS,		/* backup */
+	HVH_IC_FCOPY,		/* guest file copy */
+	HVH_IC_KINDS
+};
+
+#define	HVH_IC_VERSION(major, minor)	((uint32_t)(major) << 16 | (minor))
+
+struct hvh_ic_params {
+	enum hvh_ic_kind kind;
+	/* Highest versions offered, HVH_IC_VERSION(); 0: the newest. */
+	uint32_t	 max_framework;
+	uint32_t	 max_version;
+};
+
+/* As hvh_scsi_add(); EINVAL: a parameter. */
+int	hvh_ic_add(struct hvh *h, const struct hvh_ic_params *ip,
+	    struct hvh_ic **ic);
+/* As hvh_scsi_remove(). */
+void	hvh_ic_remove(struct hvh_ic *ic);
+
+enum hvh_ic_state {
+	HVH_IC_CLOSED,		/* no driver of the guest has opened it */
+	HVH_IC_NEGOTIATING,	/* asked for versions, no answer yet; a guest
+				 * may wait until its daemon runs */
+	HVH_IC_READY,
+	HVH_IC_REFUSED,		/* none of our versions is the guest's */
+	HVH_IC_GONE		/* rescinded */
+};
+
+struct hvh_ic_info {
+	enum hvh_ic_kind kind;
+	enum hvh_ic_state state;
+	uint32_t	 framework;	/* agreed, HVH_IC_VERSION() */
+	uint32_t	 version;
+	uint64_t	 requests;	/* sent, negotiations too */
+	uint64_t	 answers;	/* each to one of them */
+	uint64_t	 stale;		/* late, twice, or to nothing asked */
+	uint64_t	 bad;		/* malformed */
+	uint64_t	 timeouts;
+	uint64_t	 rtt_last, rtt_max;	/* request to answer, ns */
+};
+
+void	hvh_ic_get_info(struct hvh_ic *ic, struct hvh_ic_info *ii);
+/* Asks for versions anew, behind what is under way, as after a restore. */
+void	hvh_ic_renegotiate(struct hvh_ic *ic);
+
+/* What guests answer, HRESULT. */
+#define	HVH_IC_OK		0u
+#define	HVH_IC_FAIL		0x80004005u
+#define	HVH_IC_NO_MORE		0x80070103u	/* no such item, the end */
+#define	HVH_IC_NOT_SUPPORTED	0x80070032u
+#define	HVH_IC_NOT_FOUND	0x80041002u	/* no such adapter */
+#define	HVH_IC_INVALID		0x80070057u
+#define	HVH_IC_EXISTS		0x80070050u
+#define	HVH_IC_DISK_FULL	0x80070070u
+#define	HVH_IC_LOCKED		0x800704F7u
+#define	HVH_IC_NOT_CONNECTED	0x8007048Fu
+
+struct hvh_kvp_item;
+struct hvh_kvp_ip;
+
+/*
+ * How an order ended.  error: ETIMEDOUT, no answer in time; ECONNRESET, the
+ * guest closed the service or was reset; EPROTO, the answer makes no sense;
+ * ECANCELED, taken back.  0: the guest's answer is status and what follows.
+ */
+struct hvh_ic_result {
+	int		 error;
+	uint32_t	 status;
+	const uint8_t	*body;		/* behind the message header */
+	uint32_t	 len;
+	const struct hvh_kvp_item *item;	/* of get and enumerate */
+	const struct hvh_kvp_ip *ip;		/* of get_ip */
+	uint32_t	 flags;		/* of a VSS check */
+	uint64_t	 bytes;		/* file copy: taken by the guest */
+	const char	*step;		/* VSS, file copy: what it was that
+					 * failed, or NULL */
+};
+
+/*
+ * Called once for each order that was taken (its function returned 0), in
+ * hvh_pump() or in the function that ends the service, hvh_destroy() at the
+ * latest.  A callback: it may not call the library.
+ */
+typedef void hvh_ic_done(void *arg, const struct hvh_ic_result *r);
+
+/*
+ * All orders: ENODEV, rescinded; ENOTCONN, hvh_ic_info.state is not READY;
+ * EINVAL, a parameter, or another kind of service; EBUSY, one is under way;
+ * ENOTSUP, the guest's version does not have it; EAGAIN, too many wait.
+ */
+
+/* Any message: for tests, and for what has no function here. */
+int	hvh_ic_raw(struct hvh_ic *ic, uint16_t type, const void *body,
+	    size_t len, uint64_t limit_ns, hvh_ic_done *done, void *arg);
+
+enum hvh_heartbeat_state {
+	HVH_HEARTBEAT_NO_CONTACT,	/* never answered since it opened */
+	HVH_HEARTBEAT_OK,
+	HVH_HEARTBEAT_LOST		/* answered, but no more */
+};
+
+struct hvh_heartbeat_info {
+	enum hvh_heartbeat_state state;
+	uint64_t	 sent, answered;
+	uint64_t	 missed;	/* intervals without an answer */
+	uint64_t	 wrong;		/* the answer was not sequence + 1 */
+	uint64_t	 last;		/* ops->now of the last answer, or 0 */
+	uint32_t	 application;	/* 0 unknown, 1 healthy, 2 critical,
+					 * 3 stopped, as the guest says */
+};
+
+void	hvh_heartbeat_get_info(struct hvh_ic *ic,
+	    struct hvh_heartbeat_info *hi);
+
+enum hvh_shutdown_kind {
+	HVH_SHUTDOWN_POWEROFF,
+	HVH_SHUTDOWN_REBOOT,		/* from 3.1 on */
+	HVH_SHUTDOWN_HIBERNATE		/* from 3.2 on */
+};
+
+/* The guest's status says whether it will; then it goes down in its time. */
+int	hvh_shutdown(struct hvh_ic *ic, enum hvh_shutdown_kind kind, bool force,
+	    hvh_ic_done *done, void *arg);
+
+struct hvh_time_info {
+	int64_t		 shift;		/* ns the guest is told too much */
+	uint64_t	 syncs, samples;	/* answered */
+};
+
+/*
+ * From now on guests are told a wall clock that is ns ahead of ops->wall,
+ * relative to before.  sync: they are told at once to set theirs; else the
+ * next sample, every 5 s, shows it.
+ */
+void	hvh_time_step(struct hvh_ic *ic, int64_t ns, bool sync);
+/* As after a resume: the guest shall set its clock now. */
+int	hvh_time_sync(struct hvh_ic *ic, hvh_ic_done *done, void *arg);
+void	hvh_time_get_info(struct hvh_ic *ic, struct hvh_time_info *ti);
+
+enum hvh_kvp_pool {
+	HVH_KVP_EXTERNAL,		/* the host's administrator writes */
+	HVH_KVP_GUEST,			/* the guest's users write */
+	HVH_KVP_AUTO,			/* the guest's facts */
+	HVH_KVP_AUTO_EXTERNAL,		/* facts about the host */
+	HVH_KVP_POOLS
+};
+
+enum hvh_kvp_type {
+	HVH_KVP_STRING = 1,
+	HVH_KVP_EXPAND = 2,
+	HVH_KVP_U32 = 4,
+	HVH_KVP_U64 = 8
+};
+
+#define	HVH_KVP_KEY_MAX		255	/* UTF-16 units */
+#define	HVH_KVP_VALUE_MAX	1023
+
+/* Text is UTF-8; a guest's invalid UTF-16 becomes U+FFFD. */
+struct hvh_kvp_item {
+	enum hvh_kvp_type type;
+	const char	*key;
+	const char	*text;		/* of a string; a guest's number, too */
+	uint64_t	 number;	/* of U32, U64 */
+};
+
+/* EINVAL, also: not UTF-8, empty or too long. */
+int	hvh_kvp_set(struct hvh_ic *ic, enum hvh_kvp_pool pool,
+	    const struct hvh_kvp_item *item, hvh_ic_done *done, void *arg);
+int	hvh_kvp_get(struct hvh_ic *ic, enum hvh_kvp_pool pool, const char *key,
+	    hvh_ic_done *done, void *arg);
+int	hvh_kvp_delete(struct hvh_ic *ic, enum hvh_kvp_pool pool,
+	    const char *key, hvh_ic_done *done, void *arg);
+/* Beyond the last: HVH_IC_NO_MORE. */
+int	hvh_kvp_enumerate(struct hvh_ic *ic, enum hvh_kvp_pool pool,
+	    uint32_t index, hvh_ic_done *done, void *arg);
+/*
+ * Enumerates to the end: item for each, a callback as done is; status of the
+ * result 0 if it was the end.  EPROTO in it: a pool without end.
+ */
+int	hvh_kvp_list(struct hvh_ic *ic, enum hvh_kvp_pool pool,
+	    void (*item)(void *arg, const struct hvh_kvp_item *item),
+	    hvh_ic_done *done, void *arg);
+
+/* Lists have ';' between addresses. */
+struct hvh_kvp_ip {
+	const char	*adapter;	/* get: its MAC, "00:15:5D:...";
+					 * set: its instance, "{...}" */
+	uint8_t		 family;	/* 1 IPv4, 2 IPv6, 3 both */
+	bool		 dhcp;
+	const char	*addresses, *subnets, *gateways, *dns;
+};
+
+int	hvh_kvp_get_ip(struct hvh_ic *ic, const char *adapter,
+	    hvh_ic_done *done, void *arg);
+int	hvh_kvp_set_ip(struct hvh_ic *ic, const struct hvh_kvp_ip *ip,
+	    hvh_ic_done *done, void *arg);
+
+enum hvh_vss_op {
+	HVH_VSS_CHECK,			/* can it be done hot? */
+	HVH_VSS_FREEZE,
+	HVH_VSS_THAW
+};
+
+/*
+ * One operation.  A freeze that is not answered in time is followed by a thaw
+ * before done is called: who was too slow is not left frozen.
+ */
+int	hvh_vss(struct hvh_ic *ic, enum hvh_vss_op op, hvh_ic_done *done,
+	    void *arg);
+/*
+ * Check, freeze, hold, thaw; step tells which begins, "check", "freeze",
+ * "hold", "thaw", a callback as done is.
+ */
+int	hvh_vss_snapshot(struct hvh_ic *ic, uint64_t hold_ns,
+	    void (*step)(void *arg, const char *step), hvh_ic_done *done,
+	    void *arg);
+
+struct hvh_fcopy_params {
+	const char	*name;		/* of the file, in the guest; UTF-8 */
+	const char	*path;		/* of its directory there */
+	bool		 overwrite;
+	bool		 create_path;
+	uint64_t	 size;
+	/*
+	 * Fills buf with len bytes from offset on; an errno ends the copy.
+	 * progress, may be NULL: so many bytes are there.  Both callbacks.
+	 */
+	int		(*read)(void *arg, uint64_t offset, void *buf,
+			    size_t len);
+	void		(*progress)(void *arg, uint64_t bytes);
+	void		*arg;
+};
+
+int	hvh_fcopy(struct hvh_ic *ic, const struct hvh_fcopy_params *fp,
+	    hvh_ic_done *done, void *arg);
+/* The copy under way ends with ECANCELED; the guest is told. */
+void	hvh_fcopy_cancel(struct hvh_ic *ic);
+
 /* --- Management side: faults --- */
 
 /* Where a fault strikes. */
@@ -381,7 +635,8 @@ enum hvh_fault_point {
 	HVH_FAULT_POST,		/* the post-message hypercall; key: 0 */
 	HVH_FAULT_SIGNAL_OUT,	/* event to the guest; key: channel id */
 	HVH_FAULT_PKT_OUT,	/* packet to the guest; key: its first word,
-				 * VSTOR operation or NVSP type */
+				 * VSTOR operation or NVSP type, or, of an
+				 * integration service, HVH_FAULT_IC() */
 	HVH_FAULT_PKT_IN,	/* packet from the guest; key: as above */
 	HVH_FAULT_BLK,		/* back-end I/O; key: SCSI opcode */
 	HVH_FAULT_RNDIS_OUT,	/* RNDIS message to the guest; key: type */
@@ -403,6 +658,8 @@ enum hvh_fault_action {
 };
 
 #define	HVH_FAULT_ANY	UINT32_MAX
+/* Messages of this type, 0: negotiation. */
+#define	HVH_FAULT_IC(type)	(0x49430000u | (type))
 
 struct hvh_fault {
 	enum hvh_fault_point	 point;

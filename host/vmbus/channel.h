@@ -200,6 +200,9 @@ void	hvh_unlock_quiet(struct hvh *h);
 void	hvh_kick(struct hvh *h);
 
 uint64_t hvh_now(struct hvh *h);
+/* The wall clock, Unix nanoseconds; the guest's reference time, 100 ns. */
+uint64_t hvh_wall_time(struct hvh *h);
+uint64_t hvh_guest_time(struct hvh *h);
 void	hvh_log(struct hvh *h, enum hvh_log_level level, const char *fmt, ...)
 	    __attribute__((format(printf, 3, 4)));
 

@@ -8,6 +8,7 @@
  * Faults of packets: what a channel's device reads and writes can be dropped,
  * kept, doubled and changed here.  The key is the first word of the payload,
  * for storage its operation; the status is its third (protocol: storvsc).
+ * In a pipe it is the message's type (protocol: utilities, 2.2).
  */
 
 #include <stdlib.h>
@@ -17,11 +18,21 @@
 
 #define	STATUS_OFFSET	8
 #define	OPERATION_COMPLETE	1u
+#define	OFFER_PIPE	0x0010
+#define	PIPE_IC_TYPE	12
 
 static uint32_t
-payload_key(const void *data, uint32_t len)
+payload_key(const struct hvh_chan *ch, const void *data, uint32_t len)
 {
 	uint32_t key = 0;
+	uint16_t type;
+
+	if ((ch->ch_vms.c_flags & OFFER_PIPE) != 0 &&
+	    len >= PIPE_IC_TYPE + sizeof(type)) {
+		memcpy(&type, (const uint8_t *)data + PIPE_IC_TYPE,
+		    sizeof(type));
+		return (HVH_FAULT_IC(type));
+	}
 
 	if (len >= sizeof(key))
 		memcpy(&key, data, sizeof(key));
@@ -193,7 +204,7 @@ hvh_fault_packet_in(struct hvh_chan *ch, uint32_t *bytes)
 	struct hvh_kept *k;
 
 	if (!hvh_fault_strikes(ch->ch_h, HVH_FAULT_PKT_IN,
-	    payload_key(data, (uint32_t)len), &f))
+	    payload_key(ch, data, (uint32_t)len), &f))
 		return (true);
 	switch (f.action) {
 	case HVH_FAULT_DROP:
@@ -230,7 +241,7 @@ hvh_fault_packet_out(struct hvh_chan *ch, const struct vms_pkt *desc,
 	uint32_t status;
 
 	if (!hvh_fault_strikes(ch->ch_h, HVH_FAULT_PKT_OUT,
-	    payload_key(*data, *len), &f))
+	    payload_key(ch, *data, *len), &f))
 		return (true);
 	switch (f.action) {
 	case HVH_FAULT_DROP:

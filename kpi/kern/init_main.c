@@ -12,6 +12,7 @@
 #include <kern/kpi_internal.h>
 
 #include <sys/bus.h>
+#include <sys/eventhandler.h>
 #include <sys/malloc.h>
 #include <sys/reboot.h>
 #include <sys/sx.h>
@@ -150,12 +151,29 @@ boot_done(void *arg)
 }
 SYSINIT(kpi_boot, SI_SUB_CONFIGURE, SI_ORDER_ANY, boot_done, NULL);
 
+static volatile bool root_is_mounted;
+
+int
+root_mounted(void)
+{
+	return (__atomic_load_n(&root_is_mounted, __ATOMIC_ACQUIRE));
+}
+
+/* The last thing before init(8): there is no root, but who waits for it. */
+static void
+vfs_mountroot_done(void)
+{
+	__atomic_store_n(&root_is_mounted, true, __ATOMIC_RELEASE);
+	EVENTHANDLER_INVOKE(mountroot);
+}
+
 static void
 mi_startup(void)
 {
 
 	KASSERT(cold, ("kpi_boot() twice"));
 	kpi_linker_boot();
+	vfs_mountroot_done();
 	kpi_settle();
 	kpi_malloc_baseline();
 	kpi_thread_baseline();

@@ -5,7 +5,8 @@
  */
 
 /*
- * Panic, and the state of a stopped kernel that writes its dump.
+ * Panic, and the state of a stopped kernel that writes its dump; and the end
+ * that a driver asks init(8) for.
  */
 
 #include "subr_bus_var.h"
@@ -140,6 +141,48 @@ kpi_halt(int panicked)
 		kpi_dump_leave();
 	rebooting = 0;
 	kpi_thread_leave(td);
+}
+
+/* --- What init(8) is told --- */
+
+/* How many requests are remembered. */
+#define	NICE_MAX	8
+
+static struct mtx nice_mtx;
+MTX_SYSINIT(nice, &nice_mtx, "shutdown_nice", MTX_DEF);
+static int	 nice_howto[NICE_MAX];
+static u_int	 nice_asked, nice_taken;
+
+void
+shutdown_nice(int howto)
+{
+
+	mtx_lock(&nice_mtx);
+	KASSERT(nice_asked < NICE_MAX, ("shutdown_nice() again and again"));
+	nice_howto[nice_asked++] = howto;
+	mtx_unlock(&nice_mtx);
+}
+
+int
+kpi_shutdown_asked(unsigned ms, int *howto)
+{
+	struct thread *td = kpi_thread_enter();
+	hosted_u64 end;
+	int error;
+
+	end = hosted_clock() + (hosted_u64)ms * 1000000;
+	for (;;) {
+		mtx_lock(&nice_mtx);
+		error = nice_taken == nice_asked ? ETIMEDOUT : 0;
+		if (error == 0)
+			*howto = nice_howto[nice_taken++];
+		mtx_unlock(&nice_mtx);
+		if (error == 0 || hosted_clock() >= end)
+			break;
+		hosted_sleep(100 * 1000);
+	}
+	kpi_thread_leave(td);
+	return (error);
 }
 
 static void

@@ -63,7 +63,6 @@ static struct timecounter *tc_list = &tc_dummy;
 int tc_min_ticktock_freq = 1;
 volatile time_t time_second = 1;
 volatile time_t time_uptime = 1;
-static struct bintime tc_boottime;
 
 SYSCTL_NODE(_kern, OID_AUTO, timecounter, CTLFLAG_RW | CTLFLAG_MPSAFE, 0, "");
 SYSCTL_NODE(_kern_timecounter, OID_AUTO, tc,
@@ -201,15 +200,15 @@ static void
 tc_start(void *arg __unused)
 {
 
-	struct bintime now;
+	struct bintime now, boot;
 	hosted_u64 utc;
 
 	utc = hosted_clock_utc();
 	now.sec = utc / 1000000000;
 	now.frac = nstosbt(utc % 1000000000) << 32;
-	tc_boottime = now;
-	now = sbttobt(kpi_now());
-	bintime_sub(&tc_boottime, &now);
+	boot = sbttobt(kpi_now());
+	bintime_sub(&now, &boot);
+	kpi_tod_set_base(&now);
 	tc_init(&tc_hosted);
 }
 SYSINIT(tc, SI_SUB_CLOCKS, SI_ORDER_FIRST, tc_start, NULL);
@@ -220,11 +219,10 @@ SYSINIT(tc, SI_SUB_CLOCKS, SI_ORDER_FIRST, tc_start, NULL);
 static void __attribute__((__no_sanitize__("thread")))
 tc_update(const struct bintime *bt)
 {
-
 	struct bintime utc;
 
-	utc = *bt;
-	bintime_add(&utc, &tc_boottime);
+	kpi_tod_base(&utc);
+	bintime_add(&utc, bt);
 	time_uptime = bt->sec + 1;
 	time_second = utc.sec;
 }
@@ -240,9 +238,11 @@ binuptime(struct bintime *bt)
 void
 bintime(struct bintime *bt)
 {
+	struct bintime base;
 
 	binuptime(bt);
-	bintime_add(bt, &tc_boottime);
+	kpi_tod_base(&base);
+	bintime_add(bt, &base);
 }
 
 void
@@ -313,9 +313,11 @@ getmicrouptime(struct timeval *tv)
 void
 getbintime(struct bintime *bt)
 {
+	struct bintime base;
 
 	getbinuptime(bt);
-	bintime_add(bt, &tc_boottime);
+	kpi_tod_base(&base);
+	bintime_add(bt, &base);
 }
 
 void
@@ -340,14 +342,16 @@ void
 getboottimebin(struct bintime *bt)
 {
 
-	*bt = tc_boottime;
+	kpi_tod_base(bt);
 }
 
 void
 getboottime(struct timeval *tv)
 {
+	struct bintime bt;
 
-	bintime2timeval(&tc_boottime, tv);
+	kpi_tod_base(&bt);
+	bintime2timeval(&bt, tv);
 }
 
 /* Sets the time of day; the uptime goes on as before. */
@@ -359,9 +363,7 @@ tc_setclock(struct timespec *ts)
 	binuptime(&up);
 	timespec2bintime(ts, &bt);
 	bintime_sub(&bt, &up);
-	mtx_lock(&tc_mtx);
-	tc_boottime = bt;
-	mtx_unlock(&tc_mtx);
+	kpi_tod_set_base(&bt);
 }
 
 /* --- Rates: at most so often --- */

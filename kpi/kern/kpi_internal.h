@@ -192,6 +192,10 @@ sbintime_t kpi_now(void);		/* since the clocks run; 0 before */
  */
 hosted_u64 kpi_clock_deadline(sbintime_t sbt);
 
+/* kern_ntptime.c: the time of day at uptime 0, slewed as far as it is now */
+void	kpi_tod_base(struct bintime *bt);
+void	kpi_tod_set_base(const struct bintime *bt);
+
 /* kern_intr.c, subr_smp.c */
 void	kpi_intr_kick(u_int cpu);
 uint64_t kpi_intr_count(void);

@@ -451,6 +451,21 @@ hvh_chan_read(struct hvh_chan *ch, struct hvh_pkt *pkt)
 	return (0);
 }
 
+bool
+hvh_chan_is_open(const struct hvh_chan *ch)
+{
+
+	return (ch->open);
+}
+
+bool
+hvh_chan_room(struct hvh_chan *ch, uint32_t len)
+{
+
+	MUST(ch->open && len <= FAKE_PKT_MAX);
+	return (ch->room > 0);
+}
+
 int
 hvh_chan_write(struct hvh_chan *ch, uint16_t type, uint16_t flags,
     uint64_t xid, const void *data, uint32_t len)
@@ -628,6 +643,20 @@ hvh_now(struct hvh *h)
 {
 
 	return (h->now);
+}
+
+uint64_t
+hvh_wall_time(struct hvh *h)
+{
+
+	return (h->wall + h->now);
+}
+
+uint64_t
+hvh_guest_time(struct hvh *h)
+{
+
+	return (h->now / 100);
 }
 
 void

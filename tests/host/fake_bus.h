@@ -70,6 +70,7 @@ struct hvh {
 	uint8_t		*mem;
 	uint64_t	 size;
 	uint64_t	 now;
+	uint64_t	 wall;		/* at now 0; moves with it */
 	struct hvh_stats stats;
 	struct hvh_timer *timers;
 	struct hvh_source *sources;

@@ -150,14 +150,32 @@ hvkvp_to_utf16(const char *src, size_t size, void *dst, size_t units)
 
 /* --- Requests --- */
 
+/*
+ * Text of size bytes in a member of units units.  One that fills it has no
+ * terminator, and could not be shown to the host as it was.
+ */
 static int
-key_from(uint32_t size, const void *key, struct hv_kvp_dev_kv *kv)
+text_from(const uint8_t *src, uint32_t size, u_int units, char *dst,
+    size_t dstsize)
+{
+	u_int i;
+
+	if (size > units * sizeof(uint16_t))
+		return (EINVAL);
+	for (i = 0; i < units && le16dec(src + 2 * i) != 0; i++)
+		;
+	if (i == units && size == units * sizeof(uint16_t))
+		return (ENAMETOOLONG);
+	return (hvkvp_from_utf16(src, size, dst, dstsize));
+}
+
+static int
+key_from(uint32_t size, const uint8_t *key, struct hv_kvp_dev_kv *kv)
 {
 	int error;
 
-	if (size > HVKVP_KEY_UNITS * sizeof(uint16_t))
-		return (EINVAL);
-	error = hvkvp_from_utf16(key, size, kv->kv_key, sizeof(kv->kv_key));
+	error = text_from(key, size, HVKVP_KEY_UNITS, kv->kv_key,
+	    sizeof(kv->kv_key));
 	if (error == 0 && kv->kv_key[0] == '\0')
 		error = EINVAL;
 	return (error);
@@ -175,9 +193,7 @@ value_from(const uint8_t *v, struct hv_kvp_dev_kv *kv)
 	switch (le32dec(v + __offsetof(struct hvkvp_value, kv_type))) {
 	case HVKVP_TYPE_STRING:
 	case HVKVP_TYPE_EXPAND:
-		if (size > HVKVP_VALUE_UNITS * sizeof(uint16_t))
-			return (EINVAL);
-		return (hvkvp_from_utf16(data, size, kv->kv_value,
+		return (text_from(data, size, HVKVP_VALUE_UNITS, kv->kv_value,
 		    sizeof(kv->kv_value)));
 	case HVKVP_TYPE_U32:
 		if (size != sizeof(uint32_t))
