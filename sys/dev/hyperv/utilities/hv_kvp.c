@@ -18,16 +18,12 @@
 
 #include <sys/param.h>
 #include <sys/systm.h>
-#include <sys/conf.h>
-#include <sys/event.h>
-#include <sys/fcntl.h>
-#include <sys/poll.h>
-#include <sys/selinfo.h>
-#include <sys/uio.h>
+#include <sys/taskqueue.h>
 
 #include <dev/hyperv/utilities/hv_ic_var.h>
 #include <dev/hyperv/utilities/hv_kvp_conv.h>
 #include <dev/hyperv/utilities/hv_kvp_dev.h>
+#include <dev/hyperv/utilities/hv_node.h>
 
 /*
  * Lock: ks_mtx, before ic_mtx.  Newbus is looked at without it.
@@ -39,37 +35,31 @@ struct hvkvp_softc {
 	struct hv_ic_softc	 ks_ic;		/* first */
 	struct mtx		 ks_mtx;
 	bool			 ks_init;	/* (a) ks_mtx and what it has */
-	struct cdev		*ks_cdev;	/* (a) */
-	struct callout		 ks_callout;	/* (m) */
-	struct selinfo		 ks_sel;	/* (m) */
+	struct hv_node		*ks_node;	/* (a) */
+	struct callout		 ks_callout;	/* (m) of ks_cur */
+	struct task		 ks_task;	/* looks for an adapter */
 	struct hv_ic_msgs	 ks_queue;	/* (m) behind ks_cur */
 	struct hv_ic_msg	*ks_cur;	/* (m) NULL: idle */
 	struct hv_kvp_dev_msg	 ks_msg;	/* (m) ks_cur for the daemon */
-	uint32_t		 ks_id;		/* (m) counts requests */
-	bool			 ks_sent;	/* (m) the daemon has ks_msg */
-	bool			 ks_open;	/* (m) */
-	bool			 ks_daemon;	/* (m) open and registered */
+	bool			 ks_ready;	/* (m) ks_msg can go */
+	bool			 ks_given;	/* (m) ks_msg is in the node,
+						 * or was read from it */
+	bool			 ks_daemon;	/* (m) one has registered */
 	bool			 ks_ever;	/* (m) there has been one */
-	bool			 ks_dying;	/* (m) keep nothing any more */
-	u_int			 ks_log;	/* hv_kvp_log */
+	u_int			 ks_log;
+	u_int			 ks_timeout;	/* seconds */
+	u_int			 ks_boot_timeout;
 	uint64_t		 ks_timeouts;	/* (m) */
 	uint64_t		 ks_late;	/* (m) answers that came too late */
 };
 
-static SYSCTL_NODE(_hw, OID_AUTO, hvkvp, CTLFLAG_RD | CTLFLAG_MPSAFE, NULL,
-    "Hyper-V key-value pairs");
+/* Requests at once: a host waits for each, or gives one up. */
+#define	HVKVP_KEEP		4
 
-static u_int hvkvp_timeout_ms = 5000;
-SYSCTL_UINT(_hw_hvkvp, OID_AUTO, timeout_ms, CTLFLAG_RWTUN, &hvkvp_timeout_ms,
-    0, "Longest time a request waits for the daemon's answer, milliseconds");
-
-static u_int hvkvp_boot_wait_ms = 30000;
-SYSCTL_UINT(_hw_hvkvp, OID_AUTO, boot_wait_ms, CTLFLAG_RWTUN,
-    &hvkvp_boot_wait_ms, 0,
-    "Longest time a request waits for the first daemon, milliseconds");
-
-#define	WAIT_MIN_MS	10
-#define	WAIT_MAX_MS	60000	/* a host has given up by then */
+/* As long as other guests have hosts wait, in seconds. */
+#define	HVKVP_TIMEOUT		5
+#define	HVKVP_BOOT_TIMEOUT	30
+#define	HVKVP_TIMEOUT_MAX	60
 
 static void	hvkvp_expire(void *arg);
 static void	hvkvp_next(struct hvkvp_softc *sc);
@@ -77,13 +67,12 @@ static void	hvkvp_next(struct hvkvp_softc *sc);
 static void
 hvkvp_arm(struct hvkvp_softc *sc)
 {
-	u_int ms;
+	u_int s;
 
 	mtx_assert(&sc->ks_mtx, MA_OWNED);
-	ms = sc->ks_daemon || sc->ks_ever ? hvkvp_timeout_ms :
-	    hvkvp_boot_wait_ms;
-	ms = MIN(MAX(ms, WAIT_MIN_MS), WAIT_MAX_MS);
-	callout_reset_sbt(&sc->ks_callout, ms * SBT_1MS, 0, hvkvp_expire, sc,
+	s = sc->ks_ever ? sc->ks_timeout : sc->ks_boot_timeout;
+	s = MIN(MAX(s, 1), HVKVP_TIMEOUT_MAX);
+	callout_reset_sbt(&sc->ks_callout, s * SBT_1S, 0, hvkvp_expire, sc,
 	    0);
 }
 
@@ -95,12 +84,14 @@ hvkvp_finish(struct hvkvp_softc *sc, uint32_t status)
 
 	mtx_assert(&sc->ks_mtx, MA_OWNED);
 	callout_stop(&sc->ks_callout);
+	if (sc->ks_given)
+		(void)hv_node_clear(sc->ks_node);
 	im = sc->ks_cur;
 	sc->ks_cur = NULL;
-	sc->ks_sent = false;
+	sc->ks_ready = sc->ks_given = false;
 	if (sc->ks_log != 0)
 		device_printf(sc->ks_ic.ic_dev,
-		    "operation %u pool %u: status %#x\n", sc->ks_msg.km_op,
+		    "operation %u, pool %u: status %#x\n", sc->ks_msg.km_op,
 		    sc->ks_msg.km_pool, status);
 	hv_ic_reply(&sc->ks_ic, im, status);
 	hvkvp_next(sc);
@@ -112,10 +103,21 @@ hvkvp_expire(void *arg)
 	struct hvkvp_softc *sc = arg;
 
 	mtx_assert(&sc->ks_mtx, MA_OWNED);
-	if (sc->ks_cur == NULL)
-		return;
 	sc->ks_timeouts++;
 	hvkvp_finish(sc, HV_IC_S_FAIL);
+}
+
+/* Gives the current request to the daemon, if there are both. */
+static void
+hvkvp_give(struct hvkvp_softc *sc)
+{
+
+	mtx_assert(&sc->ks_mtx, MA_OWNED);
+	if (!sc->ks_daemon || !sc->ks_ready)
+		return;
+	sc->ks_given = true;
+	hv_node_put(sc->ks_node, &sc->ks_msg, sizeof(sc->ks_msg));
+	hvkvp_arm(sc);
 }
 
 /* What the host is told of a request that makes no sense. */
@@ -144,14 +146,15 @@ hvkvp_next(struct hvkvp_softc *sc)
 			hv_ic_reply(&sc->ks_ic, im, hvkvp_refusal(error));
 			continue;
 		}
-		sc->ks_msg.km_type = HV_KVP_DEV_REQUEST;
-		sc->ks_msg.km_version = HV_KVP_DEV_VERSION;
-		sc->ks_msg.km_id = ++sc->ks_id;
+		sc->ks_msg.km_id++;
 		sc->ks_cur = im;
 		hvkvp_arm(sc);
-		wakeup(sc);
-		selwakeup(&sc->ks_sel);
-		KNOTE_LOCKED(&sc->ks_sel.si_note, 0);
+		if (sc->ks_msg.km_op == HV_KVP_DEV_SET_IP) {
+			taskqueue_enqueue(taskqueue_thread, &sc->ks_task);
+			return;
+		}
+		sc->ks_ready = true;
+		hvkvp_give(sc);
 	}
 }
 
@@ -161,10 +164,6 @@ hvkvp_handler(struct hv_ic_softc *ic, struct hv_ic_msg *im)
 	struct hvkvp_softc *sc = (struct hvkvp_softc *)ic;
 
 	mtx_lock(&sc->ks_mtx);
-	if (sc->ks_dying) {
-		mtx_unlock(&sc->ks_mtx);
-		return (HV_IC_S_FAIL);
-	}
 	STAILQ_INSERT_TAIL(&sc->ks_queue, im, im_link);
 	hvkvp_next(sc);
 	mtx_unlock(&sc->ks_mtx);
@@ -175,8 +174,7 @@ hvkvp_handler(struct hv_ic_softc *ic, struct hv_ic_msg *im)
 
 /*
  * The host names an adapter by the instance GUID in braces; what the daemon
- * wants is the interface.  Takes the topology lock, which a detach holds but
- * for where it sleeps: only for the daemon's own thread.
+ * wants is the interface.
  */
 static bool
 hvkvp_adapter(char *name, size_t size)
@@ -184,14 +182,11 @@ hvkvp_adapter(char *name, size_t size)
 	char guid[HYPERV_GUID_STRLEN];
 	devclass_t dc;
 	device_t dev;
-	size_t len;
 	bool found;
 	int unit;
 
-	if (name[0] != '{')
-		return (true);
-	len = strlen(name);
-	if (len != sizeof(guid) + 1 || name[len - 1] != '}')
+	if (name[0] != '{' || strlen(name) != sizeof(guid) + 1 ||
+	    name[sizeof(guid)] != '}')
 		return (false);
 	found = false;
 	bus_topo_lock();
@@ -213,99 +208,38 @@ hvkvp_adapter(char *name, size_t size)
 	return (found);
 }
 
-/* --- The device node --- */
-
+/*
+ * A thread that may wait for newbus; the channel's may not, for a detach waits
+ * for that.
+ */
 static void
-hvkvp_closed(void *arg)
+hvkvp_adapter_task(void *arg, int pending __unused)
 {
+	char name[HV_KVP_DEV_ADAPTER_MAX];
 	struct hvkvp_softc *sc = arg;
+	uint32_t id;
+	bool found;
 
 	mtx_lock(&sc->ks_mtx);
-	sc->ks_open = sc->ks_daemon = false;
-	/* What the daemon has made of it by now nobody knows. */
-	if (sc->ks_cur != NULL && sc->ks_sent)
-		hvkvp_finish(sc, HV_IC_S_FAIL);
+	strlcpy(name, sc->ks_msg.km_ip.ip_adapter, sizeof(name));
+	id = sc->ks_msg.km_id;
 	mtx_unlock(&sc->ks_mtx);
-}
-
-static int
-hvkvp_open(struct cdev *dev, int flags, int fmt, struct thread *td)
-{
-	struct hvkvp_softc *sc = dev->si_drv1;
-	int error;
-
-	if ((flags & (FREAD | FWRITE)) != (FREAD | FWRITE))
-		return (EINVAL);
+	found = hvkvp_adapter(name, sizeof(name));
 	mtx_lock(&sc->ks_mtx);
-	error = sc->ks_dying ? ENXIO : sc->ks_open ? EBUSY : 0;
-	if (error == 0)
-		sc->ks_open = true;
-	mtx_unlock(&sc->ks_mtx);
-	if (error != 0)
-		return (error);
-	error = devfs_set_cdevpriv(sc, hvkvp_closed);
-	if (error != 0)
-		hvkvp_closed(sc);
-	return (error);
-}
-
-/* Waits for a request that the daemon has not got, and copies it. */
-static int
-hvkvp_take(struct hvkvp_softc *sc, int ioflag, struct hv_kvp_dev_msg *km)
-{
-	int error;
-
-	mtx_assert(&sc->ks_mtx, MA_OWNED);
-	for (;;) {
-		if (sc->ks_dying)
-			return (ENXIO);
-		if (!sc->ks_daemon)
-			return (EINVAL);
-		if (sc->ks_cur != NULL && !sc->ks_sent)
-			break;
-		if ((ioflag & O_NONBLOCK) != 0)
-			return (EAGAIN);
-		/* Woken by hvkvp_next() and by detach. */
-		error = mtx_sleep(sc, &sc->ks_mtx, PCATCH, "hvkvp", 0);
-		if (error != 0)
-			return (error);
-	}
-	*km = sc->ks_msg;
-	sc->ks_sent = true;
-	hvkvp_arm(sc);
-	return (0);
-}
-
-static int
-hvkvp_read(struct cdev *dev, struct uio *uio, int ioflag)
-{
-	struct hvkvp_softc *sc = dev->si_drv1;
-	struct hv_kvp_dev_msg *km;
-	int error;
-
-	if (uio->uio_resid < (ssize_t)sizeof(*km))
-		return (EINVAL);
-	km = malloc(sizeof(*km), M_HVIC, M_WAITOK);
-	for (;;) {
-		mtx_lock(&sc->ks_mtx);
-		error = hvkvp_take(sc, ioflag, km);
-		mtx_unlock(&sc->ks_mtx);
-		if (error != 0 || km->km_op != HV_KVP_DEV_SET_IP ||
-		    hvkvp_adapter(km->km_ip.ip_adapter,
-		    sizeof(km->km_ip.ip_adapter)))
-			break;
-		mtx_lock(&sc->ks_mtx);
-		if (sc->ks_cur != NULL && sc->ks_sent &&
-		    sc->ks_id == km->km_id)
+	/* Given up meanwhile: one that came after it has queued us anew. */
+	if (sc->ks_cur != NULL && !sc->ks_ready && sc->ks_msg.km_id == id) {
+		if (found) {
+			strlcpy(sc->ks_msg.km_ip.ip_adapter, name,
+			    sizeof(sc->ks_msg.km_ip.ip_adapter));
+			sc->ks_ready = true;
+			hvkvp_give(sc);
+		} else
 			hvkvp_finish(sc, HV_IC_S_NOT_FOUND);
-		mtx_unlock(&sc->ks_mtx);
 	}
-	/* What cannot be copied is lost to the daemon, and will expire. */
-	if (error == 0)
-		error = uiomove(km, sizeof(*km), uio);
-	free(km, M_HVIC);
-	return (error);
+	mtx_unlock(&sc->ks_mtx);
 }
+
+/* --- The daemon --- */
 
 static const uint32_t hvkvp_statuses[] = {
 	[HV_KVP_DEV_OK] = HV_IC_S_OK,
@@ -322,10 +256,10 @@ hvkvp_answered(struct hvkvp_softc *sc, const struct hv_kvp_dev_msg *km)
 {
 	uint32_t status;
 
-	mtx_assert(&sc->ks_mtx, MA_OWNED);
 	if (km->km_type != HV_KVP_DEV_ANSWER)
 		return (EINVAL);
-	if (sc->ks_cur == NULL || !sc->ks_sent || km->km_id != sc->ks_id) {
+	if (sc->ks_cur == NULL || !sc->ks_given ||
+	    km->km_id != sc->ks_msg.km_id) {
 		sc->ks_late++;
 		return (ESTALE);
 	}
@@ -341,121 +275,52 @@ static int
 hvkvp_register(struct hvkvp_softc *sc, const struct hv_kvp_dev_msg *km)
 {
 
-	mtx_assert(&sc->ks_mtx, MA_OWNED);
 	if (km->km_type != HV_KVP_DEV_REGISTER)
 		return (EINVAL);
 	if (km->km_version != HV_KVP_DEV_VERSION)
 		return (EPROTONOSUPPORT);
 	sc->ks_daemon = sc->ks_ever = true;
-	/* A request that has waited for a daemon now waits for an answer. */
-	if (sc->ks_cur != NULL)
-		hvkvp_arm(sc);
+	hvkvp_give(sc);
 	return (0);
 }
 
 static int
-hvkvp_write(struct cdev *dev, struct uio *uio, int ioflag)
+hvkvp_write(void *arg, struct hv_node *hn, const void *msg, size_t len)
 {
-	struct hvkvp_softc *sc = dev->si_drv1;
-	struct hv_kvp_dev_msg *km;
-	int error;
-
-	if (uio->uio_resid != (ssize_t)sizeof(*km))
-		return (EINVAL);
-	km = malloc(sizeof(*km), M_HVIC, M_WAITOK);
-	error = uiomove(km, sizeof(*km), uio);
-	if (error == 0) {
-		mtx_lock(&sc->ks_mtx);
-		if (sc->ks_dying)
-			error = ENXIO;
-		else if (sc->ks_daemon)
-			error = hvkvp_answered(sc, km);
-		else
-			error = hvkvp_register(sc, km);
-		mtx_unlock(&sc->ks_mtx);
-	}
-	free(km, M_HVIC);
-	return (error);
-}
-
-static bool
-hvkvp_readable(struct hvkvp_softc *sc)
-{
+	struct hvkvp_softc *sc = arg;
 
 	mtx_assert(&sc->ks_mtx, MA_OWNED);
-	return (sc->ks_dying || (sc->ks_daemon && sc->ks_cur != NULL &&
-	    !sc->ks_sent));
+	if (len != sizeof(struct hv_kvp_dev_msg))
+		return (EINVAL);
+	return (sc->ks_daemon ? hvkvp_answered(sc, msg) :
+	    hvkvp_register(sc, msg));
 }
 
-static int
-hvkvp_poll(struct cdev *dev, int events, struct thread *td)
-{
-	struct hvkvp_softc *sc = dev->si_drv1;
-	int revents;
-
-	revents = events & (POLLOUT | POLLWRNORM);
-	mtx_lock(&sc->ks_mtx);
-	if (sc->ks_dying)
-		revents |= POLLHUP;
-	if (hvkvp_readable(sc))
-		revents |= events & (POLLIN | POLLRDNORM);
-	else if ((events & (POLLIN | POLLRDNORM)) != 0)
-		selrecord(td, &sc->ks_sel);
-	mtx_unlock(&sc->ks_mtx);
-	return (revents);
-}
-
+/*
+ * What the daemon has made of a request that it has read nobody knows; one that
+ * it has not waits for the next.
+ */
 static void
-hvkvp_kqdetach(struct knote *kn)
+hvkvp_closed(void *arg, struct hv_node *hn)
 {
-	struct hvkvp_softc *sc = kn->kn_hook;
-
-	knlist_remove(&sc->ks_sel.si_note, kn, 0);
-}
-
-static int
-hvkvp_kqread(struct knote *kn, long hint)
-{
-	struct hvkvp_softc *sc = kn->kn_hook;
+	struct hvkvp_softc *sc = arg;
 
 	mtx_assert(&sc->ks_mtx, MA_OWNED);
-	if (sc->ks_dying) {
-		kn->kn_flags |= EV_EOF;
-		return (1);
-	}
-	if (!hvkvp_readable(sc))
-		return (0);
-	kn->kn_data = sizeof(struct hv_kvp_dev_msg);
-	return (1);
+	sc->ks_daemon = false;
+	if (!sc->ks_given)
+		return;
+	if (hv_node_unread(hn))
+		sc->ks_given = false;
+	else
+		hvkvp_finish(sc, HV_IC_S_FAIL);
 }
 
-static const struct filterops hvkvp_kqread_ops = {
-	.f_isfd = 1,
-	.f_detach = hvkvp_kqdetach,
-	.f_event = hvkvp_kqread,
-};
-
-static int
-hvkvp_kqfilter(struct cdev *dev, struct knote *kn)
-{
-	struct hvkvp_softc *sc = dev->si_drv1;
-
-	if (kn->kn_filter != EVFILT_READ)
-		return (EINVAL);
-	kn->kn_fop = __DECONST(struct filterops *, &hvkvp_kqread_ops);
-	kn->kn_hook = sc;
-	knlist_add(&sc->ks_sel.si_note, kn, 0);
-	return (0);
-}
-
-static struct cdevsw hvkvp_cdevsw = {
-	.d_version = D_VERSION,
-	.d_name = HV_KVP_DEV_NAME,
-	.d_open = hvkvp_open,
-	.d_read = hvkvp_read,
-	.d_write = hvkvp_write,
-	.d_poll = hvkvp_poll,
-	.d_kqfilter = hvkvp_kqfilter,
+static const struct hv_node_class hvkvp_node_class = {
+	.nc_name = HV_KVP_DEV_NAME,
+	.nc_readmax = sizeof(struct hv_kvp_dev_msg),
+	.nc_writemax = sizeof(struct hv_kvp_dev_msg),
+	.nc_write = hvkvp_write,
+	.nc_closed = hvkvp_closed,
 };
 
 /* --- The driver --- */
@@ -469,7 +334,7 @@ static const struct hv_ic_service hvkvp_service = {
 	    0x8a, 0x84, 0x1e, 0x8c, 0x03, 0xe6),
 	.is_descr = "Hyper-V KVP",
 	.is_type = HV_IC_TYPE_KVP,
-	.is_keep = 4,
+	.is_keep = HVKVP_KEEP,
 	.is_versions = hvkvp_versions,
 	.is_nversions = nitems(hvkvp_versions),
 	.is_handler = hvkvp_handler,
@@ -487,92 +352,77 @@ hvkvp_sysctl(struct hvkvp_softc *sc)
 {
 	struct sysctl_ctx_list *ctx;
 	struct sysctl_oid_list *list;
-	device_t dev;
 
-	dev = sc->ks_ic.ic_dev;
-	ctx = device_get_sysctl_ctx(dev);
-	list = SYSCTL_CHILDREN(device_get_sysctl_tree(dev));
+	ctx = device_get_sysctl_ctx(sc->ks_ic.ic_dev);
+	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->ks_ic.ic_dev));
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "hv_kvp_log", CTLFLAG_RWTUN,
 	    &sc->ks_log, 0, "Log each request and what became of it");
+	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "timeout", CTLFLAG_RWTUN,
+	    &sc->ks_timeout, 0, "Seconds for the daemon to answer");
+	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "boot_timeout", CTLFLAG_RWTUN,
+	    &sc->ks_boot_timeout, 0, "Seconds for the first daemon to start");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "timeouts", CTLFLAG_RD,
 	    &sc->ks_timeouts, 0, "Requests failed because no answer came");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "late", CTLFLAG_RD, &sc->ks_late,
 	    0, "Answers of the daemon that came too late");
 }
 
-/* Wakes all who wait, and answers what was kept. */
-static void
-hvkvp_stop(struct hvkvp_softc *sc)
+/*
+ * In this order: no request comes any more; those that are here fail; the
+ * daemon's file goes; the channel closes.
+ */
+static int
+hvkvp_detach(device_t dev)
 {
+	struct hvkvp_softc *sc = device_get_softc(dev);
 	struct hv_ic_msg *im;
+	int error;
 
+	error = hv_ic_detach_begin(dev);
+	if (error != 0 || !sc->ks_init)
+		return (error);
 	mtx_lock(&sc->ks_mtx);
-	sc->ks_dying = true;
 	while ((im = STAILQ_FIRST(&sc->ks_queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&sc->ks_queue, im_link);
 		hv_ic_reply(&sc->ks_ic, im, HV_IC_S_FAIL);
 	}
 	if (sc->ks_cur != NULL)
 		hvkvp_finish(sc, HV_IC_S_FAIL);
-	wakeup(sc);
-	selwakeup(&sc->ks_sel);
-	KNOTE_LOCKED(&sc->ks_sel.si_note, 0);
 	mtx_unlock(&sc->ks_mtx);
-}
-
-/* Takes what an attach that failed has got to as well. */
-static int
-hvkvp_detach(device_t dev)
-{
-	struct hvkvp_softc *sc = device_get_softc(dev);
-	int error;
-
-	if (sc->ks_init)
-		hvkvp_stop(sc);
-	if (sc->ks_cdev != NULL) {
-		destroy_dev(sc->ks_cdev);
-		sc->ks_cdev = NULL;
-	}
-	error = hv_ic_detach(dev);
-	if (sc->ks_init) {
-		callout_drain(&sc->ks_callout);
-		knlist_clear(&sc->ks_sel.si_note, 0);
-		knlist_destroy(&sc->ks_sel.si_note);
-		seldrain(&sc->ks_sel);
-		mtx_destroy(&sc->ks_mtx);
-		sc->ks_init = false;
-	}
-	return (error);
+	taskqueue_drain(taskqueue_thread, &sc->ks_task);
+	callout_drain(&sc->ks_callout);
+	hv_node_destroy(sc->ks_node);
+	sc->ks_node = NULL;
+	hv_ic_detach_end(dev);
+	mtx_destroy(&sc->ks_mtx);
+	sc->ks_init = false;
+	return (0);
 }
 
 static int
 hvkvp_attach(device_t dev)
 {
 	struct hvkvp_softc *sc = device_get_softc(dev);
-	struct make_dev_args args;
 	int error;
 
 	sc->ks_ic.ic_dev = dev;
 	mtx_init(&sc->ks_mtx, "hvkvp", NULL, MTX_DEF);
 	callout_init_mtx(&sc->ks_callout, &sc->ks_mtx, 0);
-	knlist_init_mtx(&sc->ks_sel.si_note, &sc->ks_mtx);
+	TASK_INIT(&sc->ks_task, 0, hvkvp_adapter_task, sc);
 	STAILQ_INIT(&sc->ks_queue);
+	sc->ks_msg.km_type = HV_KVP_DEV_REQUEST;
+	sc->ks_msg.km_version = HV_KVP_DEV_VERSION;
+	sc->ks_timeout = HVKVP_TIMEOUT;
+	sc->ks_boot_timeout = HVKVP_BOOT_TIMEOUT;
 	sc->ks_init = true;
 	hvkvp_sysctl(sc);
-
-	error = hv_ic_attach(dev, &hvkvp_service);
-	if (error == 0) {
-		make_dev_args_init(&args);
-		args.mda_flags = MAKEDEV_CHECKNAME | MAKEDEV_WAITOK;
-		args.mda_devsw = &hvkvp_cdevsw;
-		args.mda_uid = UID_ROOT;
-		args.mda_gid = GID_WHEEL;
-		args.mda_mode = 0600;
-		args.mda_si_drv1 = sc;
-		error = make_dev_s(&args, &sc->ks_cdev, HV_KVP_DEV_NAME);
-		if (error != 0)
-			sc->ks_cdev = NULL;
-	}
+	error = hv_node_create(&hvkvp_node_class, &sc->ks_mtx, sc,
+	    &sc->ks_node);
+	if (error != 0)
+		device_printf(dev, "cannot make /dev/%s: error %d\n",
+		    HV_KVP_DEV_NAME, error);
+	else
+		error = hv_ic_attach(dev, &hvkvp_service);
 	if (error != 0)
 		(void)hvkvp_detach(dev);
 	return (error);
@@ -588,11 +438,13 @@ static device_method_t hvkvp_methods[] = {
 };
 
 static driver_t hvkvp_driver = {
-	"hvkvp", hvkvp_methods, sizeof(struct hvkvp_softc)
+	"hvkvp",
+	hvkvp_methods,
+	sizeof(struct hvkvp_softc)
 };
 
 static const struct hv_ic_pnp hvkvp_pnp[] = {
 	{ "a9a0f4e7-5a45-4d96-b827-8a841e8c03e6" },
 };
 
-HV_IC_DRIVER(hvkvp, hvkvp_driver, hvkvp_pnp);
+HV_IC_DRIVER(hv_ic_kvp, hvkvp_driver, hvkvp_pnp);
