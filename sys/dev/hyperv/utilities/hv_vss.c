@@ -32,7 +32,8 @@ static const uint32_t hv_vss_versions[] = {
 static uint32_t	hv_vss_handler(struct hv_ic_softc *ic, struct hv_ic_msg *im);
 
 static const struct hv_ic_service hv_vss_service = {
-	.is_guid = HV_VSS_GUID,
+	.is_guid = HYPERV_GUID(0x35fa2e29, 0xea23, 0x4236, 0x96, 0xae, 0x3a,
+	    0x6e, 0xba, 0xcb, 0xa4, 0x40),
 	.is_descr = "Hyper-V Backup (VSS)",
 	.is_type = HV_IC_TYPE_VSS,
 	.is_keep = HV_VSS_KEEP,
@@ -41,6 +42,7 @@ static const struct hv_ic_service hv_vss_service = {
 	.is_handler = hv_vss_handler,
 };
 
+/* The same, as devmatch(8) finds it in vmbus's plug-and-play strings. */
 static const struct hv_ic_pnp hv_vss_pnp[] = {
 	{ "35fa2e29-ea23-4236-96ae-3a6ebacba440" },
 };
@@ -272,4 +274,4 @@ static driver_t hv_vss_driver = {
 	sizeof(struct hv_vss_softc)
 };
 
-HV_IC_DRIVER(hv_vss, hv_vss_driver, hv_vss_pnp);
+HV_IC_DRIVER(hv_ic_vss, hv_vss_driver, hv_vss_pnp);
