@@ -16,10 +16,6 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libutil.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,60 +23,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hvd.h"
 #include "hv_kvp_daemon.h"
 
 #define	STATE_DIR	"/var/db/hyperv"
-
-static volatile sig_atomic_t stop, forget;
-static bool foreground;
-
-void
-kvp_log(int priority, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	if (foreground) {
-		fputs("hv_kvp_daemon: ", stderr);
-		vfprintf(stderr, fmt, ap);
-		fputc('\n', stderr);
-		va_end(ap);
-		va_start(ap, fmt);
-	}
-	vsyslog(priority, fmt, ap);
-	va_end(ap);
-}
-
-static void
-on_signal(int sig)
-{
-
-	if (sig == SIGHUP)
-		forget = 1;
-	else
-		stop = 1;
-}
-
-/* They come only while the daemon sleeps. */
-static void
-catch_signals(void)
-{
-	struct sigaction sa;
-	sigset_t set;
-
-	memset(&sa, 0, sizeof(sa));
-	sa.sa_handler = on_signal;
-	(void)sigfillset(&sa.sa_mask);
-	(void)sigaction(SIGHUP, &sa, NULL);
-	(void)sigaction(SIGINT, &sa, NULL);
-	(void)sigaction(SIGTERM, &sa, NULL);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-}
 
 static int
 open_dir(const char *path)
@@ -119,7 +65,7 @@ confine(int dev, int dir, int helper)
 	if (cap_enter() != 0) {
 		if (errno != ENOSYS)
 			err(1, "capability mode");
-		kvp_log(LOG_NOTICE, "this kernel has no capability mode");
+		hvd_log(LOG_NOTICE, "this kernel has no capability mode");
 	}
 }
 
@@ -138,53 +84,66 @@ handle(struct kvp_pools *ps, struct kvp_helper *kh, struct hv_kvp_dev_msg *km)
 	}
 }
 
-/* Until the device is gone (1) or a signal says so (0). */
 static int
-serve(int dev, struct kvp_pools *ps, struct kvp_helper *kh)
+register_daemon(struct hvd *hd)
 {
-	struct pollfd pfd = { .fd = dev, .events = POLLIN };
 	struct hv_kvp_dev_msg km;
-	sigset_t none;
-	int n;
 
-	(void)sigemptyset(&none);
-	while (!stop) {
-		if (forget) {
-			forget = 0;
-			kvp_pools_forget(ps);
-		}
-		n = ppoll(&pfd, 1, NULL, &none);
-		if (n < 0 && errno != EINTR) {
-			kvp_log(LOG_ERR, "poll: %s", strerror(errno));
-			return (1);
-		}
-		if (n <= 0)
-			continue;
-		n = kvp_dev_read(dev, &km);
-		if (n > 0)
-			n = kvp_dev_answer(dev, &km, handle(ps, kh, &km));
-		else if (n == 0 && (pfd.revents & POLLIN) == 0)
-			n = -1;
-		if (n < 0)
-			return (1);
+	memset(&km, 0, sizeof(km));
+	km.km_type = HV_KVP_DEV_REGISTER;
+	km.km_version = HV_KVP_DEV_VERSION;
+	if (!hvd_send(hd, &km, sizeof(km))) {
+		hvd_log(LOG_ERR, "%s: %s", hd->hd_dev, errno == EPROTONOSUPPORT ?
+		    "the kernel's module is of another version" :
+		    strerror(errno));
+		return (1);
 	}
 	return (0);
+}
+
+/* Until the device is gone or a signal says so: exit status. */
+static int
+serve(struct hvd *hd, struct kvp_pools *ps, struct kvp_helper *kh)
+{
+	struct hv_kvp_dev_msg km;
+	size_t len;
+
+	for (;;) {
+		switch (hvd_receive(hd, -1, &km, sizeof(km), &len)) {
+		case HVD_MESSAGE:
+			break;
+		case HVD_TIMEOUT:
+			continue;
+		case HVD_QUIT:
+			return (0);
+		default:
+			/* As when the module is unloaded. */
+			hvd_log(LOG_NOTICE, "%s is gone", hd->hd_dev);
+			return (errno == 0 || errno == ENXIO ? 0 : 1);
+		}
+		if (len != sizeof(km) || km.km_type != HV_KVP_DEV_REQUEST) {
+			hvd_log(LOG_ERR, "no request: %zu bytes", len);
+			return (1);
+		}
+		km.km_status = handle(ps, kh, &km);
+		km.km_type = HV_KVP_DEV_ANSWER;
+		if (!hvd_send(hd, &km, sizeof(km)))
+			hvd_log(LOG_ERR, "answer: %s", strerror(errno));
+	}
 }
 
 static void
 usage(void)
 {
 
-	fprintf(stderr, "usage: hv_kvp_daemon [-dnR] [-D device] [-P pidfile] "
+	fprintf(stderr, "usage: hv_kvp_daemon [-Rdn] [-D device] [-P pidfile] "
 	    "[-p directory] [-s directory]\n");
 	exit(1);
 }
 
 struct options {
-	const char	*op_device;
-	const char	*op_pidfile;
+	struct hvd	 op_hvd;
 	const char	*op_pools;
-	bool		 op_stay;
 	struct kvp_ip_config op_ip;
 };
 
@@ -196,19 +155,17 @@ parse_options(int argc, char *argv[], struct options *op)
 	while ((c = getopt(argc, argv, "D:P:Rdnp:s:")) != -1) {
 		switch (c) {
 		case 'D':
-			op->op_device = optarg;
+			op->op_hvd.hd_dev = optarg;
 			break;
 		case 'P':
-			op->op_pidfile = optarg;
+			op->op_hvd.hd_pidfile = optarg;
 			break;
 		case 'R':
 			op->op_ip.kc_readonly = true;
 			break;
 		case 'd':
-			foreground = true;
-			/* FALLTHROUGH */
 		case 'n':
-			op->op_stay = true;
+			op->op_hvd.hd_foreground = true;
 			break;
 		case 'p':
 			op->op_pools = op->op_ip.kc_state = optarg;
@@ -228,8 +185,11 @@ int
 main(int argc, char *argv[])
 {
 	struct options op = {
-		.op_device = "/dev/" HV_KVP_DEV_NAME,
-		.op_pidfile = "/var/run/hv_kvp_daemon.pid",
+		.op_hvd = {
+			.hd_name = "hv_kvp_daemon",
+			.hd_dev = "/dev/" HV_KVP_DEV_NAME,
+			.hd_pidfile = "/var/run/hv_kvp_daemon.pid",
+		},
 		.op_pools = STATE_DIR "/pool",
 		.op_ip = {
 			.kc_scripts = "/usr/libexec/hyperv",
@@ -238,42 +198,24 @@ main(int argc, char *argv[])
 	};
 	struct kvp_helper helper;
 	struct kvp_pools pools;
-	struct pidfh *pfh;
-	pid_t other;
-	int dev, dir, error;
+	int error;
 
 	parse_options(argc, argv, &op);
-	pfh = pidfile_open(op.op_pidfile, 0600, &other);
-	if (pfh == NULL && errno == EEXIST)
-		errx(1, "already running, pid %jd", (intmax_t)other);
-	if (pfh == NULL)
-		warn("%s", op.op_pidfile);
 	(void)umask(022);
-	if (strcmp(op.op_pools, STATE_DIR "/pool") == 0)
+	if (strcmp(op.op_ip.kc_state, STATE_DIR) == 0)
 		(void)close(open_dir(STATE_DIR));
-	dir = open_dir(op.op_pools);
-	openlog("hv_kvp_daemon", LOG_PID | LOG_NDELAY, LOG_DAEMON);
-	dev = kvp_dev_open(op.op_device);
-	if (dev < 0)
-		err(1, "%s", op.op_device);
-	if (!op.op_stay && daemon(0, 0) != 0)
-		err(1, "daemon");
-	if (pfh != NULL)
-		(void)pidfile_write(pfh);
-	catch_signals();
-	kvp_pools_open(&pools, dir);
-
+	kvp_pools_open(&pools, open_dir(op.op_pools));
+	hvd_start(&op.op_hvd);
 	error = kvp_helper_start(&helper, &op.op_ip);
 	if (error != 0) {
-		kvp_log(LOG_ERR, "helper: %s", strerror(error));
+		hvd_log(LOG_ERR, "helper: %s", strerror(error));
 		return (1);
 	}
-	confine(dev, dir, helper.kh_fd);
-	kvp_log(LOG_INFO, "started");
-	error = serve(dev, &pools, &helper);
-	kvp_log(LOG_INFO, error != 0 ? "the device is gone" : "stopped");
+	confine(op.op_hvd.hd_fd, pools.ks_dir, helper.kh_fd);
+	error = register_daemon(&op.op_hvd);
+	if (error == 0)
+		error = serve(&op.op_hvd, &pools, &helper);
 	kvp_pools_close(&pools);
-	if (pfh != NULL)
-		(void)pidfile_remove(pfh);
-	return (0);
+	hvd_stop(&op.op_hvd);
+	return (error);
 }

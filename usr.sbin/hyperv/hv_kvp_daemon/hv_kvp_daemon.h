@@ -22,10 +22,6 @@
 
 #include <dev/hyperv/utilities/hv_kvp_dev.h>
 
-/* hv_kvp_daemon.c: to syslog(3), in the foreground to stderr as well. */
-void	kvp_log(int priority, const char *fmt, ...)
-	    __attribute__((format(printf, 2, 3)));
-
 /* --- kvp_pool.c: the pools that are files --- */
 
 /* A record of a file; the rest of each member means nothing. */
@@ -54,8 +50,6 @@ struct kvp_pools {
 
 /* dirfd: of the folder; becomes the pools'. */
 void	kvp_pools_open(struct kvp_pools *ps, int dirfd);
-/* The files are looked at anew, whether or not they seem changed. */
-void	kvp_pools_forget(struct kvp_pools *ps);
 void	kvp_pools_close(struct kvp_pools *ps);
 /* GET, SET, DELETE and ENUMERATE. */
 uint32_t kvp_pool_do(struct kvp_pools *ps, struct hv_kvp_dev_msg *km);
@@ -100,15 +94,5 @@ struct kvp_helper {
 int	kvp_helper_start(struct kvp_helper *kh, const struct kvp_ip_config *kc);
 /* Has it do a request; never takes longer than the kernel waits. */
 uint32_t kvp_helper_do(struct kvp_helper *kh, struct hv_kvp_dev_msg *km);
-
-/* --- kvp_dev.c: the kernel --- */
-
-/* path: of the device node, or of a socket that stands for it.  -1, errno. */
-int	kvp_dev_open(const char *path);
-/*
- * 1: a request was read; 0: nothing to be done now; -1: the device is gone.
- */
-int	kvp_dev_read(int fd, struct hv_kvp_dev_msg *km);
-int	kvp_dev_answer(int fd, struct hv_kvp_dev_msg *km, uint32_t status);
 
 #endif	/* !_HV_KVP_DAEMON_H_ */

@@ -25,6 +25,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hvd.h"
 #include "hv_kvp_daemon.h"
 
 /* The kernel tells the host of a failure after five seconds. */
@@ -44,7 +45,7 @@ drop_privileges(void)
 	pw = getpwnam("nobody");
 	if (pw == NULL || setgroups(1, &pw->pw_gid) != 0 ||
 	    setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0) {
-		kvp_log(LOG_ERR, "helper: cannot become nobody");
+		hvd_log(LOG_ERR, "helper: cannot become nobody");
 		_exit(1);
 	}
 }
@@ -105,7 +106,7 @@ static void
 helper_gone(struct kvp_helper *kh)
 {
 
-	kvp_log(LOG_ERR, "the helper is gone: nothing is known of the system "
+	hvd_log(LOG_ERR, "the helper is gone: nothing is known of the system "
 	    "and its network any more");
 	(void)close(kh->kh_fd);
 	kh->kh_fd = -1;
@@ -156,6 +157,6 @@ kvp_helper_do(struct kvp_helper *kh, struct hv_kvp_dev_msg *km)
 		*km = answer;
 		return (answer.km_status);
 	}
-	kvp_log(LOG_ERR, "the helper takes too long");
+	hvd_log(LOG_ERR, "the helper takes too long");
 	return (HV_KVP_DEV_FAILED);
 }

@@ -28,6 +28,7 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "hvd.h"
 #include "hv_kvp_daemon.h"
 
 #define	PATH_LEN	512
@@ -190,7 +191,7 @@ write_config(const char *path, struct hv_kvp_dev_ip *ip)
 	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	cf.cf_file = fd < 0 ? NULL : fdopen(fd, "w");
 	if (cf.cf_file == NULL) {
-		kvp_log(LOG_ERR, "%s: %s", aside, strerror(errno));
+		hvd_log(LOG_ERR, "%s: %s", aside, strerror(errno));
 		if (fd >= 0)
 			(void)close(fd);
 		return (HV_KVP_DEV_FAILED);
@@ -201,7 +202,7 @@ write_config(const char *path, struct hv_kvp_dev_ip *ip)
 	if (fclose(cf.cf_file) != 0)
 		status = HV_KVP_DEV_FULL;
 	if (status == HV_KVP_DEV_OK && rename(aside, path) != 0) {
-		kvp_log(LOG_ERR, "%s: %s", path, strerror(errno));
+		hvd_log(LOG_ERR, "%s: %s", path, strerror(errno));
 		status = HV_KVP_DEV_FAILED;
 	}
 	if (status != HV_KVP_DEV_OK)
@@ -226,7 +227,7 @@ kvp_ip_set(const struct kvp_ip_config *kc, struct hv_kvp_dev_ip *ip)
 	if (status != HV_KVP_DEV_OK)
 		return (status);
 	if (kvp_script(kc, "hv_set_ifconfig", path, NULL, NULL, 0) != 0) {
-		kvp_log(LOG_ERR, "hv_set_ifconfig %s failed", path);
+		hvd_log(LOG_ERR, "hv_set_ifconfig %s failed", path);
 		return (HV_KVP_DEV_FAILED);
 	}
 	return (HV_KVP_DEV_OK);

@@ -31,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hvd.h"
 #include "hv_kvp_daemon.h"
 
 #define	RECORD		sizeof(struct kvp_record)
@@ -205,7 +206,7 @@ replace(struct kvp_pools *ps, struct kvp_pool *kp,
 	if (error == 0 && keep != NULL) {
 		(void)unlinkat(ps->ks_dir, keep, 0);
 		if (linkat(ps->ks_dir, name, ps->ks_dir, keep, 0) != 0)
-			kvp_log(LOG_WARNING, "%s cannot be kept as %s: %s",
+			hvd_log(LOG_WARNING, "%s cannot be kept as %s: %s",
 			    name, keep, strerror(errno));
 	}
 	if (error == 0 && renameat(ps->ks_dir, aside, ps->ks_dir, name) != 0)
@@ -241,7 +242,7 @@ load(struct kvp_pools *ps, struct kvp_pool *kp, int fd, const struct stat *st,
 	kp->kp_loaded = false;
 	if (!S_ISREG(st->st_mode) ||
 	    st->st_size >= (off_t)((KVP_RECORDS_MAX + 1) * RECORD)) {
-		kvp_log(LOG_ERR, "%s is no pool: refused", name);
+		hvd_log(LOG_ERR, "%s is no pool: refused", name);
 		return (EINVAL);
 	}
 	n = (size_t)st->st_size / RECORD;
@@ -251,7 +252,7 @@ load(struct kvp_pools *ps, struct kvp_pool *kp, int fd, const struct stat *st,
 	got = n == 0 ? 0 : read_all(fd, kp->kp_rec, n * RECORD);
 	if (got < 0) {
 		error = errno;
-		kvp_log(LOG_ERR, "%s: %s", name, strerror(error));
+		hvd_log(LOG_ERR, "%s: %s", name, strerror(error));
 		return (error);
 	}
 	n = (size_t)got / RECORD;
@@ -263,7 +264,7 @@ load(struct kvp_pools *ps, struct kvp_pool *kp, int fd, const struct stat *st,
 		return (0);
 	pool_name(ps, kp, ".damaged", keep);
 	error = replace(ps, kp, kp->kp_rec, kp->kp_nrec, keep);
-	kvp_log(LOG_WARNING, "%s was damaged: %zu records are good, of %jd "
+	hvd_log(LOG_WARNING, "%s was damaged: %zu records are good, of %jd "
 	    "bytes%s%s", name, kp->kp_nrec, (intmax_t)st->st_size,
 	    error != 0 ? "; it cannot be repaired: " : "",
 	    error != 0 ? strerror(error) : "");
@@ -292,7 +293,7 @@ look_once(struct kvp_pools *ps, struct kvp_pool *kp, bool change, int *fdp)
 	}
 	if (fd < 0) {
 		error = errno;
-		kvp_log(LOG_ERR, "%s: %s", name, strerror(error));
+		hvd_log(LOG_ERR, "%s: %s", name, strerror(error));
 		return (error);
 	}
 	error = change ? lock_file(fd) : 0;
@@ -471,15 +472,6 @@ kvp_pool_do(struct kvp_pools *ps, struct hv_kvp_dev_msg *km)
 	if (fd >= 0)
 		(void)close(fd);
 	return (status);
-}
-
-void
-kvp_pools_forget(struct kvp_pools *ps)
-{
-	unsigned i;
-
-	for (i = 0; i < HV_KVP_DEV_POOLS; i++)
-		ps->ks_pool[i].kp_loaded = false;
 }
 
 void

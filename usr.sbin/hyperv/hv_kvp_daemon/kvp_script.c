@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "hvd.h"
 #include "hv_kvp_daemon.h"
 
 /* Three scripts are asked for one answer; one makes a change. */
@@ -141,7 +142,7 @@ kvp_script(const struct kvp_ip_config *kc, const char *name, const char *arg1,
 	    wait_for(pid, &status, end);
 	(void)close(fds[0]);
 	if (pid > 0 && !done) {
-		kvp_log(LOG_ERR, "%s takes too long", path);
+		hvd_log(LOG_ERR, "%s takes too long", path);
 		(void)kill(-pid, SIGKILL);
 		(void)kill(pid, SIGKILL);
 		(void)waitpid(pid, &status, 0);
