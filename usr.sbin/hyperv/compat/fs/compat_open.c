@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "fcntl.h"
+#include <fcntl.h>
 
 #undef	open
 #undef	openat
