@@ -32,6 +32,7 @@
 /* FreeBSD's numbers. */
 #define	DEV_EAGAIN	35
 #define	DEV_EMSGSIZE	40
+#define	DEV_ESTALE	70
 
 struct connection {
 	LIST_ENTRY(connection)	 c_link;
@@ -112,7 +113,8 @@ connection_writer(struct connection *c)
 			break;
 		}
 		error = kpi_dev_write(c->c_file, c->c_in, len, &done);
-		if (error != 0) {
+		/* An answer that comes too late is no reason to end. */
+		if (error != 0 && error != DEV_ESTALE) {
 			bridge_say(c->c_bridge, "write", error);
 			break;
 		}

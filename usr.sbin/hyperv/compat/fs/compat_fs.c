@@ -26,11 +26,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "fcntl.h"
-#include "paths.h"
-#include "sys/ioctl.h"
-#include "sys/mount.h"
-#include "ufs/ffs/fs.h"
+#include <fcntl.h>
+#include <paths.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <ufs/ffs/fs.h>
 
 struct line {
 	int		 number, ms, error;
