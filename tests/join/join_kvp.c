@@ -153,6 +153,14 @@ join_kvp_open(bool registered)
 }
 
 void
+join_kvp_close(struct join_kvp *jk, int fd)
+{
+
+	close(fd);
+	ATF_REQUIRE(join_wait(closed, jk->bridge, ORDER_MS));
+}
+
+void
 join_kvp_take(int fd, struct hv_kvp_dev_msg *km)
 {
 	struct pollfd pfd = { .fd = fd, .events = POLLIN };

@@ -57,6 +57,8 @@ void	join_kvp_gone(struct join_kvp *jk);
 
 /* Opens the device as a daemon would; registered: says so, too. */
 int	join_kvp_open(bool registered);
+/* Waits until the device is closed. */
+void	join_kvp_close(struct join_kvp *jk, int fd);
 /* The request that the kernel has for whoever has fd; fails the case if none */
 void	join_kvp_take(int fd, struct hv_kvp_dev_msg *km);
 void	join_kvp_answer(int fd, struct hv_kvp_dev_msg *km, uint32_t status);

@@ -131,7 +131,7 @@ ATF_TC_BODY(ends_with_request, tc)
 	fd = join_kvp_open(true);
 	start_set(&o);
 	join_kvp_take(fd, &km);
-	close(fd);
+	join_kvp_close(&jk, fd);
 	join_kvp_wait(&o, 3000);
 	ATF_CHECK_EQ(0, o.error);
 	ATF_CHECK_EQ(HVH_IC_FAIL, o.status);
@@ -295,17 +295,17 @@ ATF_TC_BODY(strangers, tc)
 	fd = join_kvp_open(false);
 	ATF_REQUIRE_EQ(sizeof(km), write(fd, &km, sizeof(km)));
 	ATF_CHECK(hangs_up(fd));
-	close(fd);
+	join_kvp_close(&jk, fd);
 	km.km_version = HV_KVP_DEV_VERSION;
 	km.km_type = HV_KVP_DEV_ANSWER;
 	fd = join_kvp_open(false);
 	ATF_REQUIRE_EQ(sizeof(km), write(fd, &km, sizeof(km)));
 	ATF_CHECK(hangs_up(fd));
-	close(fd);
+	join_kvp_close(&jk, fd);
 	fd = join_kvp_open(false);
 	ATF_REQUIRE_EQ(100, write(fd, &km, 100));
 	ATF_CHECK(hangs_up(fd));
-	close(fd);
+	join_kvp_close(&jk, fd);
 	ATF_CHECK(!o.over);
 
 	fd = join_kvp_open(true);
@@ -320,7 +320,7 @@ ATF_TC_BODY(strangers, tc)
 	km.km_type = HV_KVP_DEV_REGISTER;
 	ATF_REQUIRE_EQ(sizeof(km), write(fd, &km, sizeof(km)));
 	ATF_CHECK(hangs_up(fd));
-	close(fd);
+	join_kvp_close(&jk, fd);
 	join_kvp_finish(&jk);
 }
 
@@ -379,6 +379,7 @@ ATF_TC_BODY(unload_daemon, tc)
 	ATF_CHECK_EQ(0, join_kvp_set(&jk, HVH_KVP_EXTERNAL, "key", "value"));
 	ATF_CHECK_EQ(0, vm_unload());
 	join_kvp_gone(&jk);
+	ATF_CHECK_EQ(0, vm_load());
 	join_kvp_finish(&jk);
 }
 

@@ -6,7 +6,7 @@
 
 /*
  * hv_kvp_daemon(8): answers the key-value requests of a Hyper-V host.  It
- * sleeps until the kernel has one; there is no timer.
+ * sleeps until the kernel has one.
  */
 
 #include <sys/types.h>
@@ -27,6 +27,9 @@
 #include "hv_kvp_daemon.h"
 
 #define	STATE_DIR	"/var/db/hyperv"
+
+/* No more keys come, and what was written is synced. */
+#define	SYNC_MS		20
 
 static int
 open_dir(const char *path)
@@ -107,12 +110,15 @@ serve(struct hvd *hd, struct kvp_pools *ps, struct kvp_helper *kh)
 {
 	struct hv_kvp_dev_msg km;
 	size_t len;
+	int ms;
 
 	for (;;) {
-		switch (hvd_receive(hd, -1, &km, sizeof(km), &len)) {
+		ms = kvp_pools_unsynced(ps) ? SYNC_MS : -1;
+		switch (hvd_receive(hd, ms, &km, sizeof(km), &len)) {
 		case HVD_MESSAGE:
 			break;
 		case HVD_TIMEOUT:
+			kvp_pools_sync(ps);
 			continue;
 		case HVD_QUIT:
 			return (0);
@@ -215,6 +221,7 @@ main(int argc, char *argv[])
 	error = register_daemon(&op.op_hvd);
 	if (error == 0)
 		error = serve(&op.op_hvd, &pools, &helper);
+	kvp_pools_sync(&pools);
 	kvp_pools_close(&pools);
 	hvd_stop(&op.op_hvd);
 	return (error);

@@ -41,6 +41,8 @@ struct kvp_pool {
 	bool		 kp_loaded;
 	bool		 kp_exists;	/* the file */
 	struct stat	 kp_stat;	/* of the file, by which a change shows */
+	unsigned	 kp_unsynced;	/* records behind what is synced */
+	int64_t		 kp_appended;	/* ms, when the last was; 0: none */
 };
 
 struct kvp_pools {
@@ -51,6 +53,9 @@ struct kvp_pools {
 /* dirfd: of the folder; becomes the pools'. */
 void	kvp_pools_open(struct kvp_pools *ps, int dirfd);
 void	kvp_pools_close(struct kvp_pools *ps);
+/* Whether there is something to sync, for when no more requests come. */
+bool	kvp_pools_unsynced(const struct kvp_pools *ps);
+void	kvp_pools_sync(struct kvp_pools *ps);
 /* GET, SET, DELETE and ENUMERATE. */
 uint32_t kvp_pool_do(struct kvp_pools *ps, struct hv_kvp_dev_msg *km);
 

@@ -8,12 +8,16 @@
  * Pools: a file each, .kvp_pool_N, of records of fixed size that other programs
  * know as well.
  *
- * What has been answered stays, whatever happens then.  A new key is written
- * behind the others and synced: until its record is complete the file's size is
- * no multiple of a record, or the key no text, and the next to read it drops
- * that record, and only that.  All other changes are written to a new file,
- * synced, and renamed over the old one.  When something fails half-way the old
- * records are still there.
+ * A new key is written behind the others: until its record is complete the
+ * file's size is no multiple of a record, or the key no text, and the next to
+ * read it drops that record, and only that.  All other changes are written to a
+ * new file, synced, and renamed over the old one.  When something fails half-way
+ * the old records are still there.
+ *
+ * What has been answered stays if the daemon dies; and if the system does, too,
+ * for it has been synced.  Only of new keys that come in quick succession not
+ * each waits for the disk: a few at a time are synced together, and the last
+ * when no more come.
  *
  * Another program may change a file: it is looked at before each request, and
  * locked as those programs do, fcntl(2), while it is changed.
@@ -36,6 +40,10 @@
 
 #define	RECORD		sizeof(struct kvp_record)
 #define	NAME_MAX_LEN	32
+
+/* New keys that come sooner than this, and how many are synced together. */
+#define	BURST_MS	100
+#define	BURST_KEYS	32
 
 static void
 pool_name(const struct kvp_pools *ps, const struct kvp_pool *kp,
@@ -194,9 +202,9 @@ replace(struct kvp_pools *ps, struct kvp_pool *kp,
 
 	pool_name(ps, kp, "", name);
 	pool_name(ps, kp, ".new", aside);
-	(void)unlinkat(ps->ks_dir, aside, 0);
+	/* One may be left over: a disk that is full may not even unlink. */
 	fd = openat(ps->ks_dir, aside,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return (errno);
 	error = write_all(fd, rec, n * RECORD, 0);
@@ -217,6 +225,7 @@ replace(struct kvp_pools *ps, struct kvp_pool *kp,
 	}
 	kp->kp_exists = true;
 	kp->kp_stat = st;
+	kp->kp_unsynced = 0;
 	if (fsync(ps->ks_dir) != 0) {
 		/* The name may be the old file's again after a crash. */
 		kp->kp_loaded = false;
@@ -354,18 +363,42 @@ pool_enumerate(const struct kvp_pool *kp, struct hv_kvp_dev_kv *kv)
 	return (HV_KVP_DEV_OK);
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec ts;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ((int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000);
+}
+
+/* Whether this key is one of many; each has to be asked about. */
+static bool
+in_burst(struct kvp_pool *kp)
+{
+	int64_t last;
+
+	last = kp->kp_appended;
+	kp->kp_appended = now_ms();
+	return (last != 0 && kp->kp_appended - last < BURST_MS &&
+	    kp->kp_unsynced + 1 < BURST_KEYS);
+}
+
 /* A new record behind the others of a file that is there. */
 static int
 append(struct kvp_pool *kp, int fd, const struct kvp_record *kr)
 {
 	struct stat st;
 	off_t end;
+	bool later;
 	int error;
 
 	end = (off_t)(kp->kp_nrec * RECORD);
+	later = in_burst(kp);
 	error = write_all(fd, kr, RECORD, end);
-	if (error == 0 && (fsync(fd) != 0 || fstat(fd, &st) != 0))
+	if (error == 0 && ((!later && fsync(fd) != 0) || fstat(fd, &st) != 0))
 		error = errno;
+	kp->kp_unsynced = later ? kp->kp_unsynced + 1 : 0;
 	if (error != 0) {
 		/* What is left of it is dropped when the file is next read. */
 		kp->kp_loaded = false;
@@ -472,6 +505,40 @@ kvp_pool_do(struct kvp_pools *ps, struct hv_kvp_dev_msg *km)
 	if (fd >= 0)
 		(void)close(fd);
 	return (status);
+}
+
+bool
+kvp_pools_unsynced(const struct kvp_pools *ps)
+{
+	unsigned i;
+
+	for (i = 0; i < HV_KVP_DEV_POOLS; i++)
+		if (ps->ks_pool[i].kp_unsynced > 0)
+			return (true);
+	return (false);
+}
+
+void
+kvp_pools_sync(struct kvp_pools *ps)
+{
+	char name[NAME_MAX_LEN];
+	struct kvp_pool *kp;
+	unsigned i;
+	int fd;
+
+	for (i = 0; i < HV_KVP_DEV_POOLS; i++) {
+		kp = &ps->ks_pool[i];
+		if (kp->kp_unsynced == 0)
+			continue;
+		kp->kp_unsynced = 0;
+		pool_name(ps, kp, "", name);
+		fd = openat(ps->ks_dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || fsync(fd) != 0)
+			hvd_log(LOG_ERR, "%s cannot be synced: %s", name,
+			    strerror(errno));
+		if (fd >= 0)
+			(void)close(fd);
+	}
 }
 
 void
