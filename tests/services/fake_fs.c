@@ -75,23 +75,26 @@ fake_fs_syncs(void)
 	return (syncs);
 }
 
-/* Of each such write the first half is there, the rest is not, or is zeros. */
+/*
+ * Of each such write the first half is there, the rest is zeros; what the last
+ * one added to its file ends there.
+ */
 static void
 tear(void)
 {
-	static const char zeros[4096];
+	static const char zeros[65536];
+	size_t half, n;
 	unsigned i;
 
 	for (i = 0; i < nunsynced; i++) {
-		if (i % 2 == 0) {
+		half = unsynced[i].len / 2;
+		n = half < sizeof(zeros) ? half : sizeof(zeros);
+		if (i + 1 == nunsynced)
 			(void)!__real_ftruncate64(unsynced[i].fd,
-			    unsynced[i].ofs + (off_t)unsynced[i].len / 2);
-			break;
-		}
-		(void)!__real_pwrite64(unsynced[i].fd, zeros,
-		    unsynced[i].len / 2 < sizeof(zeros) ?
-		    unsynced[i].len / 2 : sizeof(zeros),
-		    unsynced[i].ofs + (off_t)(unsynced[i].len / 2));
+			    unsynced[i].ofs + (off_t)half);
+		else
+			(void)!__real_pwrite64(unsynced[i].fd, zeros, n,
+			    unsynced[i].ofs + (off_t)half);
 	}
 }
 
