@@ -113,7 +113,7 @@ connection_writer(struct connection *c)
 			break;
 		}
 		error = kpi_dev_write(c->c_file, c->c_in, len, &done);
-		/* An answer that comes too late is no reason to end. */
+		/* An answer that came too late: its writer would go on. */
 		if (error != 0 && error != DEV_ESTALE) {
 			bridge_say(c->c_bridge, "write", error);
 			break;

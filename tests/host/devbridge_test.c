@@ -32,6 +32,7 @@
 #define	ENXIO_FREEBSD	6
 #define	ENOENT_FREEBSD	2
 #define	EAGAIN_FREEBSD	35
+#define	ESTALE_FREEBSD	70
 
 #define	WAIT_MS		20000
 
@@ -131,7 +132,7 @@ kpi_dev_read(struct kpi_devfile *f, void *buf, kpi_size len, kpi_size *done)
 	return (error);
 }
 
-/* "bad" is not liked. */
+/* "bad" is not liked, "late" is dropped. */
 int
 kpi_dev_write(struct kpi_devfile *f, const void *buf, kpi_size len,
     kpi_size *done)
@@ -139,6 +140,8 @@ kpi_dev_write(struct kpi_devfile *f, const void *buf, kpi_size len,
 
 	if (len == 3 && memcmp(buf, "bad", 3) == 0)
 		return (EINVAL_FREEBSD);
+	if (len == 4 && memcmp(buf, "late", 4) == 0)
+		return (ESTALE_FREEBSD);
 	pthread_mutex_lock(&dev.lock);
 	while (dev.len > 0)
 		pthread_cond_wait(&dev.changed, &dev.lock);
@@ -222,6 +225,7 @@ ATF_TC_BODY(messages, tc)
 	}
 	/* Two written at once are two read, not one. */
 	ATF_REQUIRE_EQ(3, send(fd, "one", 3, 0));
+	ATF_REQUIRE_EQ(4, send(fd, "late", 4, 0));
 	ATF_REQUIRE_EQ(5, send(fd, "other", 5, 0));
 	ATF_CHECK_EQ(3, receive(fd, in, sizeof(in)));
 	ATF_CHECK_EQ(5, receive(fd, in, sizeof(in)));

@@ -277,6 +277,8 @@ hv_fcopy_sysctl(struct hv_fcopy_softc *sc)
 	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->fc_ic.ic_dev));
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "timeout", CTLFLAG_RWTUN,
 	    &sc->fc_timeout, 0, "Seconds for a request of the host");
+	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "program", CTLFLAG_RD,
+	    &sc->fc_ready, 0, "Whether hv_fcopy_daemon(8) is there");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "files", CTLFLAG_RD,
 	    &sc->fc_files, 0, "Files copied");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "bytes", CTLFLAG_RD,

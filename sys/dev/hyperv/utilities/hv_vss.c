@@ -20,8 +20,8 @@
 
 /* Seconds.  Freezing writes out all that is dirty. */
 #define	HV_VSS_CHECK_TIMEOUT	10
-#define	HV_VSS_FREEZE_TIMEOUT	60
-#define	HV_VSS_THAW_TIMEOUT	30
+#define	HV_VSS_FREEZE_TIMEOUT	45
+#define	HV_VSS_THAW_TIMEOUT	15
 #define	HV_VSS_HOLD_TIMEOUT	60
 
 /* Operations, and answers to them, are laid out so from 5.0 on. */
@@ -160,8 +160,16 @@ hv_vss_sysctl(struct hv_vss_softc *sc)
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "hold_timeout", CTLFLAG_RWTUN,
 	    &sc->vs_hold_timeout, 0, "Seconds until what the host froze is "
 	    "thawed without it");
+	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "app_program", CTLFLAG_RD,
+	    &sc->vs_party[HV_VSS_APP].vp_ready, 0, "Whether there is a program "
+	    "that freezes applications");
+	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "fs_program", CTLFLAG_RD,
+	    &sc->vs_party[HV_VSS_FS].vp_ready, 0, "Whether there is a program "
+	    "that freezes file systems: hv_vss_daemon(8)");
 	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "frozen", CTLFLAG_RD,
 	    &sc->vs_frozen, 0, "Whether the guest holds still");
+	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "busy", CTLFLAG_RD,
+	    &sc->vs_busy, 0, "Whether a program has been asked");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "freezes", CTLFLAG_RD,
 	    &sc->vs_freezes, 0, "Times frozen for the host");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "thaws", CTLFLAG_RD,

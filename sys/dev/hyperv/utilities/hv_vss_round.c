@@ -147,10 +147,12 @@ hv_vss_end(struct hv_vss_softc *sc)
 			hv_vss_say(sc, 2, "frozen");
 		}
 	} else if (sc->vs_op == HV_VSS_DEV_THAW && im != NULL) {
-		/* Thawed before its time it is no backup. */
+		/*
+		 * Thawed before its time it is no backup.  However often the
+		 * host asks, it hears so until it freezes again.
+		 */
 		if (sc->vs_broken)
 			sc->vs_failed = true;
-		sc->vs_broken = false;
 		if (!sc->vs_failed) {
 			sc->vs_thaws++;
 			hv_vss_say(sc, 2, "thawed");

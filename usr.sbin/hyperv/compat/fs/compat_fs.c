@@ -10,7 +10,8 @@
  * which stands for /dev/ufssuspend.
  *
  * A line: number, type, "ro" or "rw", "local" or "remote", mount point,
- * milliseconds that suspending takes, the errno it fails with or 0.
+ * 1 if suspending takes until there is a file "go", the errno it fails with or
+ * 0.  sync(2) makes a file "synced".
  *
  * A file system with the number N is suspended while byte N of "suspend" is
  * locked by an open file description: as with UFS, that ends with the process,
@@ -24,7 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <unistd.h>
 
 #include <fcntl.h>
 #include <paths.h>
@@ -33,19 +34,36 @@
 #include <ufs/ffs/fs.h>
 
 struct line {
-	int		 number, ms, error;
+	int		 number, waits, error;
 	char		 type[MFSNAMELEN], access[8], where[8], name[128];
 };
+
+static const char *
+place(const char *file)
+{
+	static char path[512];
+	const char *folder = getenv("HV_COMPAT_FS");
+
+	snprintf(path, sizeof(path), "%s/%s", folder != NULL ? folder : ".",
+	    file);
+	return (path);
+}
 
 static FILE *
 mounts(void)
 {
-	const char *folder = getenv("HV_COMPAT_FS");
-	char path[512];
 
-	snprintf(path, sizeof(path), "%s/mounts", folder != NULL ? folder :
-	    ".");
-	return (fopen(path, "re"));
+	return (fopen(place("mounts"), "re"));
+}
+
+void
+compat_sync(void)
+{
+	int fd;
+
+	fd = open(place("synced"), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)close(fd);
 }
 
 static int
@@ -53,7 +71,7 @@ next(FILE *f, struct line *l)
 {
 
 	return (fscanf(f, "%d %15s %7s %7s %127s %d %d", &l->number, l->type,
-	    l->access, l->where, l->name, &l->ms, &l->error) == 7);
+	    l->access, l->where, l->name, &l->waits, &l->error) == 7);
 }
 
 int
@@ -91,12 +109,8 @@ getfsstat(struct compat_statfs *buf, long bufsize, int mode)
 const char *
 compat_ufssuspend(void)
 {
-	static char path[512];
-	const char *folder = getenv("HV_COMPAT_FS");
 
-	snprintf(path, sizeof(path), "%s/suspend", folder != NULL ? folder :
-	    ".");
-	return (path);
+	return (place("suspend"));
 }
 
 static int
@@ -104,7 +118,6 @@ suspend(int fd, int number)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET,
 	    .l_start = number, .l_len = 1 };
-	struct timespec ts;
 	struct line l;
 	FILE *f;
 
@@ -119,9 +132,8 @@ suspend(int fd, int number)
 		}
 	} while (l.number != number);
 	fclose(f);
-	ts.tv_sec = l.ms / 1000;
-	ts.tv_nsec = l.ms % 1000 * 1000000L;
-	(void)nanosleep(&ts, NULL);
+	while (l.waits != 0 && access(place("go"), F_OK) != 0)
+		(void)usleep(1000);
 	if (l.error != 0) {
 		errno = l.error;
 		return (-1);

@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <stdint.h>
+#include <unistd.h>
 
 #define	MNAMELEN	1024
 #define	MFSNAMELEN	16
@@ -35,5 +36,10 @@ struct compat_statfs {
 #define	fsid_t		struct compat_fsid
 
 int	getfsstat(struct compat_statfs *buf, long bufsize, int mode);
+
+/* All mounted file systems are those of the tests. */
+void	compat_sync(void);
+
+#define	sync		compat_sync
 
 #endif	/* !COMPAT_SYS_MOUNT_H */
