@@ -38,6 +38,7 @@ static struct {
 	pthread_t		 pump;
 	bool			 pump_runs;
 	bool			 booted;
+	uint64_t		 born;	/* CLOCK_REALTIME of vm_create() */
 } vm;
 
 /*
@@ -167,6 +168,25 @@ vm_op_now(void *arg)
 	return (vm_now());
 }
 
+/* With a virtual clock the time of day goes with it. */
+uint64_t
+vm_wall(void)
+{
+	struct timespec ts;
+
+	if (vm.cf.virtual_clock)
+		return (vm.born + kpi_clock_now());
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return ((uint64_t)ts.tv_sec * 1000000000 + ts.tv_nsec);
+}
+
+static uint64_t
+vm_op_wall(void *arg)
+{
+
+	return (vm_wall());
+}
+
 static void
 vm_op_event(void *arg, enum hvh_event event, const uint64_t params[5],
     const char *text)
@@ -193,6 +213,7 @@ static const struct hvh_ops vm_ops = {
 	.interrupt = vm_op_interrupt,
 	.kick = vm_op_kick,
 	.now = vm_op_now,
+	.wall = vm_op_wall,
 	.event = vm_op_event,
 	.log = vm_op_log,
 };
@@ -270,6 +291,8 @@ vm_create(const struct vm_config *cf)
 	void *base;
 	int error;
 
+	vm.cf = (struct vm_config){ 0 };
+	vm.born = vm_wall();
 	vm.cf = *cf;
 	if (vm.cf.cpus == 0)
 		vm.cf.cpus = 4;

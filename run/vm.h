@@ -67,5 +67,7 @@ void	vm_advance(uint64_t ns);
 void	vm_pump(void);
 /* Monotonic nanoseconds of the partition. */
 uint64_t vm_now(void);
+/* The host's time of day, nanoseconds since 1970. */
+uint64_t vm_wall(void);
 
 #endif	/* !RUN_VM_H */

@@ -243,7 +243,9 @@ def check_modules():
         folder = "sys/dev/hyperv/%s/" % name
         check_sources(makefile, folder)
         paths = {p for p in files(".c", ".S") if p.startswith(folder)}
-        kernel = {"sys/" + p for p, device in static if device == name}
+        module = re.search(r"^KMOD=\s*hv_(\w+)", "\n".join(lines(makefile)),
+                           re.M).group(1)
+        kernel = {"sys/" + p for p, device in static if device == module}
         for p in sorted(kernel ^ paths):
             complain(conf, 1, "%s: not both listed and there" % p)
     check_exports()

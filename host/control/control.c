@@ -27,6 +27,7 @@ struct ctl_client {
 	struct ctl_client *next;
 	int		 fd;
 	int		 passed;	/* descriptor for a disk, -1: none */
+	unsigned	 pending;	/* answers that come later */
 	bool		 ended;		/* sends no more */
 	bool		 doomed;
 	size_t		 inlen;
@@ -148,16 +149,24 @@ static void
 client_lines(struct ctl_server *s, struct ctl_client *c)
 {
 	char *line = c->in, *end;
+	json_t *reply;
 	size_t left;
+	bool later;
 
 	while (!c->doomed) {
 		left = c->inlen - (size_t)(line - c->in);
 		end = memchr(line, '\n', left);
 		if (end == NULL)
 			break;
-		if (end > line)
-			client_reply(c, ctl_do_line(s, line,
-			    (size_t)(end - line), &c->passed));
+		if (end > line) {
+			later = false;
+			reply = ctl_do_line(s, c, line, (size_t)(end - line),
+			    &c->passed, &later);
+			if (later)
+				c->pending++;
+			else
+				client_reply(c, reply);
+		}
 		line = end + 1;
 	}
 	left = c->inlen - (size_t)(line - c->in);
@@ -247,13 +256,37 @@ server_reap(struct ctl_server *s)
 	struct ctl_client *c, **p;
 
 	for (p = &s->clients; (c = *p) != NULL;) {
-		if (!c->doomed && !(c->ended && c->outpos == c->outlen)) {
+		if (!c->doomed && !(c->ended && c->outpos == c->outlen &&
+		    c->pending == 0)) {
 			p = &c->next;
 			continue;
 		}
 		*p = c->next;
 		s->nclients--;
+		ctl_laters_forget(s, c);
 		client_free(c);
+	}
+}
+
+/* Sends what has come for those who waited. */
+static void
+server_laters(struct ctl_server *s)
+{
+	struct ctl_client *c;
+	json_t *reply;
+	bool last;
+
+	ctl_laters_clear(s);
+	while (ctl_laters_take(s, &c, &reply, &last)) {
+		/* Progress is for those who read it. */
+		if (last || c->outpos == c->outlen)
+			client_reply(c, reply);
+		else
+			json_decref(reply);
+		if (last)
+			c->pending--;
+		if (!c->doomed)
+			client_watch(s, c);
 	}
 }
 
@@ -269,6 +302,10 @@ ctl_poll(struct ctl_server *s)
 		c = ev[i].data.ptr;
 		if (c == NULL) {
 			server_accept(s);
+			continue;
+		}
+		if (ev[i].data.ptr == s) {
+			server_laters(s);
 			continue;
 		}
 		if ((ev[i].events & EPOLLOUT) != 0)
@@ -366,7 +403,12 @@ server_listen(struct ctl_server *s, char *err, size_t errlen)
 	if (listen(s->listener, CTL_CLIENTS) != 0 ||
 	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, s->listener, &ev) != 0)
 		return (errno);
-	return (0);
+	error = ctl_laters_create(s);
+	if (error != 0)
+		return (error);
+	ev.data.ptr = s;
+	return (epoll_ctl(s->epoll, EPOLL_CTL_ADD, ctl_laters_fd(s), &ev) !=
+	    0 ? errno : 0);
 }
 
 int
@@ -410,8 +452,10 @@ ctl_close(struct ctl_server *s, bool remove)
 
 	while ((c = s->clients) != NULL) {
 		s->clients = c->next;
+		ctl_laters_forget(s, c);
 		client_free(c);
 	}
+	ctl_laters_destroy(s);
 	/* Somebody may have put another there. */
 	if (remove && s->ino != 0 && lstat(s->path, &sb) == 0 &&
 	    sb.st_dev == s->dev && sb.st_ino == s->ino)

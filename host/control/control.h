@@ -12,6 +12,9 @@
  *	{"id": any, "cmd": "status", ...}
  *	{"id": the same, "ok": true, "result": {...}}
  *	{"id": the same, "ok": false, "error": "a sentence"}
+ *
+ * What takes its time is answered when it is done, other commands before it;
+ * until then there may be lines {"id": the same, "progress": {...}}.
  */
 
 #ifndef CONTROL_CONTROL_H
@@ -85,6 +88,11 @@ struct ctl_ops {
 		    size_t errlen);
 	int	(*link)(void *arg, unsigned adapter, bool up, char *err,
 		    size_t errlen);
+	/* NULL: the machine has none of this kind. */
+	struct hvh_ic *(*service)(void *arg, enum hvh_ic_kind kind);
+	/* What guests know an adapter by.  ENODEV: there is none. */
+	int	(*adapter)(void *arg, unsigned adapter, uint8_t mac[6],
+		    struct hvh_guid *instance);
 };
 
 /* All that the command "stats" tells, put into an object.  ENOMEM. */

@@ -155,9 +155,8 @@ receive_line(struct ctl_conn *c, size_t *len)
 	}
 }
 
-int
-ctl_call(struct ctl_conn *c, json_t *request, int fd, json_t **reply,
-    char *err, size_t errlen)
+static int
+send_request(struct ctl_conn *c, json_t *request, int fd)
 {
 	char *text, *line;
 	size_t len;
@@ -168,32 +167,96 @@ ctl_call(struct ctl_conn *c, json_t *request, int fd, json_t **reply,
 	line = text == NULL ? NULL : realloc(text, strlen(text) + 2);
 	if (line == NULL) {
 		free(text);
-		snprintf(err, errlen, "no memory for a request");
 		return (ENOMEM);
 	}
 	len = strlen(line);
 	line[len] = '\n';
 	error = send_all(c, line, len + 1, fd);
 	free(line);
-	/* One who is turned away is told so even if he could not send. */
-	if (error == 0 || error == EPIPE || error == ECONNRESET)
-		error = receive_line(c, &len);
-	if (error != 0) {
-		snprintf(err, errlen, "%s: %s", c->path, error == ECONNRESET ?
-		    "hvhost ended before it answered" : error == ETIMEDOUT ?
-		    "hvhost does not answer" : strerror(error));
+	return (error);
+}
+
+static int
+receive_object(struct ctl_conn *c, json_t **reply)
+{
+	size_t len;
+	int error;
+
+	error = receive_line(c, &len);
+	if (error != 0)
 		return (error);
-	}
 	*reply = json_loadb(c->in, len, 0, NULL);
 	memmove(c->in, c->in + len + 1, c->have - len - 1);
 	c->have -= len + 1;
-	if (!json_is_object(*reply)) {
-		json_decref(*reply);
-		snprintf(err, errlen, "%s: the answer makes no sense; is it "
-		    "hvhost that listens there?", c->path);
-		return (EPROTO);
+	if (json_is_object(*reply))
+		return (0);
+	json_decref(*reply);
+	return (EPROTO);
+}
+
+static void
+say_call(const struct ctl_conn *c, int error, char *err, size_t errlen)
+{
+	const char *why;
+
+	switch (error) {
+	case ECONNRESET:
+		why = "hvhost ended before it answered";
+		break;
+	case ETIMEDOUT:
+		why = "hvhost does not answer";
+		break;
+	case EPROTO:
+		why = "the answer makes no sense; is it hvhost that listens "
+		    "there?";
+		break;
+	default:
+		why = strerror(error);
+		break;
 	}
-	return (0);
+	snprintf(err, errlen, "%s: %s", c->path, why);
+}
+
+static int
+call(struct ctl_conn *c, json_t *request, int fd,
+    void (*fn)(void *arg, const json_t *progress), void *arg, json_t **reply,
+    char *err, size_t errlen)
+{
+	json_t *progress = NULL;
+	int error;
+
+	error = send_request(c, request, fd);
+	/* One who is turned away is told so even if he could not send. */
+	if (error == 0 || error == EPIPE || error == ECONNRESET) {
+		while ((error = receive_object(c, reply)) == 0 &&
+		    (progress = json_object_get(*reply, "progress")) != NULL) {
+			if (fn != NULL)
+				fn(arg, progress);
+			json_decref(*reply);
+		}
+	}
+	if (error != 0)
+		say_call(c, error, err, errlen);
+	return (error);
+}
+
+int
+ctl_call(struct ctl_conn *c, json_t *request, int fd, json_t **reply,
+    char *err, size_t errlen)
+{
+
+	return (call(c, request, fd, NULL, NULL, reply, err, errlen));
+}
+
+int
+ctl_call_long(struct ctl_conn *c, json_t *request, int fd,
+    void (*fn)(void *arg, const json_t *progress), void *arg, json_t **reply,
+    char *err, size_t errlen)
+{
+	struct timeval tv = { .tv_sec = CTL_LONG_SECONDS };
+
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+	return (call(c, request, fd, fn, arg, reply, err, errlen));
 }
 
 void

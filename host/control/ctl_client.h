@@ -15,6 +15,8 @@
 
 /* How long an answer may take. */
 #define	CTL_WAIT_SECONDS	60
+/* How long the guest may be silent. */
+#define	CTL_LONG_SECONDS	320
 
 struct ctl_conn;
 
@@ -27,6 +29,13 @@ int	ctl_connect(const char *path, struct ctl_conn **cp, char *err,
  */
 int	ctl_call(struct ctl_conn *c, json_t *request, int fd, json_t **reply,
 	    char *err, size_t errlen);
+/*
+ * The same for what the guest takes its time for, with the object of each
+ * progress shown to fn, which may be NULL.
+ */
+int	ctl_call_long(struct ctl_conn *c, json_t *request, int fd,
+	    void (*fn)(void *arg, const json_t *progress), void *arg,
+	    json_t **reply, char *err, size_t errlen);
 void	ctl_disconnect(struct ctl_conn *c);
 
 #endif	/* !CONTROL_CTL_CLIENT_H */

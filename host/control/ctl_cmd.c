@@ -100,19 +100,53 @@ plain(struct ctl_call *c, int (*op)(void *arg, char *err, size_t errlen))
 	return (op(c->s->arg, c->err, sizeof(c->err)));
 }
 
+/*
+ * The guest's own service is asked, as Hyper-V does it; a guest without one
+ * may still know a power button.
+ */
 static int
 cmd_shutdown(struct ctl_call *c)
 {
-	bool force = false;
+	bool force = false, button = false, urgent = false;
 	int error;
 
 	error = ctl_get_bool(c, "force", &force);
+	if (error == 0)
+		error = ctl_get_bool(c, "button", &button);
+	if (error == 0)
+		error = ctl_get_bool(c, "urgent", &urgent);
 	if (error != 0)
 		return (error);
+	if (!force && !button && ctl_ic_ready(c, HVH_IC_SHUTDOWN))
+		return (ctl_ic_shutdown(c, HVH_SHUTDOWN_POWEROFF, urgent));
 	if (c->s->ops->shutdown == NULL)
 		return (cannot(c));
 	return (c->s->ops->shutdown(c->s->arg, force, c->err,
 	    sizeof(c->err)));
+}
+
+static int
+by_service(struct ctl_call *c, enum hvh_shutdown_kind kind)
+{
+	bool urgent = false;
+	int error;
+
+	error = ctl_get_bool(c, "urgent", &urgent);
+	return (error != 0 ? error : ctl_ic_shutdown(c, kind, urgent));
+}
+
+static int
+cmd_reboot(struct ctl_call *c)
+{
+
+	return (by_service(c, HVH_SHUTDOWN_REBOOT));
+}
+
+static int
+cmd_hibernate(struct ctl_call *c)
+{
+
+	return (by_service(c, HVH_SHUTDOWN_HIBERNATE));
 }
 
 static int
@@ -372,7 +406,9 @@ static const struct {
 } commands[] = {
 	{ "status", ctl_cmd_status, "" },
 	{ "stats", ctl_cmd_stats, "" },
-	{ "shutdown", cmd_shutdown, " force " },
+	{ "shutdown", cmd_shutdown, " force button urgent " },
+	{ "reboot", cmd_reboot, " urgent " },
+	{ "hibernate", cmd_hibernate, " urgent " },
 	{ "reset", cmd_reset, "" },
 	{ "pause", cmd_pause, "" },
 	{ "resume", cmd_resume, "" },
@@ -388,6 +424,14 @@ static const struct {
 	{ "net-add", cmd_net_add, " kind name mac channels " },
 	{ "net-remove", cmd_net_remove, " adapter " },
 	{ "link", cmd_link, " adapter state " },
+	{ "services", ctl_cmd_services, "" },
+	{ "heartbeat", ctl_cmd_heartbeat, "" },
+	{ "time", ctl_cmd_time, " step sync " },
+	{ "kvp", ctl_cmd_kvp, " action pool key value type " },
+	{ "kvp-ip", ctl_cmd_kvp_ip, " adapter set family dhcp addresses "
+	    "subnets gateways dns " },
+	{ "vss", ctl_cmd_vss, " action hold " },
+	{ "copy", ctl_cmd_copy, " name path overwrite create-path " },
 };
 
 /* A member that nobody looks at may be a misspelt one that matters. */
@@ -439,9 +483,10 @@ ctl_refusal(json_t *id, const char *why)
 }
 
 json_t *
-ctl_do_line(struct ctl_server *s, const char *line, size_t len, int *fd)
+ctl_do_line(struct ctl_server *s, struct ctl_client *from, const char *line,
+    size_t len, int *fd, bool *later)
 {
-	struct ctl_call c = { .s = s, .fd = fd };
+	struct ctl_call c = { .s = s, .from = from, .fd = fd };
 	json_error_t je;
 	json_t *id, *reply;
 	int error;
@@ -454,7 +499,10 @@ ctl_do_line(struct ctl_server *s, const char *line, size_t len, int *fd)
 	id = json_object_get(c.req, "id");
 	c.result = json_object();
 	error = c.result == NULL ? ENOMEM : do_command(&c);
-	if (error == 0) {
+	*later = error == 0 && c.later != NULL;
+	if (*later) {
+		reply = NULL;
+	} else if (error == 0) {
 		reply = json_pack("{s:O, s:b, s:O}", "id",
 		    id != NULL ? id : json_null(), "ok", 1, "result",
 		    c.result);

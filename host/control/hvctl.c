@@ -32,9 +32,15 @@ static const struct {
 	{ "stats", hvctl_stats, "[--watch [SECONDS]]",
 	    "exits, hypercalls, I/O and the traffic of each channel",
 	    "hvctl stats --watch 2" },
-	{ "shutdown", hvctl_shutdown, "[--force]",
-	    "presses the power button; --force: ends the machine at once",
+	{ "shutdown", hvctl_shutdown, "[--urgent | --button | --force]",
+	    "asks the guest to power off by its shutdown service or, without "
+	    "one,\n            by the power button; --urgent: nobody there "
+	    "may object;\n            --force: ends the machine at once",
 	    "hvctl shutdown" },
+	{ "reboot", hvctl_reboot, "[--urgent]",
+	    "asks the guest to start over", "hvctl reboot" },
+	{ "hibernate", hvctl_reboot, "[--urgent]",
+	    "asks the guest to hibernate", "hvctl hibernate" },
 	{ "reset", hvctl_plain, "", "starts the machine over", "hvctl reset" },
 	{ "pause", hvctl_plain, "", "stops all processors", "hvctl pause" },
 	{ "resume", hvctl_plain, "", "lets them run again", "hvctl resume" },
@@ -59,6 +65,25 @@ static const struct {
 	    "hvctl net add tap=tap1" },
 	{ "link", hvctl_link, "up | down [ADAPTER]",
 	    "plugs the network cable in, or pulls it out", "hvctl link down" },
+	{ "services", hvctl_services, "",
+	    "the integration services and their versions", "hvctl services" },
+	{ "heartbeat", hvctl_heartbeat, "", "does the guest answer?",
+	    "hvctl heartbeat" },
+	{ "time", hvctl_time, "[step TIME [--sample] | sync]",
+	    "moves the clock that the guest is told, or has it set its own",
+	    "hvctl time step 5s" },
+	{ "kvp", hvctl_kvp, "list | get KEY | set KEY VALUE | delete KEY\n"
+	    "            [--pool POOL] [--type TYPE] |\n"
+	    "            ip [ADAPTER] [--set] [--address A] [--subnet S]\n"
+	    "            [--gateway G] [--dns D] [--dhcp] [--family 4|6|both]",
+	    "exchanges data with the guest; addresses of its adapters",
+	    "hvctl kvp list --pool guest" },
+	{ "vss", hvctl_vss, "snapshot [--hold TIME] | check | freeze | thaw",
+	    "freezes the guest's file systems for a backup",
+	    "hvctl vss snapshot --hold 500ms" },
+	{ "copy", hvctl_copy, "FILE DEST [--overwrite] [--create-path]",
+	    "copies a file into the guest; DEST/ is a directory there",
+	    "hvctl copy data.bin /var/tmp/" },
 	{ "trace", hvctl_trace, "FILE [--channel N] [--type NAME|N]\n"
 	    "            [--dir in|out] [--from S] [--to S] [--follow]\n"
 	    "            [--summary]",
@@ -123,8 +148,9 @@ hvctl_request(const char *cmd)
 	return (json_pack("{s:s}", "cmd", cmd));
 }
 
-int
-hvctl_ask(const struct hvctl *hc, json_t *request, int fd, json_t **result)
+static int
+ask(const struct hvctl *hc, json_t *request, int fd, bool guest,
+    void (*fn)(void *arg, const json_t *progress), void *arg, json_t **result)
 {
 	struct ctl_conn *c;
 	const char *why;
@@ -142,7 +168,11 @@ hvctl_ask(const struct hvctl *hc, json_t *request, int fd, json_t **result)
 		hvctl_say("%s", err);
 		return (HVCTL_NOBODY);
 	}
-	error = ctl_call(c, request, fd, &reply, err, sizeof(err));
+	if (guest)
+		error = ctl_call_long(c, request, fd, fn, arg, &reply, err,
+		    sizeof(err));
+	else
+		error = ctl_call(c, request, fd, &reply, err, sizeof(err));
 	ctl_disconnect(c);
 	if (error != 0) {
 		hvctl_say("%s", err);
@@ -159,6 +189,21 @@ hvctl_ask(const struct hvctl *hc, json_t *request, int fd, json_t **result)
 	if (*result == NULL)
 		*result = json_object();
 	return (HVCTL_OK);
+}
+
+int
+hvctl_ask(const struct hvctl *hc, json_t *request, int fd, json_t **result)
+{
+
+	return (ask(hc, request, fd, false, NULL, NULL, result));
+}
+
+int
+hvctl_ask_guest(const struct hvctl *hc, json_t *request, int fd,
+    void (*fn)(void *arg, const json_t *progress), void *arg, json_t **result)
+{
+
+	return (ask(hc, request, fd, true, fn, arg, result));
 }
 
 void

@@ -37,6 +37,10 @@ int	hvctl_usage(const char *fmt, ...)
  */
 int	hvctl_ask(const struct hvctl *hc, json_t *request, int fd,
 	    json_t **result);
+/* The same for what the guest takes its time for; fn as ctl_call_long()'s. */
+int	hvctl_ask_guest(const struct hvctl *hc, json_t *request, int fd,
+	    void (*fn)(void *arg, const json_t *progress), void *arg,
+	    json_t **result);
 /* {"cmd": cmd} */
 json_t *hvctl_request(const char *cmd);
 /* An answer that needs no words: printed with --json only, and let go of. */
@@ -46,6 +50,11 @@ void	hvctl_done(const struct hvctl *hc, json_t *result);
 int	hvctl_ask_plain(const struct hvctl *hc, json_t *request);
 /* HVCTL_USAGE, said, unless argc is used up. */
 int	hvctl_no_more(int argc, char **argv, int used);
+
+/* Text of a guest's: control characters made harmless. */
+void	hvctl_print(const char *text);
+/* A text of an answer; "" if there is none. */
+const char *hvctl_text(const json_t *o, const char *key);
 
 /* A number an option or argument gives; false: said that it is none. */
 bool	hvctl_number(const char *what, const char *text, uint64_t max,
@@ -63,6 +72,13 @@ int	hvctl_rescind(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_fault(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_net(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_link(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_reboot(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_services(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_heartbeat(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_time(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_kvp(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_vss(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_copy(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_trace(const struct hvctl *hc, int argc, char **argv);
 
 #endif	/* !CONTROL_HVCTL_H */

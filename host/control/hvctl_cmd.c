@@ -61,29 +61,6 @@ hvctl_plain(const struct hvctl *hc, int argc, char **argv)
 	return (hvctl_ask_plain(hc, hvctl_request(argv[0])));
 }
 
-int
-hvctl_shutdown(const struct hvctl *hc, int argc, char **argv)
-{
-	static const struct option options[] = {
-		{ "force", no_argument, NULL, 'f' },
-		{ NULL, 0, NULL, 0 },
-	};
-	json_t *request;
-	bool force = false;
-	int c;
-
-	while ((c = getopt_long(argc, argv, "f", options, NULL)) != -1) {
-		if (c != 'f')
-			return (HVCTL_USAGE);
-		force = true;
-	}
-	if (hvctl_no_more(argc, argv, optind) != HVCTL_OK)
-		return (HVCTL_USAGE);
-	request = hvctl_request("shutdown");
-	json_object_set_new(request, "force", json_boolean(force));
-	return (hvctl_ask_plain(hc, request));
-}
-
 /* --- Disks. --- */
 
 struct disk_args {

@@ -22,20 +22,22 @@
 #define	KVP_LIST_MAX	4096
 #define	KVP_LIST_LIMIT	(300 * IC_SECOND)
 
-/* What an answer holds, as text. */
-struct kvp {
-	struct hvh_kvp_item item;
-	char		 key[UTF16_TEXT(KVP_KEY_UNITS)];
-	char		 text[UTF16_TEXT(KVP_VALUE_UNITS)];
-};
-
 struct kvp_list {
+	LIST_ENTRY(kvp_list) link;
 	void		(*item)(void *arg, const struct hvh_kvp_item *item);
 	hvh_ic_done	*done;
 	void		*arg;
 	enum hvh_kvp_pool pool;
 	uint32_t	 index;
 	uint64_t	 until;
+};
+
+struct kvp {
+	LIST_HEAD(, kvp_list) lists;	/* under way */
+	/* What an answer holds, as text. */
+	struct hvh_kvp_item item;
+	char		 key[UTF16_TEXT(KVP_KEY_UNITS)];
+	char		 text[UTF16_TEXT(KVP_VALUE_UNITS)];
 };
 
 /* 5.0 has a binary form of addresses, which no guest of ours speaks. */
@@ -277,6 +279,7 @@ static void
 kvp_list_end(struct kvp_list *l, const struct hvh_ic_result *r)
 {
 
+	LIST_REMOVE(l, link);
 	if (l->done != NULL)
 		l->done(l->arg, r);
 	free(l);
@@ -315,29 +318,40 @@ kvp_listed(struct ic_order *o, const struct ic_answer *a)
 	kvp_list_end(l, &r);
 }
 
+static int
+kvp_list_start(struct hvh_ic *ic, const struct kvp_list *what)
+{
+	struct kvp *k = ic->own;
+	struct kvp_list *l;
+	int error;
+
+	l = malloc(sizeof(*l));
+	if (l == NULL)
+		return (ENOMEM);
+	*l = *what;
+	l->until = hvh_now(ic->h) + KVP_LIST_LIMIT;
+	LIST_INSERT_HEAD(&k->lists, l, link);
+	error = kvp_list_next(ic, l);
+	if (error != 0) {
+		LIST_REMOVE(l, link);
+		free(l);
+	}
+	return (error);
+}
+
 int
 hvh_kvp_list(struct hvh_ic *ic, enum hvh_kvp_pool pool,
     void (*item)(void *arg, const struct hvh_kvp_item *item),
     hvh_ic_done *done, void *arg)
 {
-	struct kvp_list *l;
+	struct kvp_list l = { .item = item, .done = done, .arg = arg,
+	    .pool = pool };
 	int error;
 
 	if ((unsigned)pool >= HVH_KVP_POOLS)
 		return (EINVAL);
-	l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		return (ENOMEM);
-	l->item = item;
-	l->done = done;
-	l->arg = arg;
-	l->pool = pool;
 	error = ic_enter(ic, HVH_IC_KVP);
-	if (error == 0) {
-		l->until = hvh_now(ic->h) + KVP_LIST_LIMIT;
-		error = ic_leave(ic, kvp_list_next(ic, l));
-	}
 	if (error != 0)
-		free(l);
-	return (error);
+		return (error);
+	return (ic_leave(ic, kvp_list_start(ic, &l)));
 }

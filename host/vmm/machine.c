@@ -270,6 +270,21 @@ op_trace(void *arg, const struct hvh_trace_event *ev)
 	tracer_event(m->m_cf.tracer, ev);
 }
 
+/*
+ * KVM gives the guest its reference time: counter and TSC page are its own
+ * clock.
+ */
+static uint64_t
+op_reftime(void *arg)
+{
+	struct vmm *m = arg;
+	struct kvm_clock_data kc;
+
+	if (ioctl(m->m_vm, KVM_GET_CLOCK, &kc) != 0)
+		return (0);
+	return (kc.clock / 100);
+}
+
 static const struct hvh_ops partition_ops = {
 	.interrupt = op_interrupt,
 	.kick = vmm_loop_kick,
@@ -278,6 +293,7 @@ static const struct hvh_ops partition_ops = {
 	.log = op_log,
 	.attend = op_attend,
 	.listen = vmm_loop_listen,
+	.reftime = op_reftime,
 };
 
 /* --- Creation --- */

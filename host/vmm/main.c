@@ -41,6 +41,7 @@ struct hvhost {
 	struct console	*console;
 	struct disks	 disks;
 	struct nets	 nets;
+	struct services	 services;
 	struct tracer	*tracer;		/* or NULL */
 	struct status	 status;
 	struct ctl_server *control;		/* or NULL */
@@ -92,7 +93,8 @@ open_outside(struct hvhost *hv)
 	}
 	hv->status = (struct status){ .st_vmm = hv->m,
 	    .st_disks = &hv->disks,
-	    .st_nets = &hv->nets };
+	    .st_nets = &hv->nets,
+	    .st_services = &hv->services };
 	if (op->control != NULL && ctl_open(op->control, hv->m->m_h,
 	    &status_ops, &hv->status, &hv->control, err, sizeof(err)) != 0)
 		fail(hv, err);
@@ -190,6 +192,8 @@ create(struct hvhost *hv)
 	console_attach(hv->console, hv->m->m_uart);
 	if (disks_create(&hv->disks, hv->m, op, err, sizeof(err)) != 0 ||
 	    nets_create(&hv->nets, hv->m, op, err, sizeof(err)) != 0 ||
+	    services_create(&hv->services, hv->m, op, err,
+	    sizeof(err)) != 0 ||
 	    vmm_boot_load(hv->m, &op->boot, &hv->m->m_boot, err,
 	    sizeof(err)) != 0)
 		fail(hv, err);

@@ -78,6 +78,15 @@ open_back(struct nets *ns, const struct opt_net *n, int fd,
 	return (error);
 }
 
+static void
+instance_of(unsigned which, struct hvh_guid *instance)
+{
+	char guid[40];
+
+	snprintf(guid, sizeof(guid), NET_INSTANCE, which);
+	hvh_guid_parse(guid, instance);
+}
+
 int
 nets_add(struct nets *ns, const struct opt_net *n, int fd, unsigned *which,
     char *err, size_t errlen)
@@ -89,7 +98,6 @@ nets_add(struct nets *ns, const struct opt_net *n, int fd, unsigned *which,
 		.link_down = n->link_down,
 		.monitored = ns->ns_vmm->m_cf.monitor_pages,
 	};
-	char guid[40];
 	unsigned i;
 	int error;
 
@@ -105,8 +113,7 @@ nets_add(struct nets *ns, const struct opt_net *n, int fd, unsigned *which,
 	error = open_back(ns, n, fd, &np.be, err, errlen);
 	if (error != 0)
 		return (error);
-	snprintf(guid, sizeof(guid), NET_INSTANCE, i);
-	hvh_guid_parse(guid, &np.instance);
+	instance_of(i, &np.instance);
 	memcpy(np.mac, mac_base, sizeof(np.mac));
 	np.mac[5] = (uint8_t)i;
 	if (n->have_mac)
@@ -118,6 +125,7 @@ nets_add(struct nets *ns, const struct opt_net *n, int fd, unsigned *which,
 		hvh_netbe_close(np.be);
 		return (error);
 	}
+	memcpy(ns->ns_mac[i], np.mac, sizeof(np.mac));
 	*which = i;
 	return (0);
 }
@@ -158,6 +166,18 @@ nets_link(struct nets *ns, unsigned which, bool up, char *err, size_t errlen)
 		snprintf(err, errlen, "network adapter %u was taken away",
 		    which);
 	return (error);
+}
+
+int
+nets_identity(struct nets *ns, unsigned which, uint8_t mac[6],
+    struct hvh_guid *instance)
+{
+
+	if (which >= OPT_NETS_MAX || ns->ns_net[which] == NULL)
+		return (ENODEV);
+	memcpy(mac, ns->ns_mac[which], 6);
+	instance_of(which, instance);
+	return (0);
 }
 
 static json_t *

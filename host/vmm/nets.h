@@ -18,6 +18,7 @@
 struct nets {
 	struct vmm	*ns_vmm;
 	struct hvh_net	*ns_net[OPT_NETS_MAX];	/* NULL: there is none */
+	uint8_t		 ns_mac[OPT_NETS_MAX][6];
 };
 
 int	nets_create(struct nets *ns, struct vmm *m, const struct options *op,
@@ -32,6 +33,9 @@ int	nets_remove(struct nets *ns, unsigned which, char *err,
 	    size_t errlen);
 int	nets_link(struct nets *ns, unsigned which, bool up, char *err,
 	    size_t errlen);
+/* What guests know it by.  ENODEV. */
+int	nets_identity(struct nets *ns, unsigned which, uint8_t mac[6],
+	    struct hvh_guid *instance);
 /* An object for each adapter, by its number. */
 void	nets_stats(struct nets *ns, json_t *o);
 

@@ -77,6 +77,9 @@ static const char usage_text[] =
 "                        (15): --subchannels 0\n"
 "  --no-autoeoi          tell guests not to use AutoEOI: --no-autoeoi\n"
 "  --monitor-pages       monitored notification: --monitor-pages\n"
+"  --services LIST       integration services offered (all): none, or some of\n"
+"                        heartbeat,shutdown,time,kvp,vss,copy:\n"
+"                        --services heartbeat,shutdown\n"
 "Outside:\n"
 "  --console WHERE       stdio, pty, none or file=FILE (stdio): --console pty\n"
 "  --control SOCKET      unix socket for hvctl(8): --control /tmp/vm.sock\n"
@@ -463,6 +466,33 @@ set_cpu(struct options *op, const char *arg)
 }
 
 static void
+set_services(struct options *op, const char *arg)
+{
+	static const char *const words[HVH_IC_KINDS] = {
+		[HVH_IC_HEARTBEAT] = "heartbeat",
+		[HVH_IC_SHUTDOWN] = "shutdown",
+		[HVH_IC_TIMESYNC] = "time",
+		[HVH_IC_KVP] = "kvp",
+		[HVH_IC_VSS] = "vss",
+		[HVH_IC_FCOPY] = "copy",
+	};
+	char *list = copy(arg), *all = list, *word;
+	unsigned k;
+
+	op->services = 0;
+	while (strcmp(arg, "none") != 0 && (word = next_word(&list)) != NULL) {
+		for (k = 0; k < HVH_IC_KINDS &&
+		    strcmp(words[k], word) != 0; k++)
+			continue;
+		if (k == HVH_IC_KINDS)
+			wrong("--services: \"%s\" is not none, heartbeat, "
+			    "shutdown, time, kvp, vss or copy", word);
+		op->services |= 1u << k;
+	}
+	free(all);
+}
+
+static void
 add_word(const char *name, const char **list, unsigned *n, unsigned max,
     const char *arg)
 {
@@ -487,8 +517,8 @@ enum opt {
 	O_APPEND_ = 256, O_CDROM, O_CONSOLE, O_CONTROL, O_CPU, O_CPUS, O_DISK,
 	O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY, O_MODULE,
 	O_MONITOR, O_NET, O_NO_AUTOEOI, O_NO_REBOOT, O_NO_URING, O_PROBE,
-	O_QUIET, O_SANDBOX, O_STATS, O_STORVSP, O_SUBCHANNELS, O_TRACE,
-	O_VERSION, O_VMBUS
+	O_QUIET, O_SANDBOX, O_SERVICES, O_STATS, O_STORVSP, O_SUBCHANNELS,
+	O_TRACE, O_VERSION, O_VMBUS
 };
 
 static const struct option long_options[] = {
@@ -514,6 +544,7 @@ static const struct option long_options[] = {
 	{ "probe", no_argument, NULL, O_PROBE },
 	{ "quiet", no_argument, NULL, O_QUIET },
 	{ "sandbox", required_argument, NULL, O_SANDBOX },
+	{ "services", required_argument, NULL, O_SERVICES },
 	{ "stats", required_argument, NULL, O_STATS },
 	{ "storvsp-version", required_argument, NULL, O_STORVSP },
 	{ "subchannels", required_argument, NULL, O_SUBCHANNELS },
@@ -610,6 +641,9 @@ set_option(struct options *op, int opt, const char *arg)
 		if (!op->sandbox && strcmp(arg, "off") != 0)
 			wrong("--sandbox: \"%s\" is neither on nor off", arg);
 		break;
+	case O_SERVICES:
+		set_services(op, arg);
+		break;
 	case O_STATS:
 		op->stats = arg;
 		break;
@@ -637,7 +671,7 @@ opt_parse(struct options *op, int argc, char **argv)
 	*op = (struct options){
 		.vmm.cpus = 1, .vmm.memory = MEMORY_DEFAULT,
 		.subchannels = SUBCHANNELS_MAX, .trace_snap = TRACE_SNAP,
-		.sandbox = true,
+		.sandbox = true, .services = (1u << HVH_IC_KINDS) - 1,
 	};
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) !=

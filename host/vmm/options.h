@@ -60,6 +60,7 @@ struct options {
 	unsigned		 nnets;
 	unsigned		 subchannels;	/* most the host grants */
 	uint16_t		 vstor_version;	/* 0: newest */
+	uint32_t		 services;	/* bits by hvh_ic_kind */
 	enum opt_console	 console;
 	const char		*console_file;
 	const char		*control;

@@ -125,6 +125,7 @@ op_resume(void *arg, char *err, size_t errlen)
 	struct status *st = arg;
 
 	vmm_resume(st->st_vmm);
+	services_resumed(st->st_services);
 	return (0);
 }
 
@@ -227,6 +228,23 @@ op_link(void *arg, unsigned adapter, bool up, char *err, size_t errlen)
 	return (nets_link(st->st_nets, adapter, up, err, errlen));
 }
 
+static struct hvh_ic *
+op_service(void *arg, enum hvh_ic_kind kind)
+{
+	struct status *st = arg;
+
+	return (st->st_services->sv_ic[kind]);
+}
+
+static int
+op_adapter(void *arg, unsigned adapter, uint8_t mac[6],
+    struct hvh_guid *instance)
+{
+	struct status *st = arg;
+
+	return (nets_identity(st->st_nets, adapter, mac, instance));
+}
+
 const struct ctl_ops status_ops = {
 	.status = op_status,
 	.stats = op_stats,
@@ -240,6 +258,8 @@ const struct ctl_ops status_ops = {
 	.net_add = op_net_add,
 	.net_remove = op_net_remove,
 	.link = op_link,
+	.service = op_service,
+	.adapter = op_adapter,
 };
 
 int

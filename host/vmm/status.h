@@ -15,12 +15,14 @@
 #include "control/control.h"
 #include "vmm/disks.h"
 #include "vmm/nets.h"
+#include "vmm/services.h"
 
 /* The argument of status_ops. */
 struct status {
 	struct vmm	*st_vmm;
 	struct disks	*st_disks;
 	struct nets	*st_nets;
+	struct services	*st_services;
 	bool		 st_reset;	/* a client wants a reset */
 };
 

@@ -98,6 +98,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	const uint8_t *end, *p;
 	json_t *reply;
 	char *text;
+	bool later;
 	int fd = -1;
 
 	if (s.h == NULL)
@@ -105,8 +106,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (p = data; size > 0; size -= (size_t)(end - p), p = end) {
 		end = memchr(p, '\n', size);
 		end = end != NULL ? end + 1 : p + size;
-		reply = ctl_do_line(&s, (const char *)p, (size_t)(end - p),
-		    &fd);
+		reply = ctl_do_line(&s, NULL, (const char *)p,
+		    (size_t)(end - p), &fd, &later);
 		if (!json_is_boolean(json_object_get(reply, "ok")))
 			abort();
 		text = json_dumps(reply, JSON_COMPACT);

@@ -13,10 +13,12 @@
 
 #include <sys/callout.h>
 #include <sys/condvar.h>
+#include <sys/eventhandler.h>
 #include <sys/kthread.h>
 #include <sys/lock.h>
 #include <sys/mutex.h>
 #include <sys/proc.h>
+#include <sys/reboot.h>
 #include <sys/sema.h>
 #include <sys/smp.h>
 #include <sys/sx.h>
@@ -307,6 +309,47 @@ AT_BOOT(boot_sema_report)
 
 KTEST_PANICS(boot_sema_report, "sema_timedwait() at boot", TIMED)
 {
+}
+
+/* --- The root, and init(8) --- */
+
+static volatile u_int	mounted;
+static eventhandler_tag	mountroot_tag;
+
+static void
+mounted_root(void *arg)
+{
+	KT_CHECK(root_mounted());
+	KT_CHECK(kpi_clock_utc() > 1700000000000000000ULL);
+	mounted++;
+}
+
+AT_BOOT(boot_mountroot)
+{
+	KT_CHECK(!root_mounted());
+	mountroot_tag = EVENTHANDLER_REGISTER(mountroot, mounted_root, NULL,
+	    EVENTHANDLER_PRI_ANY);
+}
+
+KTEST(boot_mountroot, "who waits for the root is told of it, once")
+{
+	KT_CHECK(root_mounted());
+	KT_EQ(mounted, 1);
+	EVENTHANDLER_DEREGISTER(mountroot, mountroot_tag);
+}
+
+KTEST(boot_shutdown_nice, "what init(8) is asked for, in order")
+{
+	int howto = -1;
+
+	KT_EQ(kpi_shutdown_asked(0, &howto), ETIMEDOUT);
+	shutdown_nice(RB_POWEROFF);
+	shutdown_nice(RB_AUTOBOOT);
+	KT_EQ(kpi_shutdown_asked(0, &howto), 0);
+	KT_EQ(howto, RB_POWEROFF);
+	KT_EQ(kpi_shutdown_asked(0, &howto), 0);
+	KT_EQ(howto, RB_AUTOBOOT);
+	KT_EQ(kpi_shutdown_asked(0, &howto), ETIMEDOUT);
 }
 
 /* --- Preloaded modules --- */

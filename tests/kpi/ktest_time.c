@@ -10,6 +10,8 @@
 
 #include <ktest.h>
 
+#include <sys/proc.h>
+#include <sys/syscallsubr.h>
 #include <sys/sysctl.h>
 #include <sys/time.h>
 #include <sys/timeet.h>
@@ -86,6 +88,72 @@ KTEST(time_setclock, "setting the time of day leaves the uptime alone")
 	nanotime(&now);
 	KT_EQ(now.tv_sec, 2000000000);
 	KT_EQ(sbinuptime(), up);
+}
+
+/* To the nanosecond, but for the rounding of struct bintime. */
+static void
+near(int64_t a, int64_t b)
+{
+
+	if (a - b < -2 || a - b > 2)
+		KT_EQ(a, b);
+}
+
+KTEST(time_settime, "programs set the clock to the microsecond")
+{
+	struct timespec ts = { .tv_sec = 2000000000, .tv_nsec = 1999 };
+
+	KT_EQ(kern_clock_settime(curthread, CLOCK_REALTIME, &ts), 0);
+	near(kpi_clock_utc(), 2000000000000001000);
+	KT_EQ(kpi_clock_set_utc(1900000000000000000), 0);
+	near(kpi_clock_utc(), 1900000000000000000);
+	KT_EQ(kern_clock_settime(curthread, CLOCK_MONOTONIC, &ts), EINVAL);
+	ts.tv_nsec = 1000000000;
+	KT_EQ(kern_clock_settime(curthread, CLOCK_REALTIME, &ts), EINVAL);
+	ts.tv_nsec = 0;
+	ts.tv_sec = 8001LL * 365 * 86400;
+	KT_EQ(kern_clock_settime(curthread, CLOCK_REALTIME, &ts), EINVAL);
+}
+
+/* How far the time of day went beyond the uptime in so many milliseconds. */
+static int64_t
+gained(u_int ms)
+{
+	kpi_u64 before;
+
+	before = kpi_clock_utc();
+	kpi_clock_advance(ms * 1000000ULL);
+	return ((int64_t)(kpi_clock_utc() - before - ms * 1000000ULL));
+}
+
+KTEST(time_adjtime, "adjtime(2): 500 us a second, 5 ms beyond a second")
+{
+	struct timeval tv, old;
+
+	tv = (struct timeval){ .tv_usec = 1200 };
+	KT_EQ(kern_adjtime(curthread, &tv, &old), 0);
+	KT_EQ(old.tv_sec, 0);
+	KT_EQ(old.tv_usec, 0);
+	near(gained(500), 250000);
+	near(gained(500), 250000);
+	KT_EQ(kern_adjtime(curthread, NULL, &old), 0);
+	KT_EQ(old.tv_usec, 700);
+	near(gained(1000), 500000);
+	near(gained(1000), 200000);
+	near(gained(5000), 0);
+	/* Back, and faster while there is much of it. */
+	tv = (struct timeval){ .tv_sec = -2, .tv_usec = 996000 };
+	KT_EQ(kern_adjtime(curthread, &tv, NULL), 0);
+	near(gained(1000), -5000000);
+	near(gained(1000), -500000);
+	KT_EQ(kern_adjtime(curthread, NULL, &old), 0);
+	KT_EQ(old.tv_sec, -1);
+	KT_EQ(old.tv_usec, 1000 - 500 + 1000);
+	/* Another one takes its place; setting the clock does not end it. */
+	tv = (struct timeval){ .tv_usec = 1000 };
+	KT_EQ(kern_adjtime(curthread, &tv, NULL), 0);
+	KT_EQ(kpi_clock_set_utc(1900000000000000000), 0);
+	near(gained(3000), 1000000);
 }
 
 KTEST(time_ratecheck, "so many a second, and once in so long")

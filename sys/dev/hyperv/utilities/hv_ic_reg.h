@@ -53,7 +53,7 @@ _Static_assert(__offsetof(struct hv_ic_hdr, ih_flags) == 25,
 
 #define	HV_IC_HDR_LEN		28
 #define	HV_IC_PIPE_HDR_LEN	8	/* up to and with ih_pipe_len */
-#define	HV_IC_MSG_MAX		13312	/* longest message of any service */
+#define	HV_IC_MSG_MAX		13320	/* longest packet: 13312 in the pipe */
 #define	HV_IC_PIPE_DATA		1
 
 #define	HV_IC_TYPE_NEGOTIATE	0

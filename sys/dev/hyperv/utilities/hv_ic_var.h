@@ -103,7 +103,7 @@ struct hv_ic_softc {
 	u_int			 ic_conn;	/* (m) counts openings */
 	struct hv_ic_msgs	 ic_free;	/* (m) */
 	struct hv_ic_msgs	 ic_wait;	/* (m) the ring was full */
-	uint32_t		 ic_fwver;	/* (m) HV_IC_VERSION(), 0: none */
+	uint32_t		 ic_fwver;	/* (m) HV_IC_VERSION(), or 0 */
 	uint32_t		 ic_msgver;	/* (m) */
 	uint64_t		 ic_requests;	/* (m) for the service */
 	uint64_t		 ic_bad;	/* (m) what made no sense */

@@ -30,6 +30,7 @@ struct hv_node {
 	struct selinfo	 hn_sel;	/* (m) its knotes */
 	bool		 hn_open;	/* (m) */
 	bool		 hn_dying;	/* (m) */
+	bool		 hn_unread;	/* (m) when it was closed */
 	size_t		 hn_len;	/* (m) of the message, 0: none */
 	uint8_t		 hn_msg[];	/* (m) nc_readmax bytes */
 };
@@ -57,6 +58,7 @@ hv_node_closed(void *data)
 	struct hv_node *hn = data;
 
 	mtx_lock(hn->hn_mtx);
+	hn->hn_unread = hn->hn_len != 0;
 	hn->hn_len = 0;
 	hn->hn_open = false;
 	hn->hn_class->nc_closed(hn->hn_arg, hn);
@@ -229,6 +231,14 @@ hv_node_clear(struct hv_node *hn)
 	was = hn->hn_len != 0;
 	hn->hn_len = 0;
 	return (was);
+}
+
+bool
+hv_node_unread(const struct hv_node *hn)
+{
+
+	mtx_assert(hn->hn_mtx, MA_OWNED);
+	return (hn->hn_unread);
 }
 
 int

@@ -46,5 +46,7 @@ void	hv_node_destroy(struct hv_node *hn);
 void	hv_node_put(struct hv_node *hn, const void *msg, size_t len);
 /* [m] Takes it back; false: it was read. */
 bool	hv_node_clear(struct hv_node *hn);
+/* [m] In nc_closed: the message put last has not been read, and is lost. */
+bool	hv_node_unread(const struct hv_node *hn);
 
 #endif	/* !_HV_NODE_H_ */

@@ -62,7 +62,7 @@ struct hv_timesync_softc {
 	bool			 ts_init;	/* (a) */
 	struct mtx		 ts_mtx;
 	struct task		 ts_task;
-	struct hv_ic_msg	*ts_msg;	/* (m) to be answered, or NULL */
+	struct hv_ic_msg	*ts_msg;	/* (m) to be answered */
 	struct hv_timesync_ref	 ts_ref;	/* (m) the newest */
 	uint8_t			 ts_flags;	/* (m) due, HV_IC_TS_ */
 	bool			 ts_synced;	/* (m) ts_ref is of use */
@@ -285,6 +285,27 @@ hv_timesync_free(struct hv_timesync_softc *sc)
 	sc->ts_init = false;
 }
 
+/* dev.hvtimesync.N, beside what the frame has there; it takes them away. */
+static void
+hv_timesync_sysctl(struct hv_timesync_softc *sc)
+{
+	struct sysctl_ctx_list *ctx = &sc->ts_ic.ic_sysctl;
+	struct sysctl_oid_list *list;
+
+	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->ts_ic.ic_dev));
+	SYSCTL_ADD_S64(ctx, list, OID_AUTO, "offset", CTLFLAG_RD,
+	    &sc->ts_offset, 0, "How far behind the last sample found the "
+	    "clock (ns)");
+	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "syncs", CTLFLAG_RD,
+	    &sc->ts_syncs, 0, "Times that the host had the clock set");
+	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "samples", CTLFLAG_RD,
+	    &sc->ts_samples, 0, "Samples of the host's clock");
+	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "steps", CTLFLAG_RD,
+	    &sc->ts_steps, 0, "Samples that had the clock set");
+	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "slews", CTLFLAG_RD,
+	    &sc->ts_slews, 0, "Samples that had the clock slewed");
+}
+
 static int
 hv_timesync_attach(device_t dev)
 {
@@ -299,7 +320,9 @@ hv_timesync_attach(device_t dev)
 	    hv_timesync_again, sc, EVENTHANDLER_PRI_LAST);
 	sc->ts_init = true;
 	error = hv_ic_attach(dev, &hv_timesync_service);
-	if (error != 0)
+	if (error == 0)
+		hv_timesync_sysctl(sc);
+	else
 		hv_timesync_free(sc);
 	return (error);
 }

@@ -1,0 +1,44 @@
+/*-
+ * SPDX-License-Identifier: BSD-2-Clause
+ *
+ * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+ */
+
+/*
+ * Integration services: see services.h.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "vmm/services.h"
+
+int
+services_create(struct services *sv, struct vmm *m, const struct options *op,
+    char *err, size_t errlen)
+{
+	struct hvh_ic_params ip = { 0 };
+	int error;
+
+	for (unsigned k = 0; k < HVH_IC_KINDS; k++) {
+		sv->sv_ic[k] = NULL;
+		if ((op->services & 1u << k) == 0)
+			continue;
+		ip.kind = (enum hvh_ic_kind)k;
+		error = hvh_ic_add(vmm_hvh(m), &ip, &sv->sv_ic[k]);
+		if (error != 0) {
+			snprintf(err, errlen, "integration service %u: %s", k,
+			    strerror(error));
+			return (error);
+		}
+	}
+	return (0);
+}
+
+void
+services_resumed(struct services *sv)
+{
+
+	if (sv->sv_ic[HVH_IC_TIMESYNC] != NULL)
+		hvh_ic_renegotiate(sv->sv_ic[HVH_IC_TIMESYNC]);
+}
