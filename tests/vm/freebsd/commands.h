@@ -22,6 +22,7 @@
 int	 run_command(int, char **);
 
 int	 cmd_cam(int, char **);
+int	 cmd_clock(int, char **);
 int	 cmd_dev(int, char **);
 int	 cmd_dmesg(int, char **);
 int	 cmd_dump(int, char **);

@@ -47,6 +47,7 @@ static const struct command {
 	const char	*usage;
 } commands[] = {
 	{ "cam", cmd_cam, "list | rescan [BUS [TARGET LUN]] | reset BUS" },
+	{ "clock", cmd_clock, "[set NS | ntp on | ntp off]" },
 	{ "dev", cmd_dev, "tree [NAME] | children NAME | VERB NAME [force]" },
 	{ "dmesg", cmd_dmesg, "[TEXT]: lines of the kernel with it" },
 	{ "do", cmd_do, "'COMMAND; COMMAND...': until one fails" },
@@ -66,7 +67,7 @@ static const struct command {
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
 	{ "ping", cmd_ping, "ADDRESS [COUNT [SIZE [GAP_MS [WAIT_MS "
 	    "[DONTFRAG]]]]]" },
-	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU]" },
+	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU] | obey" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
 	{ "repeat", cmd_repeat, "TIMES COMMAND: until it fails" },
 	{ "sleep", cmd_sleep, "MILLISECONDS" },

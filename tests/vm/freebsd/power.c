@@ -10,6 +10,8 @@
  *	power off | reboot | halt [nosync]
  *	power dump		a kernel dump, then reboot
  *	power panic [CPU]	panics, on that processor, and reboots
+ *	power obey		from now on does what the kernel asks init(8)
+ *				for, as that would, and says so first
  *
  * The kernel's messages come back to the console first.
  */
@@ -18,6 +20,7 @@
 #include <sys/cpuset.h>
 #include <sys/errno.h>
 #include <sys/reboot.h>
+#include <sys/signal.h>
 
 #include "commands.h"
 #include "lib.h"
@@ -43,6 +46,35 @@ power_panic(int argc, char **argv)
 	return (complain(error, "debug.kdb.panic"));
 }
 
+/* shutdown_nice(9): SIGUSR2 to power off, SIGINT to reboot. */
+static void
+power_asked(int sig)
+{
+	int zero = 0;
+
+	print("\n@init asked for %s at %ju\n", sig == SIGUSR2 ? "power-off" :
+	    "reboot", (uintmax_t)uptime_ns());
+	out_flush();
+	(void)sysctl_set("kern.shutdown.poweroff_delay", &zero, sizeof(zero));
+	(void)sysctl_set("kern.consmute", &zero, sizeof(zero));
+	(void)sys(SYS_reboot, sig == SIGUSR2 ? RB_POWEROFF : RB_AUTOBOOT, 0, 0,
+	    0, 0, 0);
+}
+
+static int
+power_obey(void)
+{
+	struct sigaction sa;
+	int error;
+
+	memset(&sa, 0, sizeof(sa));
+	sa.sa_handler = power_asked;
+	error = (int)sys(SYS_sigaction, SIGUSR2, P(&sa), 0, 0, 0, 0);
+	if (error == 0)
+		error = (int)sys(SYS_sigaction, SIGINT, P(&sa), 0, 0, 0, 0);
+	return (error != 0 ? complain(error, "sigaction") : 0);
+}
+
 int
 cmd_power(int argc, char **argv)
 {
@@ -58,6 +90,8 @@ cmd_power(int argc, char **argv)
 
 	if (argc < 2)
 		return (complain(EINVAL, "power"));
+	if (strcmp(argv[1], "obey") == 0)
+		return (power_obey());
 	out_flush();
 	(void)sysctl_set("kern.consmute", &zero, sizeof(zero));
 	/* Five seconds in which disks would write their caches. */
