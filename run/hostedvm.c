@@ -7,8 +7,9 @@
 /*
  * hostedvm: boots the hosted FreeBSD kernel with our drivers on the host model,
  * gives it disks and network adapters, exports what it finds on the disks by
- * NBD, its interfaces as tap devices and its device nodes as sockets.  Ends in order on SIGINT or SIGTERM
- * with one line a device, which SIGUSR1 shows as well.
+ * NBD, its interfaces as tap devices and its device nodes as sockets.  Ends in
+ * order on SIGINT or SIGTERM with one line a device, which SIGUSR1 shows as
+ * well.
  */
 
 #include <sys/stat.h>
@@ -56,7 +57,8 @@ struct options {
 };
 
 static const char usage_text[] =
-"usage: hostedvm [--disk FILE ...] [--net BACKEND ...] [--dev NAME=SOCKET ...]\n"
+"usage: hostedvm [--disk FILE ...] [--net BACKEND ...] "
+"[--dev NAME=SOCKET ...]\n"
 "                [options]\n"
 "\n"
 "  --disk FILE           raw disk image; spread over the controllers\n"
