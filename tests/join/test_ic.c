@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -307,6 +308,54 @@ ATF_TC_BODY(deaf_unload, tc)
 	join_finish(&j);
 }
 
+static int
+by_size(const void *a, const void *b)
+{
+	const uint64_t *x = a, *y = b;
+
+	return (*x < *y ? -1 : *x > *y);
+}
+
+ATF_TC(load);
+ATF_TC_HEAD(load, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a heartbeat is answered within 10 ms "
+	    "while all processors do I/O; half of them at least, where they "
+	    "are shared with others");
+}
+ATF_TC_BODY(load, tc)
+{
+	struct join_config cf = {
+		.prepare = add_raw, .luns = 2, .subchannels = 3,
+	};
+	struct join_load *l[2];
+	uint64_t took[200], errors;
+	struct join j;
+	unsigned i;
+
+	join_start(&j, &cf);
+	raw_ic_wait_open(raw);
+	raw_ic_agree(raw, 0x30000);
+	l[0] = join_load_start("da0", 4 << 20, 32);
+	l[1] = join_load_start("da1", 4 << 20, 32);
+	for (i = 0; i < 200; i++) {
+		took[i] = vm_now();
+		beat(i, 16, 0);
+		took[i] = vm_now() - took[i];
+		usleep(2000);
+	}
+	for (i = 0; i < 2; i++) {
+		ATF_CHECK(join_load_stop(l[i], &errors) > 100);
+		ATF_CHECK_EQ(0, errors);
+	}
+	qsort(took, 200, sizeof(took[0]), by_size);
+	printf("half within %ju us, 99 %% within %ju us, all within %ju us\n",
+	    (uintmax_t)took[100] / 1000, (uintmax_t)took[198] / 1000,
+	    (uintmax_t)took[199] / 1000);
+	ATF_CHECK(took[100] < 10000000);
+	join_finish(&j);
+}
+
 /* --- A host as it should be --- */
 
 static struct hvh_ic *ic;
@@ -481,6 +530,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, broken);
 	ATF_TP_ADD_TC(tp, deaf_host);
 	ATF_TP_ADD_TC(tp, deaf_unload);
+	ATF_TP_ADD_TC(tp, load);
 	ATF_TP_ADD_TC(tp, alive);
 	ATF_TP_ADD_TC(tp, sleep);
 	ATF_TP_ADD_TC(tp, rescind);

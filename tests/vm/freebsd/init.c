@@ -67,7 +67,8 @@ static const struct command {
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },
 	{ "ping", cmd_ping, "ADDRESS [COUNT [SIZE [GAP_MS [WAIT_MS "
 	    "[DONTFRAG]]]]]" },
-	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU] | obey" },
+	{ "power", cmd_power, "off | reboot | halt | dump | panic [CPU] | "
+	    "obey" },
 	{ "raw", cmd_raw, "size | ident | sum | write | check | ..." },
 	{ "repeat", cmd_repeat, "TIMES COMMAND: until it fails" },
 	{ "sleep", cmd_sleep, "MILLISECONDS" },
