@@ -241,8 +241,8 @@ hvctl_time(const struct hvctl *hc, int argc, char **argv)
 		return (HVCTL_USAGE);
 	request = hvctl_request("time");
 	if (step)
-		json_object_set_new(request, "step", json_integer(
-		    (json_int_t)llround(ns)));
+		json_object_set_new(request, "step",
+		    json_integer((json_int_t)ns));
 	json_object_set_new(request, "sync", json_boolean(sync ||
 	    (step && !sample)));
 	return (time_ask(hc, request));

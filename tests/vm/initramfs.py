@@ -205,14 +205,15 @@ def newest(pattern):
     return found[-1] if found else None
 
 
-def fetch_kernel(work, say):
-    """Debian's kernel for clouds, from its package, unpacked below work.  It
-    is not installed; nothing outside work is written."""
-    root = os.path.join(work, "kernel")
+def fetch_package(work, say, folder, pattern, name_of):
+    """A Debian package, unpacked below work as folder, downloaded once.  It is
+    not installed; nothing outside work is written.  name_of(options of apt):
+    its name, or None."""
+    root = os.path.join(work, folder)
     if os.path.exists(os.path.join(root, "unpacked")):
-        return Kernel(root)
+        return root
     os.makedirs(work, exist_ok=True)
-    log = open(os.path.join(work, "kernel.log"), "w", encoding="utf-8")
+    log = open(os.path.join(work, folder + ".log"), "w", encoding="utf-8")
     # Lists of one's own, for a machine whose lists are absent or too old and
     # a user who may not renew them.
     lists = os.path.join(work, "apt")
@@ -224,7 +225,7 @@ def fetch_kernel(work, say):
             say("renewing the package lists, in " + lists)
             subprocess.run(["apt-get", "-q"] + opts + ["update"], stdout=log,
                            stderr=log, check=False)
-        name = real_package(opts)
+        name = name_of(opts)
         if name is None:
             continue
         say("downloading the Debian package %s (not installed; to %s)" %
@@ -234,15 +235,27 @@ def fetch_kernel(work, say):
         if p.returncode == 0:
             break
     log.close()
-    deb = newest(os.path.join(work, "linux-image-*.deb"))
+    deb = newest(os.path.join(work, pattern))
     if deb is None:
-        raise Trouble("the package %s could not be downloaded; see %s" %
-                      (KERNEL, log.name))
+        raise Trouble("the package for %s could not be downloaded; see %s" %
+                      (folder, log.name))
     shutil.rmtree(root, ignore_errors=True)
     subprocess.run(["dpkg", "-x", deb, root], check=True)
-    kernel = Kernel(root)
     open(os.path.join(root, "unpacked"), "w", encoding="utf-8").close()
-    return kernel
+    return root
+
+
+def fetch_kernel(work, say):
+    """Debian's kernel for clouds."""
+    return Kernel(fetch_package(work, say, "kernel", "linux-image-*.deb",
+                                real_package))
+
+
+def fetch_daemons(work, say):
+    """Debian's daemons for Hyper-V's integration services: their folder."""
+    root = fetch_package(work, say, "hyperv-daemons", "hyperv-daemons_*.deb",
+                         lambda opts: "hyperv-daemons")
+    return os.path.join(root, "usr")
 
 
 def real_package(opts):

@@ -19,7 +19,8 @@ import rig
 import verb
 from verb import which
 
-AREAS = ("linux_basic", "linux_storage", "linux_net", "machine")
+AREAS = ("linux_basic", "linux_storage", "linux_net", "linux_services",
+         "machine")
 # Far above what it takes, six minutes at the most on an idle machine.
 TIME_LIMIT = 1200
 
@@ -36,7 +37,20 @@ MKE2FS_CONF = b"""[fs_types]
 """
 
 
-def guest_initramfs(kernel, path):
+# Of Debian's hyperv-daemons, and the scripts that the first one runs.
+DAEMONS = ("hv_kvp_daemon", "hv_vss_daemon", "hv_fcopy_daemon")
+
+
+def guest_daemons(archive, usr):
+    for name in DAEMONS:
+        archive.program(os.path.join(usr, "sbin", name), "/bin/" + name)
+    scripts = os.path.join(usr, "libexec/hypervkvpd")
+    for name in os.listdir(scripts):
+        archive.file(os.path.join(scripts, name),
+                     "/usr/libexec/hypervkvpd/" + name)
+
+
+def guest_initramfs(kernel, daemons, path):
     a = initramfs.Archive()
     initramfs.skeleton(a)
     kernel.install(a, GUEST_MODULES)
@@ -44,6 +58,7 @@ def guest_initramfs(kernel, path):
         a.text("/init", f.read(), 0o755)
     for p in GUEST_PROGRAMS:
         a.program(which(p))
+    guest_daemons(a, daemons)
     a.text("/etc/mke2fs.conf", MKE2FS_CONF)
     if os.path.exists(AIOBENCH):
         a.program(AIOBENCH, "/bin/aiobench")
@@ -55,7 +70,7 @@ def job(module, call, results, programs=(), files=(), env=None, **more):
     to run Linux guests."""
     kernel = initramfs.fetch_kernel(rig.WORK, rig.say)
     initrd = os.path.join(rig.WORK, "guest.initrd")
-    guest_initramfs(kernel, initrd)
+    guest_initramfs(kernel, initramfs.fetch_daemons(rig.WORK, rig.say), initrd)
     return verb.job(
         module, call, results,
         programs=[which(p) for p in (rig.QEMU, "mke2fs", "e2fsck", "iperf3")] +
