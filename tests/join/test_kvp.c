@@ -107,7 +107,8 @@ ATF_TC_WITHOUT_HEAD(texts);
 ATF_TC_BODY(texts, tc)
 {
 	static const char *const keys[] = {
-		" ", ";", "a;b=c", "line\nbreak\r\n", "tab\t\"quoted\" $(x) `y`",
+		" ", ";", "a;b=c", "line\nbreak\r\n",
+		"tab\t\"quoted\" $(x) `y`",
 		"../../etc/passwd", "/", ".", "k\xc3\xa4se", "\xe9\x8d\xb5",
 		"\xf0\x9f\x94\x91", "\x01\x7f",
 	};
