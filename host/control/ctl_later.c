@@ -145,8 +145,8 @@ ctl_laters_take(struct ctl_server *s, struct ctl_client **to, json_t **reply,
 		return (false);
 	}
 	*to = l->to;
-	*last = l->done;
-	if (!l->done)
+	*last = l->progress == NULL;
+	if (!*last)
 		*reply = json_pack("{s:O, s:o}", "id", l->id, "progress",
 		    l->progress);
 	else if (l->failed)
@@ -154,10 +154,9 @@ ctl_laters_take(struct ctl_server *s, struct ctl_client **to, json_t **reply,
 	else
 		*reply = json_pack("{s:O, s:b, s:O}", "id", l->id, "ok", 1,
 		    "result", l->result);
-	if (l->done)
+	l->progress = NULL;
+	if (*last)
 		later_free(l);
-	else
-		l->progress = NULL;
 	pthread_mutex_unlock(&ls->mtx);
 	return (true);
 }

@@ -191,6 +191,14 @@ ic_result(const struct ic_answer *a, struct hvh_ic_result *r)
 }
 
 void
+ic_result_error(struct hvh_ic_result *r, int error)
+{
+
+	memset(r, 0, sizeof(*r));
+	r->error = error;
+}
+
+void
 ic_plain(struct ic_order *o, const struct ic_answer *a)
 {
 	struct hvh_ic_result r;

@@ -138,6 +138,8 @@ void	ic_released(void *dev);
 /* Of plain orders: the answer as it is becomes the result. */
 void	ic_plain(struct ic_order *o, const struct ic_answer *a);
 void	ic_result(const struct ic_answer *a, struct hvh_ic_result *r);
+/* It is an error after all, and nothing else. */
+void	ic_result_error(struct hvh_ic_result *r, int error);
 /*
  * For management functions: locks; is this a service of that kind that is
  * there?  0, or unlocked again with an errno to return.

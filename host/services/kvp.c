@@ -114,14 +114,13 @@ kvp_result(struct ic_order *o, const struct ic_answer *a, bool enumerated,
 	ic_result(a, r);
 	if (r->error != 0 || r->status != 0)
 		return;
-	if (a->len < sizeof(m)) {
-		r->error = EPROTO;
-		return;
-	}
-	memcpy(&m, a->body, sizeof(m));
-	r->error = kvp_parse(k, enumerated ? &m.km_enumerate.value :
-	    &m.km_item.value);
-	if (r->error == 0)
+	memset(&m, 0, sizeof(m));
+	if (a->len >= sizeof(m))
+		memcpy(&m, a->body, sizeof(m));
+	if (a->len < sizeof(m) || kvp_parse(k, enumerated ?
+	    &m.km_enumerate.value : &m.km_item.value) != 0)
+		ic_result_error(r, EPROTO);
+	else
 		r->item = &k->item;
 }
 
@@ -301,6 +300,7 @@ kvp_listed(struct ic_order *o, const struct ic_answer *a)
 {
 	struct kvp_list *l = o->arg;
 	struct hvh_ic_result r;
+	int error = 0;
 
 	kvp_result(o, a, true, &r);
 	if (r.error == 0 && r.status == HVH_IC_NO_MORE) {
@@ -308,11 +308,12 @@ kvp_listed(struct ic_order *o, const struct ic_answer *a)
 	} else if (r.error == 0 && r.status == 0) {
 		l->item(l->arg, r.item);
 		if (++l->index >= KVP_LIST_MAX || hvh_now(o->ic->h) > l->until)
-			r.error = EPROTO;
+			error = EPROTO;
 		else
-			r.error = kvp_list_next(o->ic, l);
-		if (r.error == 0)
+			error = kvp_list_next(o->ic, l);
+		if (error == 0)
 			return;
+		ic_result_error(&r, error);
 	}
 	r.item = NULL;
 	kvp_list_end(l, &r);

@@ -44,7 +44,7 @@ kvp_ip_got(struct ic_order *o, const struct ic_answer *a)
 
 	ic_result(a, &r);
 	if (r.error == 0 && r.status == 0 && a->len < sizeof(*m))
-		r.error = EPROTO;
+		ic_result_error(&r, EPROTO);
 	if (r.error == 0 && r.status == 0) {
 		utf16_get(m->ki_adapter, KVP_ADAPTER_UNITS, t.adapter);
 		utf16_get(m->ki_addresses, KVP_LIST_UNITS, t.addresses);
