@@ -109,7 +109,8 @@ connection_writer(struct connection *c)
 		if (len <= 0)
 			break;
 		if ((msg.msg_flags & MSG_TRUNC) != 0) {
-			bridge_say(c->c_bridge, "message too long", DEV_EMSGSIZE);
+			bridge_say(c->c_bridge, "message too long",
+			    DEV_EMSGSIZE);
 			break;
 		}
 		error = kpi_dev_write(c->c_file, c->c_in, len, &done);

@@ -12,9 +12,10 @@
  *
  * A connection opens the node; whether a second one may is the driver's affair.
  * It ends, and the file is closed, when the process ends it, when the node goes
- * away, and when a call of the driver fails: then the reason is told on standard
- * error, since a socket has no errno to give; but not for ESTALE, with which a
- * driver drops an answer that came too late.  The node need not exist yet.
+ * away, and when a call of the driver fails: then the reason is told on
+ * standard error, since a socket has no errno to give; but not for ESTALE, with
+ * which a driver drops an answer that came too late.  The node need not exist
+ * yet.
  */
 
 #ifndef RUN_DEVBRIDGE_H

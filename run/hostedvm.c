@@ -7,8 +7,9 @@
 /*
  * hostedvm: boots the hosted FreeBSD kernel with our drivers on the host model,
  * gives it disks and network adapters, exports what it finds on the disks by
- * NBD, its interfaces as tap devices and its device nodes as sockets.  Ends in order on SIGINT or SIGTERM
- * with one line a device, which SIGUSR1 shows as well.
+ * NBD, its interfaces as tap devices and its device nodes as sockets.  Ends in
+ * order on SIGINT or SIGTERM with one line a device, which SIGUSR1 shows as
+ * well.
  */
 
 #include <sys/stat.h>
@@ -28,6 +29,7 @@
 
 #include "counters.h"
 #include "devbridge.h"
+#include "hostedctl.h"
 #include "hostednet.h"
 #include "nbd.h"
 #include "vm.h"
@@ -53,10 +55,13 @@ struct options {
 	const char		*devsocket[MAX_DEVS];
 	struct devbridge	*devbridge[MAX_DEVS];
 	unsigned		 ndevs;
+	struct hostedctl	 ctl;
+	bool			 services;
 };
 
 static const char usage_text[] =
-"usage: hostedvm [--disk FILE ...] [--net BACKEND ...] [--dev NAME=SOCKET ...]\n"
+"usage: hostedvm [--disk FILE ...] [--net BACKEND ...] "
+"[--dev NAME=SOCKET ...]\n"
 "                [options]\n"
 "\n"
 "  --disk FILE           raw disk image; spread over the controllers\n"
@@ -71,6 +76,8 @@ static const char usage_text[] =
 "  --dev NAME=SOCKET     give processes the device node /dev/NAME: a daemon "
 "that\n"
 "                        takes -D SOCKET\n"
+"  --services            the host offers its integration services\n"
+"  --control SOCKET      ... and listens to hvctl -s SOCKET\n"
 "  --cpus N              virtual processors (4)\n"
 "  --memory MB           guest memory (512)\n"
 "  --controllers N       synthetic SCSI controllers (1)\n"
@@ -160,6 +167,10 @@ set_option(struct options *op, const char *name, char *arg)
 		op->cdrom[op->ncdroms++] = arg;
 	} else if (strcmp(name, "dev") == 0)
 		set_dev(op, arg);
+	else if (strcmp(name, "services") == 0)
+		op->services = true;
+	else if (strcmp(name, "control") == 0)
+		op->ctl.path = arg;
 	else if (strcmp(name, "nbd") == 0)
 		op->nbd = arg;
 	else if (strcmp(name, "stats") == 0)
@@ -203,6 +214,8 @@ parse_options(struct options *op, int argc, char **argv)
 		{ "nbd", required_argument, NULL, 0 },
 		{ "net", required_argument, NULL, 0 },
 		{ "dev", required_argument, NULL, 0 },
+		{ "services", no_argument, NULL, 0 },
+		{ "control", required_argument, NULL, 0 },
 		{ "cpus", required_argument, NULL, 0 },
 		{ "memory", required_argument, NULL, 0 },
 		{ "controllers", required_argument, NULL, 0 },
@@ -232,8 +245,10 @@ parse_options(struct options *op, int argc, char **argv)
 	}
 	if (optind != argc)
 		usage("%s: not an option", argv[optind]);
-	if (op->ndisks + op->ncdroms + op->nets.count + op->ndevs == 0)
-		usage("no --disk, no --net and no --dev");
+	if (op->ctl.path != NULL || op->ndevs > 0)
+		op->services = true;
+	if (op->ndisks + op->ncdroms + op->nets.count == 0 && !op->services)
+		usage("no --disk, no --net and no --services");
 	if (op->ndisks + op->ncdroms > 64 * op->controllers)
 		usage("%u units, but %u controllers hold only %u",
 		    op->ndisks + op->ncdroms, op->controllers,
@@ -289,6 +304,13 @@ add_devices(struct options *op)
 		attach_unit(op, scsi[n % op->controllers],
 		    n / op->controllers, op->cdrom[i], true);
 	hostednet_add(&op->nets);
+	if (op->services) {
+		op->ctl.nets = &op->nets;
+		op->ctl.cpus = op->vm.cpus != 0 ? op->vm.cpus : 4;
+		op->ctl.memory = op->vm.memory != 0 ? op->vm.memory :
+		    512 << 20;
+		hostedctl_add(&op->ctl);
+	}
 }
 
 static json_int_t
@@ -440,13 +462,15 @@ main(int argc, char **argv)
 	wait_for_units(&op);
 	hostednet_start(&op.nets);
 	start_devs(&op);
+	if (op.services)
+		hostedctl_start(&op.ctl);
 	if (op.nbd != NULL) {
 		nbd = nbd_start(op.nbd, msg, sizeof(msg));
 		if (nbd == NULL)
 			errx(1, "%s", msg);
 		kpi_disk_list(print_export, &op);
 	}
-	if (op.nbd != NULL || op.nets.count > 0 || op.ndevs > 0)
+	if (op.nbd != NULL || op.nets.count > 0 || op.services)
 		serve(&op, &set);
 	if (nbd != NULL)
 		nbd_stop(nbd);
@@ -455,6 +479,8 @@ main(int argc, char **argv)
 	    JSON_INDENT(2)) != 0)
 		warnx("%s: cannot be written", op.stats);
 	json_decref(all);
+	if (op.services)
+		hostedctl_stop(&op.ctl);
 	stop_devs(&op);
 	hostednet_stop(&op.nets);
 	error = vm_unload();

@@ -494,7 +494,7 @@ ATF_TC_BODY(messages, tc)
 	ATF_CHECK_EQ(HVH_IC_OK, say_write(0, 50, 102));
 	ATF_CHECK_EQ(HVH_IC_INVALID, say_op(COMPLETE));
 	ATF_CHECK_EQ(0, entries("in"));
-	/* What the kernel refuses leaves it as it is; what came may come again. */
+	/* What the kernel refuses changes nothing; what came may come again. */
 	ATF_CHECK_EQ(HVH_IC_OK, say_start(100));
 	ATF_CHECK_EQ(HVH_IC_OK, say_write(0, 60, 112));
 	ATF_CHECK_EQ(HVH_IC_INVALID, say_write(60, 41, 92));

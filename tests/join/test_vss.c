@@ -495,7 +495,7 @@ ATF_TC_BODY(killed_frozen, tc)
 		(void)join_daemon_end(&daemon_p, sig[i]);
 		ATF_CHECK(join_wait(none_frozen, NULL, JOIN_WAIT_MS));
 		ATF_CHECK(join_sysctl_becomes(FS_PROGRAM, 0));
-		/* The snapshot is not what the host thinks: as often as it asks. */
+		/* The host is told that its snapshot is no good. */
 		ends(HVH_VSS_THAW, HVH_IC_FAIL);
 		daemon_start();
 		ends(HVH_VSS_FREEZE, HVH_IC_OK);

@@ -58,7 +58,7 @@ bool	hvd_send(struct hvd *hd, const void *buf, size_t len);
 /* --- hvd_log.c --- */
 
 void	hvd_log_open(const char *name, bool foreground);
-/* To syslog, or to standard error in the foreground; priorities are syslog's. */
+/* To syslog, or in the foreground to standard error; syslog's priorities. */
 void	hvd_log(int priority, const char *fmt, ...)
 	    __attribute__((__format__(__printf__, 2, 3)));
 /* Until the release messages are kept, as far as there is room for them. */

@@ -6,8 +6,8 @@
 
 /*
  * The log of a daemon.  Whoever writes to syslog while file systems stand still
- * may wait for syslogd, and syslogd for the file systems: messages are kept until
- * they move again.  Nothing here allocates memory then.
+ * may wait for syslogd, and syslogd for the file systems: messages are kept
+ * until they move again.  Nothing here allocates memory then.
  */
 
 #include <stdarg.h>

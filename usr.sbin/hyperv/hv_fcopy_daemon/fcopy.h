@@ -5,8 +5,8 @@
  */
 
 /*
- * Inside hv_fcopy_daemon(8).  Names are the host's and may be anything; files are
- * below one directory whatever they say.
+ * Inside hv_fcopy_daemon(8).  Names are the host's and may be anything; files
+ * are below one directory whatever they say.
  */
 
 #ifndef FCOPY_H

@@ -8,11 +8,12 @@
  * The file that is being copied.  Nobody sees it before it is complete: it is
  * written under another name in its own folder, and then linked or renamed.  No
  * step follows a symbolic link or leaves the directory: each folder is opened
- * from the one before by its plain name (in capability mode the kernel would not
- * let it be otherwise either).
+ * from the one before by its plain name (in capability mode the kernel would
+ * not let it be otherwise either).
  *
- * What a daemon that was killed has left is found by the next one: before a part
- * is made, a symbolic link in the directory says where; it is only ever read.
+ * What a daemon that was killed has left is found by the next one: before a
+ * part is made, a symbolic link in the directory says where; it is only ever
+ * read.
  */
 
 #include <sys/types.h>

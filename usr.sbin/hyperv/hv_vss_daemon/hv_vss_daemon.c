@@ -9,9 +9,9 @@
  * snapshot.
  *
  * It cannot be put into a sandbox: in capability mode getfsstat(2) is not to be
- * had, and UFSSUSPEND wants the right to write to the disks.  It has one thread,
- * as UFSSUSPEND demands, opens no file but the nodes, and takes nothing from the
- * host but three numbers.
+ * had, and UFSSUSPEND wants the right to write to the disks.  It has one
+ * thread, as UFSSUSPEND demands, opens no file but the nodes, and takes nothing
+ * from the host but three numbers.
  */
 
 #include <sys/types.h>

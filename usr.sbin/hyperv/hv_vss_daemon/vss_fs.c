@@ -6,10 +6,11 @@
 
 /*
  * File systems.  UFS is suspended through /dev/ufssuspend: one descriptor for
- * each, and whatever becomes of this process, closing it resumes the file system
- * (ufs/ffs/ffs_suspend.c).  ZFS cannot be suspended from user space.  It need not
- * be for a snapshot of all its disks at one moment to be one that it can be
- * imported from; what was written before is on the disks once it is synced.
+ * each, and whatever becomes of this process, closing it resumes the file
+ * system (ufs/ffs/ffs_suspend.c).  ZFS cannot be suspended from user space.  It
+ * need not be for a snapshot of all its disks at one moment to be one that it
+ * can be imported from; what was written before is on the disks once it is
+ * synced.
  */
 
 #include <sys/param.h>

@@ -17,8 +17,8 @@
  */
 bool	vss_fs_check(void);
 /*
- * Freezes all of it; false: it could not, and nothing is frozen.  Until the thaw
- * the process must not touch a file.
+ * Freezes all of it; false: it could not, and nothing is frozen.  Until the
+ * thaw the process must not touch a file.
  */
 bool	vss_fs_freeze(void);
 void	vss_fs_thaw(void);

@@ -14,13 +14,9 @@
 #include <sys/systm.h>
 #include <sys/callout.h>
 
-#include <dev/hyperv/utilities/hv_fcopy_dev.h>
-#include <dev/hyperv/utilities/hv_fcopy_reg.h>
+#include <dev/hyperv/utilities/hv_fcopy_var.h>
 #include <dev/hyperv/utilities/hv_ic_var.h>
 #include <dev/hyperv/utilities/hv_node.h>
-
-_Static_assert(HV_FCOPY_NAME_MAX == HV_FCOPY_DEV_NAME_MAX &&
-    HV_FCOPY_DATA_MAX == HV_FCOPY_DEV_DATA_MAX, "names and data");
 
 #define	HV_FCOPY_TIMEOUT	30	/* seconds for a request */
 #define	HV_FCOPY_TIMEOUT_MAX	3600
@@ -175,56 +171,6 @@ hv_fcopy_node_closed(void *arg, struct hv_node *hn __unused)
 	hv_fcopy_done(sc, HV_IC_S_NOT_CONNECTED);
 }
 
-/*
- * Fills the program's message from the host's.  False: the host's is not as
- * long as it says, or no operation.
- */
-static bool
-hv_fcopy_fill(struct hv_fcopy_dev_msg *fm, struct hv_ic_msg *im)
-{
-	const struct hv_fcopy_hdr *fh = hv_ic_body(im);
-	const struct hv_fcopy_start *fs = hv_ic_body(im);
-	const struct hv_fcopy_write *fw = hv_ic_body(im);
-	struct hv_fcopy_dev_hdr *hdr = &fm->fm_hdr;
-	uint32_t len = hv_ic_body_len(im);
-
-	memset(hdr, 0, sizeof(*hdr));
-	if (len < sizeof(*fh))
-		return (false);
-	switch (fh->fh_op) {
-	case HV_FCOPY_OP_START:
-		if (len < sizeof(*fs))
-			return (false);
-		hdr->fm_op = HV_FCOPY_DEV_START;
-		hdr->fm_size = fs->fs_size;
-		if ((fs->fs_flags & HV_FCOPY_F_OVERWRITE) != 0)
-			hdr->fm_flags |= HV_FCOPY_DEV_OVERWRITE;
-		if ((fs->fs_flags & HV_FCOPY_F_CREATE_PATH) != 0)
-			hdr->fm_flags |= HV_FCOPY_DEV_CREATE_PATH;
-		hdr->fm_len = sizeof(fm->fm_names);
-		memcpy(fm->fm_names.fn_name, fs->fs_name, sizeof(fs->fs_name));
-		memcpy(fm->fm_names.fn_path, fs->fs_path, sizeof(fs->fs_path));
-		return (true);
-	case HV_FCOPY_OP_WRITE:
-		if (len < sizeof(*fw) || fw->fw_size > HV_FCOPY_DATA_MAX ||
-		    fw->fw_size > len - sizeof(*fw))
-			return (false);
-		hdr->fm_op = HV_FCOPY_DEV_WRITE;
-		hdr->fm_offset = fw->fw_offset;
-		hdr->fm_len = fw->fw_size;
-		memcpy(fm->fm_data, fw + 1, fw->fw_size);
-		return (true);
-	case HV_FCOPY_OP_COMPLETE:
-		hdr->fm_op = HV_FCOPY_DEV_COMPLETE;
-		return (true);
-	case HV_FCOPY_OP_CANCEL:
-		hdr->fm_op = HV_FCOPY_DEV_CANCEL;
-		return (true);
-	default:
-		return (false);
-	}
-}
-
 /* Hands the request to the program; fc_mtx held. */
 static uint32_t
 hv_fcopy_ask(struct hv_fcopy_softc *sc, struct hv_ic_msg *im)
@@ -237,7 +183,8 @@ hv_fcopy_ask(struct hv_fcopy_softc *sc, struct hv_ic_msg *im)
 	/* It still has one that came to nothing. */
 	if (sc->fc_asked)
 		return (HV_IC_S_FAIL);
-	if (!hv_fcopy_fill(&sc->fc_msg, im))
+	if (!hv_fcopy_request(&sc->fc_msg, hv_ic_body(im),
+	    hv_ic_body_len(im)))
 		return (HV_IC_S_INVALID_ARG);
 	timeout = MIN(MAX(sc->fc_timeout, 1), HV_FCOPY_TIMEOUT_MAX);
 	hdr->fm_type = HV_FCOPY_DEV_REQUEST;

@@ -8,18 +8,18 @@
  * What the kernel and hv_fcopy_daemon(8) say to each other through
  * /dev/hv_fcopy_dev.  A request is a struct hv_fcopy_dev_msg as far as fm_len
  * bytes of its last member; what the program writes is its header alone.  Each
- * read and each write is one whole message; poll and kqueue tell when one can be
- * read.
+ * read and each write is one whole message; poll and kqueue tell when one can
+ * be read.
  *
- * The program that opens the device writes HV_FCOPY_DEV_REGISTER first, with the
- * version it knows; EPROTONOSUPPORT if the kernel knows another.  Then it reads
- * a request, does it, and writes the answer: the request's header, fm_type being
- * HV_FCOPY_DEV_ANSWER, with fm_status and with fm_id as it was.  There is never
+ * The program that opens the device writes HV_FCOPY_DEV_REGISTER first, with
+ * the version it knows; EPROTONOSUPPORT if the kernel knows another.  Then it
+ * reads a request, does it, and writes the answer: the request's header with
+ * fm_type, HV_FCOPY_DEV_ANSWER, fm_status, and fm_id as it was.  There is never
  * more than one request.  An answer that comes after fm_timeout is ESTALE: the
  * host was told of a failure.
  *
- * Nothing in a request was looked at but that it has the size it says: names are
- * the host's, in UTF-16, and may be anything.
+ * Nothing in a request was looked at but that it has the size it says: names
+ * are the host's, in UTF-16, and may be anything.
  */
 
 #ifndef _HV_FCOPY_DEV_H_
@@ -50,7 +50,7 @@
 #define	HV_FCOPY_DEV_EXISTS	2	/* and is not to be overwritten */
 #define	HV_FCOPY_DEV_FULL	3	/* no room on the disk */
 #define	HV_FCOPY_DEV_INVALID	4	/* what was asked makes no sense */
-#define	HV_FCOPY_DEV_DENIED	5	/* the name leads out of the directory */
+#define	HV_FCOPY_DEV_DENIED	5	/* the name leads elsewhere */
 
 /* fm_flags */
 #define	HV_FCOPY_DEV_OVERWRITE	0x01

@@ -20,8 +20,8 @@
 #include <dev/hyperv/utilities/hv_vss_dev.h>
 
 /*
- * Locks: vs_mtx before the frame's; it is also the mutex of the nodes and of the
- * callouts.  All below is under it but for what is set while attaching.
+ * Locks: vs_mtx before the frame's; it is also the mutex of the nodes and of
+ * the callouts.  All below is under it but for what is set while attaching.
  */
 
 #define	HV_VSS_KEEP	4		/* requests waiting or under way */

@@ -5,8 +5,8 @@
  */
 
 /*
- * open(2) and openat(2) for programs of FreeBSD on Linux: a device node may be a
- * unix socket there, and O_RESOLVE_BENEATH is a call of its own.
+ * open(2) and openat(2) for programs of FreeBSD on Linux: a device node may be
+ * a unix socket there, and O_RESOLVE_BENEATH is a call of its own.
  */
 
 #ifndef COMPAT_FCNTL_H
