@@ -312,7 +312,10 @@ copy_progress(void *arg, const json_t *progress)
 		    (double)number(progress, "bytes") / size);
 }
 
-/* DEST is a directory and, unless it ends with '/', a name. */
+/*
+ * DEST is a directory and, unless it ends with '/', a name.  The directory
+ * keeps its slash: Linux's daemon makes what stands before one.
+ */
 static json_t *
 copy_request(const char *file, const char *dest)
 {
@@ -328,8 +331,7 @@ copy_request(const char *file, const char *dest)
 		name = base != NULL ? base + 1 : file;
 	json_object_set_new(request, "name", json_string(name));
 	json_object_set_new(request, "path", slash == NULL ? json_string("") :
-	    slash == dest ? json_string("/") :
-	    json_stringn(dest, (size_t)(slash - dest)));
+	    json_stringn(dest, (size_t)(slash + 1 - dest)));
 	return (request);
 }
 

@@ -607,7 +607,8 @@ int	hvh_vss_snapshot(struct hvh_ic *ic, uint64_t hold_ns,
 
 struct hvh_fcopy_params {
 	const char	*name;		/* of the file, in the guest; UTF-8 */
-	const char	*path;		/* of its directory there */
+	const char	*path;		/* of its directory there, with a slash
+					 * at its end */
 	bool		 overwrite;
 	bool		 create_path;
 	uint64_t	 size;

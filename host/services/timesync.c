@@ -18,6 +18,8 @@
 
 #define	TIME_EVERY	(5 * IC_SECOND)
 #define	TIME_LIMIT	(30 * IC_SECOND)
+#define	TIME_READS	5
+#define	TIME_CLOSE	20000		/* ns */
 /* 1601 to 1970, in 100 ns. */
 #define	TIME_1970	116444736000000000ull
 
@@ -32,16 +34,39 @@ static const uint32_t timesync_versions[] = {
 	HVH_IC_VERSION(4, 0), HVH_IC_VERSION(3, 0), HVH_IC_VERSION(1, 0)
 };
 
+/*
+ * Both clocks of one moment: the wall clock's before and after the other must
+ * be close, for a thread may be stopped in between.
+ */
+static uint64_t
+timesync_clocks(struct hvh *h, uint64_t *reference)
+{
+	uint64_t before, ref, took, wall = 0, best = UINT64_MAX;
+
+	for (unsigned i = 0; i < TIME_READS && best > TIME_CLOSE; i++) {
+		before = hvh_wall_time(h);
+		ref = hvh_guest_time(h);
+		took = hvh_wall_time(h) - before;
+		if (i > 0 && took >= best)
+			continue;
+		best = took;
+		wall = before + took / 2;
+		*reference = ref;
+	}
+	return (wall);
+}
+
 static void
 timesync_fill(struct ic_order *o, uint8_t flags)
 {
 	struct timesync *ts = o->ic->own;
 	struct ic_time_old old = { .to_flags = flags };
 	struct ic_time m = { .tm_flags = flags };
+	uint64_t reference, wall;
 
-	m.tm_reference = hvh_guest_time(o->ic->h);
-	m.tm_parent = (hvh_wall_time(o->ic->h) + (uint64_t)ts->info.shift) /
-	    100 + TIME_1970;
+	wall = timesync_clocks(o->ic->h, &reference);
+	m.tm_reference = reference;
+	m.tm_parent = (wall + (uint64_t)ts->info.shift) / 100 + TIME_1970;
 	old.to_parent = m.tm_parent;
 	if (o->len == sizeof(old))
 		memcpy(o->body, &old, sizeof(old));

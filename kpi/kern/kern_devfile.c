@@ -198,14 +198,19 @@ devfile_rw(struct kpi_devfile *df, void *buf, size_t len, enum uio_rw rw,
 	uio.uio_iov = &iov;
 	uio.uio_iovcnt = 1;
 	uio.uio_resid = len;
+	/* One thread may read while another writes, in any order. */
+	dev_lock();
 	uio.uio_offset = df->df_file.f_offset;
+	dev_unlock();
 	uio.uio_segflg = UIO_USERSPACE;
 	uio.uio_rw = rw;
 	uio.uio_td = dc.dc_td;
 	fn = rw == UIO_READ ? dc.dc_csw->d_read : dc.dc_csw->d_write;
 	error = fn != NULL ? fn(df->df_dev, &uio,
 	    (df->df_file.f_flag & O_NONBLOCK) != 0 ? O_NONBLOCK : 0) : ENODEV;
+	dev_lock();
 	df->df_file.f_offset = uio.uio_offset;
+	dev_unlock();
 	*done = len - uio.uio_resid;
 	/* What was moved before an interruption counts. */
 	if (*done > 0 && (error == EINTR || error == ERESTART ||

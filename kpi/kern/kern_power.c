@@ -12,6 +12,8 @@
 #include "subr_bus_var.h"
 
 #include <sys/eventhandler.h>
+#include <sys/time.h>
+#include <sys/timetc.h>
 
 int
 kpi_suspend(void)
@@ -35,11 +37,16 @@ int
 kpi_resume(void)
 {
 	struct thread *td = kpi_thread_enter();
+	struct timespec ts;
 	int error;
 
 	bus_topo_lock();
 	error = DEVICE_RESUME(root_bus);
 	bus_topo_unlock();
+	/* By the hardware's clock, which counts seconds. */
+	nanotime(&ts);
+	ts.tv_nsec = 0;
+	tc_setclock(&ts);
 	EVENTHANDLER_INVOKE(power_resume);
 	kpi_thread_leave(td);
 	return (error);

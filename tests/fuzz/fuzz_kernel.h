@@ -41,8 +41,8 @@ const char *ktest_fuzz_ndis(unsigned which, const unsigned char *obj,
 	    unsigned len);
 
 /*
- * Key-value pairs: a message of len bytes, in which the answer is made, and what
- * the daemon filled in.
+ * Key-value pairs: a message of len bytes, in which the answer is made, and
+ * what the daemon filled in.
  */
 const char *ktest_fuzz_kvp(unsigned char *body, unsigned len,
 	    const unsigned char *answer, unsigned alen);

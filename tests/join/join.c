@@ -20,6 +20,8 @@
 
 #define	CLOCK_SPEEDUP	20
 
+#define	MSG_OPEN_RESULT	6
+
 static struct {
 	pthread_t	thread;
 	atomic_bool	run;
@@ -68,6 +70,24 @@ join_devices(struct join *j, const struct join_config *cf)
 		for (l = 0; l < cf->luns; l++)
 			join_attach(j, c, l, j->disk_size);
 	}
+}
+
+/*
+ * For machines that boot: what is offered before it has that long to be up,
+ * while the kernel waits for this.
+ */
+void
+join_slow_controller(struct join *j, unsigned c, uint64_t delay)
+{
+	struct hvh_scsi_params sp = { 0 };
+	char guid[37];
+
+	snprintf(guid, sizeof(guid), "2b1d7a60-5d3c-4f0e-8e0a-0000000000%02x",
+	    c);
+	ATF_REQUIRE_EQ(0, hvh_guid_parse(guid, &sp.instance));
+	ATF_REQUIRE_EQ(0, hvh_scsi_add(j->host, &sp, &j->scsi[c]));
+	join_fault(j, HVH_FAULT_MSG_OUT, HVH_FAULT_DELAY, MSG_OPEN_RESULT, 1,
+	    1, delay);
 }
 
 void

@@ -61,6 +61,8 @@ void	join_finish(struct join *j);
 unsigned join_end(struct join *j);
 /* A memory disk for LUN lun of controller c. */
 void	join_attach(struct join *j, unsigned c, unsigned lun, uint64_t size);
+/* Controller c without disks; its first channel is so slow to open, in ns. */
+void	join_slow_controller(struct join *j, unsigned c, uint64_t delay);
 /* Network adapter number n; see struct join_config. */
 void	join_hn_add(struct join *j, unsigned n,
 	    const struct hvh_net_params *np);

@@ -25,9 +25,13 @@ static int
 raw_open(void *dev, struct hvh_chan *ch, const uint8_t *udata)
 {
 	struct raw_ic *r = dev;
+	unsigned i;
 
 	r->open = true;
 	r->opens++;
+	for (i = 0; i < r->ngreetings; i++)
+		(void)hvh_chan_write(ch, INBAND, 0, i, r->greetings[i].data,
+		    r->greetings[i].len);
 	return (0);
 }
 

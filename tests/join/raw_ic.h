@@ -25,12 +25,19 @@ struct raw_answer {
 	uint8_t		 data[RAW_LEN];
 };
 
+struct raw_msg {
+	uint8_t		 data[RAW_LEN];
+	uint32_t	 len;
+};
+
 struct raw_ic {
 	struct hvh	*h;
 	struct hvh_chan	*ch;
 	bool		 open;
 	unsigned	 opens, closes;
 	bool		 deaf;		/* reads no answers */
+	unsigned	 ngreetings;
+	struct raw_msg	 greetings[2];	/* sent when the guest opens it */
 	unsigned	 got, taken;	/* answers, also those too many */
 	struct raw_answer answers[RAW_ANSWERS];
 };
@@ -51,11 +58,6 @@ unsigned raw_ic_got(struct raw_ic *r);
 void	raw_ic_listen(struct raw_ic *r);
 
 /* --- Messages --- */
-
-struct raw_msg {
-	uint8_t		 data[RAW_LEN];
-	uint32_t	 len;
-};
 
 /* A request of this type, IC transaction id 7, body of len zero bytes. */
 void	raw_msg(struct raw_msg *m, uint16_t type, uint32_t len);

@@ -302,6 +302,44 @@ ATF_TC_BODY(twice, tc)
 	join_finish(&j);
 }
 
+/* The host does not even wait until it knows the guest's versions. */
+static void
+add_hasty(struct join *j)
+{
+
+	add_raw(j);
+	raw_negotiation(&raw->greetings[0], 0x30002);
+	raw_msg(&raw->greetings[1], 3, 12);
+	raw->ngreetings = 2;
+	join_slow_controller(j, 0, 500000000);
+}
+
+ATF_TC(early);
+ATF_TC_HEAD(early, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a request while the kernel boots is "
+	    "refused, for there is no init yet; a later one is not");
+}
+ATF_TC_BODY(early, tc)
+{
+	struct join_config cf = {
+		.no_disks = true, .prepare = add_hasty, .vm.preload = true,
+	};
+	const struct raw_answer *a;
+	struct join j;
+
+	join_start(&j, &cf);
+	a = raw_ic_answer(raw, 10000);
+	ATF_REQUIRE(a != NULL && raw_get(a, 28, 2) == 1);
+	a = raw_ic_answer(raw, 10000);
+	ATF_REQUIRE(a != NULL);
+	ATF_CHECK_EQ(S_FAIL, raw_get(a, 20, 4));
+	nothing_asked();
+	order(0, 0);
+	asked(RB_POWEROFF);
+	join_finish(&j);
+}
+
 ATF_TC(deaf);
 ATF_TC_HEAD(deaf, tc)
 {
@@ -348,6 +386,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, versions);
 	ATF_TP_ADD_TC(tp, flags);
 	ATF_TP_ADD_TC(tp, twice);
+	ATF_TP_ADD_TC(tp, early);
 	ATF_TP_ADD_TC(tp, deaf);
 	return (atf_no_error());
 }

@@ -111,12 +111,18 @@ wait_syncs(uint64_t n)
 	ATF_REQUIRE_MSG(join_wait(synced, &n, 10000), "no sync");
 }
 
+/* What a sync has failed to do, a sample shall not do in its place. */
+static const char *const no_samples[] = {
+	"hw.hvtimesync.sample_thresh=0", NULL
+};
+
 static void
 start(struct join *j, bool virtual_clock)
 {
 	struct join_config cf = {
 		.no_disks = true, .prepare = add_timesync,
 		.vm.virtual_clock = virtual_clock,
+		.vm.kenv = virtual_clock ? NULL : no_samples,
 	};
 
 	join_start(j, &cf);
@@ -192,6 +198,14 @@ ATF_TC_BODY(version_3, tc)
 	version(0, HVH_IC_VERSION(3, 0));
 }
 
+static void
+add_slowly(struct join *j)
+{
+
+	add_timesync(j);
+	join_slow_controller(j, 0, 500 * MS);
+}
+
 ATF_TC(boot);
 ATF_TC_HEAD(boot, tc)
 {
@@ -201,10 +215,12 @@ ATF_TC_HEAD(boot, tc)
 ATF_TC_BODY(boot, tc)
 {
 	struct join_config cf = {
-		.no_disks = true, .prepare = add_timesync, .vm.preload = true,
+		.no_disks = true, .prepare = add_slowly, .vm.preload = true,
+		.vm.kenv = no_samples,
 	};
 	struct join j;
 
+	/* While devices still attach, and no clock runs. */
 	shift = HOUR;
 	join_start(&j, &cf);
 	wait_syncs(1);
@@ -220,12 +236,18 @@ ATF_TC_HEAD(sleep, tc)
 }
 ATF_TC_BODY(sleep, tc)
 {
+	struct join_config cf = {
+		.no_disks = true, .prepare = add_slowly, .vm.kenv = no_samples,
+	};
 	struct join j;
 
-	start(&j, false);
+	join_start(&j, &cf);
+	wait_syncs(1);
 	close_to(MS);
 	ATF_REQUIRE_EQ(0, kpi_suspend());
 	step(100 * SEC, false);
+	/* The sync comes while others resume, and the hardware's clock behind. */
+	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DELAY, 6, 1, 1, 500 * MS);
 	ATF_REQUIRE_EQ(0, kpi_resume());
 	wait_syncs(2);
 	close_to(MS);

@@ -5,8 +5,8 @@
  */
 
 /*
- * A file system that fails: the calls by which a program changes files, counted,
- * the n-th of which goes wrong.  Link with -Wl,--wrap= of each.
+ * A file system that fails: the calls by which a program changes files are
+ * counted, and the n-th goes wrong.  Link with -Wl,--wrap= of each.
  */
 
 #ifndef TESTS_SERVICES_FAKE_FS_H

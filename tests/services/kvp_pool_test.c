@@ -86,7 +86,7 @@ set(const char *key, const char *value)
 }
 
 static uint32_t
-delete(const char *key)
+erase(const char *key)
 {
 
 	return (order(HV_KVP_DEV_DELETE, key, ""));
@@ -169,8 +169,8 @@ ATF_TC_BODY(format, tc)
 	ATF_CHECK_STREQ("2", rec + 512);
 	close(fd);
 	ATF_CHECK_EQ(-1, size_of(".kvp_pool_1"));
-	ATF_CHECK_EQ(0, delete("first"));
-	ATF_CHECK_EQ(HV_KVP_DEV_NOTFOUND, delete("first"));
+	ATF_CHECK_EQ(0, erase("first"));
+	ATF_CHECK_EQ(HV_KVP_DEV_NOTFOUND, erase("first"));
 	ATF_CHECK_EQ(2560, size_of(".kvp_pool_0"));
 	ATF_CHECK_EQ(0, complaints);
 	kvp_pools_close(&pools);
@@ -339,7 +339,7 @@ ATF_TC_BODY(too_many, tc)
 	}
 	ATF_CHECK_EQ(HV_KVP_DEV_FULL, set("one more", "v"));
 	ATF_CHECK_EQ(4096, count());
-	ATF_CHECK_EQ(0, delete("17"));
+	ATF_CHECK_EQ(0, erase("17"));
 	ATF_CHECK_EQ(0, set("one more", "v"));
 	kvp_pools_close(&pools);
 }
@@ -399,7 +399,7 @@ change(int k, const char *value)
 	key_name(k, key);
 	strcpy(state->wanted, value);
 	state->pending = k;
-	status = value[0] != '\0' ? set(key, value) : delete(key);
+	status = value[0] != '\0' ? set(key, value) : erase(key);
 	if (status == 0) {
 		kvp_pools_sync(&pools);
 		strcpy(state->value[k], value);
@@ -470,7 +470,7 @@ new_state(void)
 	(void)unlink("pools/.kvp_pool_0.damaged");
 }
 
-/* A process that lives the story and ends in the n-th call; false: it did not */
+/* A process that lives the story and ends in the n-th call; false: it lives. */
 static bool
 ends_at(enum fake_fs_fault fault, unsigned n)
 {

@@ -21,6 +21,7 @@
 #include <sys/errno.h>
 #include <sys/reboot.h>
 #include <sys/signal.h>
+#include <sys/ttycom.h>
 
 #include "commands.h"
 #include "lib.h"
@@ -55,6 +56,8 @@ power_asked(int sig)
 	print("\n@init asked for %s at %ju\n", sig == SIGUSR2 ? "power-off" :
 	    "reboot", (uintmax_t)uptime_ns());
 	out_flush();
+	/* The kernel's own words would stand amid it. */
+	(void)sys_ioctl(1, TIOCDRAIN, NULL);
 	(void)sysctl_set("kern.shutdown.poweroff_delay", &zero, sizeof(zero));
 	(void)sysctl_set("kern.consmute", &zero, sizeof(zero));
 	(void)sys(SYS_reboot, sig == SIGUSR2 ? RB_POWEROFF : RB_AUTOBOOT, 0, 0,

@@ -96,7 +96,8 @@ register_daemon(struct hvd *hd)
 	km.km_type = HV_KVP_DEV_REGISTER;
 	km.km_version = HV_KVP_DEV_VERSION;
 	if (!hvd_send(hd, &km, sizeof(km))) {
-		hvd_log(LOG_ERR, "%s: %s", hd->hd_dev, errno == EPROTONOSUPPORT ?
+		hvd_log(LOG_ERR, "%s: %s", hd->hd_dev,
+		    errno == EPROTONOSUPPORT ?
 		    "the kernel's module is of another version" :
 		    strerror(errno));
 		return (1);

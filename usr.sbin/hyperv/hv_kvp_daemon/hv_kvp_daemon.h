@@ -40,7 +40,7 @@ struct kvp_pool {
 	size_t		 kp_room;
 	bool		 kp_loaded;
 	bool		 kp_exists;	/* the file */
-	struct stat	 kp_stat;	/* of the file, by which a change shows */
+	struct stat	 kp_stat;	/* of the file: shows a change */
 	unsigned	 kp_unsynced;	/* records behind what is synced */
 	int64_t		 kp_appended;	/* ms, when the last was; 0: none */
 };

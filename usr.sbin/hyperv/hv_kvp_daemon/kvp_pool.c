@@ -11,8 +11,8 @@
  * A new key is written behind the others: until its record is complete the
  * file's size is no multiple of a record, or the key no text, and the next to
  * read it drops that record, and only that.  All other changes are written to a
- * new file, synced, and renamed over the old one.  When something fails half-way
- * the old records are still there.
+ * new file, synced, and renamed over the old one.  When something fails
+ * half-way the old records are still there.
  *
  * What has been answered stays if the daemon dies; and if the system does, too,
  * for it has been synced.  Only of new keys that come in quick succession not

@@ -50,7 +50,7 @@ struct hvkvp_softc {
 	u_int			 ks_timeout;	/* seconds */
 	u_int			 ks_boot_timeout;
 	uint64_t		 ks_timeouts;	/* (m) */
-	uint64_t		 ks_late;	/* (m) answers that came too late */
+	uint64_t		 ks_late;	/* (m) answers after that */
 };
 
 /* Requests at once: a host waits for each, or gives one up. */
