@@ -54,6 +54,7 @@ struct hn_fake {
 	uint32_t	 f_ringsize;
 	uint32_t	 f_pos;		/* next packet to be read */
 	volatile uint32_t f_signals;
+	u_int		 f_recovers;	/* new sessions asked for */
 	struct mbuf	*f_in;		/* what came in, m_nextpkt */
 	struct mbuf	**f_inp;
 	u_int		 f_nin;

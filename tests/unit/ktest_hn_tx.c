@@ -436,7 +436,8 @@ KTEST(hn_tx_suspended, "packets wait while sending is suspended")
 	hn_fake_end(f);
 }
 
-KTEST(hn_tx_broken, "a channel that takes nothing more costs its packets")
+KTEST(hn_tx_broken, "a channel that takes nothing more costs its packets, and "
+    "is left")
 {
 	struct hn_fake *f;
 
@@ -446,6 +447,10 @@ KTEST(hn_tx_broken, "a channel that takes nothing more costs its packets")
 	KT_EQ(send(f, hn_fake_mbuf(1, 20000, MCLBYTES)), 0);
 	KT_EQ(if_getcounter(f->f_sc->sc_ifp, IFCOUNTER_OERRORS), 2);
 	KT_EQ(hn_tx_outstanding(f->f_txr), 0);
+	taskqueue_drain(f->f_sc->sc_tq, &f->f_sc->sc_recover_task);
+	KT_CHECK(f->f_recovers >= 1);
+	KT_CHECK((f->f_sc->sc_flags & (HN_F_BROKEN | HN_F_DEAF)) ==
+	    HN_F_BROKEN);
 	hn_fake_end(f);
 }
 
