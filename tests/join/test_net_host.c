@@ -10,6 +10,7 @@
  * happens when a ring cannot be used any more.
  */
 
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +44,15 @@ start(unsigned cpus)
 	cable_start(&j, &cf);
 }
 
-static kpi_u64
-number(const char *fmt, unsigned n)
+static kpi_u64 __attribute__((format(printf, 1, 2)))
+number(const char *fmt, ...)
 {
 	char name[64], value[64];
+	va_list ap;
 
-	snprintf(name, sizeof(name), fmt, n);
+	va_start(ap, fmt);
+	vsnprintf(name, sizeof(name), fmt, ap);
+	va_end(ap);
 	ATF_REQUIRE_EQ_MSG(0, kpi_sysctl_get(name, value, sizeof(value)),
 	    "%s", name);
 	return (strtoull(value, NULL, 0));
@@ -185,8 +189,8 @@ ATF_TC_BODY(hash, tc)
 	unsigned i;
 
 	start(CPUS);
-	ATF_REQUIRE_EQ(CPUS, number("dev.hn.0.rx_ring_inuse", 0));
-	ATF_REQUIRE_EQ(ENTRIES, number("dev.hn.0.rss_ind_size", 0));
+	ATF_REQUIRE_EQ(CPUS, number("dev.hn.0.rx_ring_inuse"));
+	ATF_REQUIRE_EQ(ENTRIES, number("dev.hn.0.rss_ind_size"));
 	get_key(key);
 	get_table(table);
 	for (i = 0; i < ENTRIES; i++)
@@ -280,10 +284,10 @@ ATF_TC_BODY(rss_none, tc)
 	uint8_t key[KEY] = { 1 };
 
 	start(1);
-	ATF_CHECK_EQ(0, number("dev.hn.0.rss_ind_size", 0));
+	ATF_CHECK_EQ(0, number("dev.hn.0.rss_ind_size"));
 	ATF_CHECK(set_key(key) != 0);
 	(void)pass(1, 7);
-	ATF_CHECK_EQ(0, number("dev.hn.0.rx.0.rss_pkts", 0));
+	ATF_CHECK_EQ(0, number("dev.hn.0.rx.0.rss_pkts"));
 	cable_finish(&j);
 }
 
@@ -315,18 +319,18 @@ ATF_TC_BODY(rsc, tc)
 	/* Else it is LRO that puts them together. */
 	ATF_REQUIRE_EQ(0, kpi_net_caps(j.kn[0], KPI_NETCAP_RXCSUM));
 	ATF_CHECK_EQ(14, large());
-	ATF_CHECK_EQ(0, number("dev.hn.0.rx.0.rsc_pkts", 0));
+	ATF_CHECK_EQ(0, number("dev.hn.0.rx.0.rsc_pkts"));
 	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hn.0.rsc_switch", "1"));
 	ATF_CHECK_EQ(1, large());
-	ATF_CHECK_EQ(1, number("dev.hn.0.rx.0.rsc_pkts", 0));
+	ATF_CHECK_EQ(1, number("dev.hn.0.rx.0.rsc_pkts"));
 	/* Also in a new session. */
 	ATF_REQUIRE_EQ(0, kpi_net_mtu(j.kn[0], 4000));
-	before = number("dev.hn.0.rx.0.rsc_pkts", 0);
+	before = number("dev.hn.0.rx.0.rsc_pkts");
 	ATF_CHECK_EQ(1, large());
-	ATF_CHECK_EQ(before + 1, number("dev.hn.0.rx.0.rsc_pkts", 0));
+	ATF_CHECK_EQ(before + 1, number("dev.hn.0.rx.0.rsc_pkts"));
 	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hn.0.rsc_switch", "0"));
 	ATF_CHECK(large() > 1);
-	ATF_CHECK_EQ(0, number("dev.hn.0.rsc_switch", 0));
+	ATF_CHECK_EQ(0, number("dev.hn.0.rsc_switch"));
 	cable_finish(&j);
 }
 
@@ -339,7 +343,7 @@ ATF_TC_BODY(rsc_old, tc)
 	cable_start(&j, &cf);
 	ATF_CHECK_EQ(FBSD_EOPNOTSUPP, kpi_sysctl_set("dev.hn.0.rsc_switch",
 	    "1"));
-	ATF_CHECK_EQ(0, number("dev.hn.0.rsc_switch", 0));
+	ATF_CHECK_EQ(0, number("dev.hn.0.rsc_switch"));
 	(void)pass(0, 1);
 	cable_finish(&j);
 }
@@ -362,7 +366,7 @@ ATF_TC_BODY(keepalive, tc)
 		ATF_REQUIRE_EQ_MSG(i, st.alive, "no answer to number %u", i);
 	}
 	(void)pass(1, 1);
-	ATF_CHECK_EQ(0, number("dev.hn.0.bad_messages", 0));
+	ATF_CHECK_EQ(0, number("dev.hn.0.bad_messages"));
 	cable_finish(&j);
 }
 
@@ -458,7 +462,7 @@ reattached(kpi_u64 want)
 
 	/* No time is lost with questions that nobody can answer. */
 	for (i = 0; i < 4000; i++) {
-		if (number("dev.hn.0.reattaches", 0) >= want)
+		if (number("dev.hn.0.reattaches") >= want)
 			return (true);
 		usleep(1000);
 	}

@@ -34,12 +34,13 @@ fake_if_input(struct ifnet *ifp, struct mbuf *m)
 	fake->f_nin++;
 }
 
+/* In the place of hn_recover_task(): there is no host for a new session. */
 static void
-fake_recover(void *arg, int pending)
+fake_recover(void *arg, int pending __unused)
 {
 	struct hn_fake *f = arg;
 
-	f->f_recovers += (u_int)pending;
+	atomic_add_int(&f->f_recovers, 1);
 }
 
 static void
@@ -98,10 +99,10 @@ hn_fake_begin(uint32_t ringsize, uint32_t sects)
 	f->f_sc = sc;
 	sx_init(&sc->sc_lock, "fake");
 	mtx_init(&sc->sc_mtx, "hn", NULL, MTX_DEF);
-	sc->sc_dev = devclass_get_device(devclass_find("nexus"), 0);
-	sc->sc_flags = HN_F_BAD_SAID;
 	sc->sc_tq = taskqueue_thread;
 	TASK_INIT(&sc->sc_recover_task, 0, fake_recover, f);
+	sc->sc_dev = devclass_get_device(devclass_find("nexus"), 0);
+	sc->sc_flags = HN_F_BAD_SAID;
 	sc->sc_nalloc = sc->sc_nrings = 1;
 	sc->sc_agg_size = 0xefffffff;
 	sc->sc_agg_pkts = 8;
@@ -138,11 +139,11 @@ hn_fake_end(struct hn_fake *f)
 	hn_tx_suspend(sc);
 	f->f_txr->txr_ch = NULL;
 	f->f_rxr->rxr_ch = NULL;
-	taskqueue_drain(sc->sc_tq, &sc->sc_recover_task);
 	hn_tx_reclaim(sc, false);
 	hn_rx_reclaim(sc);
 	KT_CHECK(hn_rx_drain(sc, 0));
 	KT_EQ(hn_tx_outstanding(f->f_txr), 0);
+	taskqueue_drain(sc->sc_tq, &sc->sc_recover_task);
 	hn_ring_free(sc);
 	if (sc->sc_rxbuf != NULL)
 		hn_rxbuf_rele(sc->sc_rxbuf);

@@ -54,10 +54,10 @@ struct hn_fake {
 	uint32_t	 f_ringsize;
 	uint32_t	 f_pos;		/* next packet to be read */
 	volatile uint32_t f_signals;
+	u_int		 f_recovers;	/* new sessions asked for */
 	struct mbuf	*f_in;		/* what came in, m_nextpkt */
 	struct mbuf	**f_inp;
 	u_int		 f_nin;
-	u_int		 f_recovers;	/* sessions asked for anew */
 };
 
 /* ringsize: bytes of the ring to the host; sects: 0 for no send buffer. */

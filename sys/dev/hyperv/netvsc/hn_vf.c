@@ -351,8 +351,10 @@ static void
 hn_vf_task(void *arg, int pending __unused)
 {
 	struct hn_vf *vf = arg;
+	bool there;
 
 	sx_xlock(&vf->vf_sc->sc_lock);
+	there = vf->vf_ifp != NULL;
 	if (!hn_vf_usable(vf))
 		hn_vf_stop(vf);
 	else if (atomic_load_ptr(&vf->vf_active) == 0)
@@ -362,6 +364,9 @@ hn_vf_task(void *arg, int pending __unused)
 		hn_if_offloads(vf->vf_sc);
 	}
 	sx_xunlock(&vf->vf_sc->sc_lock);
+	/* vlan(4) has what we can do from us, and locks of its own. */
+	if (there)
+		if_vlancap(vf->vf_sc->sc_ifp);
 }
 
 void
@@ -484,11 +489,15 @@ static void
 hn_vf_departed(void *arg, if_t ifp)
 {
 	struct hn_vf *vf = arg;
+	bool ours;
 
 	sx_xlock(&vf->vf_sc->sc_lock);
-	if (vf->vf_ifp == ifp)
+	ours = vf->vf_ifp == ifp;
+	if (ours)
 		hn_vf_forget(vf, true);
 	sx_xunlock(&vf->vf_sc->sc_lock);
+	if (ours)
+		if_vlancap(vf->vf_sc->sc_ifp);
 }
 
 /*
