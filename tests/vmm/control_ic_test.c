@@ -12,7 +12,7 @@
 
 #include <atf-c.h>
 #include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -373,6 +373,37 @@ ATF_TC_BODY(copy, tc)
 	stop();
 }
 
+/* Ctrl-C in the middle of it: the guest is told. */
+ATF_TC_WITHOUT_HEAD(copy_interrupted);
+ATF_TC_BODY(copy_interrupted, tc)
+{
+	FILE *f = fopen("source", "w");
+	pid_t pid;
+	int st;
+
+	ATF_REQUIRE(f != NULL && ftruncate(fileno(f), 60000) == 0 &&
+	    fclose(f) == 0);
+	start(HVH_IC_FCOPY);
+	load();
+	pid = hvctl_start("copy source /tmp/");
+	while (messages < 3) {
+		silent = messages == 2;
+		live();
+		usleep(100);
+	}
+	ATF_REQUIRE_EQ(0, kill(pid, SIGINT));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &st, 0));
+	live();
+	live();
+	silent = false;
+	send_back();
+	for (unsigned i = 0; i < 4; i++)
+		live();
+	ATF_CHECK_EQ(4, messages);
+	ATF_CHECK_EQ(3, get32(last + 16 + 28));
+	stop();
+}
+
 /* --- The socket itself. --- */
 
 static int
@@ -514,6 +545,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, kvp);
 	ATF_TP_ADD_TC(tp, vss);
 	ATF_TP_ADD_TC(tp, copy);
+	ATF_TP_ADD_TC(tp, copy_interrupted);
 	ATF_TP_ADD_TC(tp, later);
 	ATF_TP_ADD_TC(tp, nobody_waits);
 	ATF_TP_ADD_TC(tp, too_many);
