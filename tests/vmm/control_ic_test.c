@@ -502,6 +502,40 @@ ATF_TC_BODY(nobody_waits, tc)
 	close(fd);
 }
 
+/* A reset of the machine, and an end of the device. */
+ATF_TC_WITHOUT_HEAD(guest_gone);
+ATF_TC_BODY(guest_gone, tc)
+{
+	int fd;
+
+	start(HVH_IC_SHUTDOWN);
+	load();
+	silent = true;
+	fd = join();
+	say(fd, "{\"cmd\":\"shutdown\"}\n");
+	hvh_reset(g.h);
+	loaded = false;
+	live();
+	ATF_CHECK_MSG(strstr(heard(fd), "went away") != NULL, "reset");
+	expect(1, "reboot", "no driver");
+	close(fd);
+	stop();
+
+	start(HVH_IC_SHUTDOWN);
+	load();
+	silent = true;
+	fd = join();
+	say(fd, "{\"cmd\":\"shutdown\"}\n");
+	ATF_REQUIRE_EQ(0, hvh_rescind(g.h, chan));
+	loaded = false;
+	live();
+	ATF_CHECK_MSG(strstr(heard(fd), "went away") != NULL, "rescind");
+	expect(0, "services", "gone");
+	expect(1, "reboot", "taken away");
+	close(fd);
+	stop();
+}
+
 /* So many at once, and no more. */
 ATF_TC_WITHOUT_HEAD(too_many);
 ATF_TC_BODY(too_many, tc)
@@ -548,6 +582,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, copy_interrupted);
 	ATF_TP_ADD_TC(tp, later);
 	ATF_TP_ADD_TC(tp, nobody_waits);
+	ATF_TP_ADD_TC(tp, guest_gone);
 	ATF_TP_ADD_TC(tp, too_many);
 	return (atf_no_error());
 }
