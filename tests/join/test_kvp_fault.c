@@ -82,6 +82,7 @@ ATF_TC_BODY(no_daemon, tc)
 	ATF_CHECK_EQ(0, o.error);
 	ATF_CHECK_EQ(HVH_IC_FAIL, o.status);
 	ATF_CHECK_EQ(1, join_sysctl("dev.hvkvp.0.timeouts"));
+	ATF_CHECK_EQ(0, join_sysctl("dev.hvkvp.0.program"));
 	join_kvp_daemon(&jk);
 	ATF_CHECK_EQ(0, join_kvp_set(&jk, HVH_KVP_EXTERNAL, "key", "value"));
 	join_kvp_finish(&jk);
