@@ -72,10 +72,11 @@ start(struct join *j, struct join_config *cf)
 	join_start(j, cf);
 	/*
 	 * Once for what the kernel keeps for good (types, devclasses): also of
-	 * hn, which looks at a controller that has no driver yet.
+	 * those that look at a controller that has no driver yet.
 	 */
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_vmbus"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
+	ATF_REQUIRE_EQ(0, kpi_kldload("hv_utils"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_storvsc"));
 	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
 	ATF_REQUIRE_EQ(0, vm_unload());

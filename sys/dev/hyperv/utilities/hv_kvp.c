@@ -46,6 +46,7 @@ struct hvkvp_softc {
 						 * or was read from it */
 	bool			 ks_daemon;	/* (m) one has registered */
 	bool			 ks_ever;	/* (m) there has been one */
+	bool			 ks_said;	/* (m) that it does not answer */
 	u_int			 ks_log;
 	u_int			 ks_timeout;	/* seconds */
 	u_int			 ks_boot_timeout;
@@ -104,6 +105,11 @@ hvkvp_expire(void *arg)
 
 	mtx_assert(&sc->ks_mtx, MA_OWNED);
 	sc->ks_timeouts++;
+	if (!sc->ks_said)
+		device_printf(sc->ks_ic.ic_dev, "no answer in time: %s\n",
+		    sc->ks_daemon ? "hv_kvp_daemon(8) hangs" :
+		    "is hv_kvp_daemon(8) running?");
+	sc->ks_said = true;
 	hvkvp_finish(sc, HV_IC_S_FAIL);
 }
 
@@ -280,6 +286,7 @@ hvkvp_register(struct hvkvp_softc *sc, const struct hv_kvp_dev_msg *km)
 	if (km->km_version != HV_KVP_DEV_VERSION)
 		return (EPROTONOSUPPORT);
 	sc->ks_daemon = sc->ks_ever = true;
+	sc->ks_said = false;
 	hvkvp_give(sc);
 	return (0);
 }
@@ -361,6 +368,8 @@ hvkvp_sysctl(struct hvkvp_softc *sc)
 	    &sc->ks_timeout, 0, "Seconds for the daemon to answer");
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "boot_timeout", CTLFLAG_RWTUN,
 	    &sc->ks_boot_timeout, 0, "Seconds for the first daemon to start");
+	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "program", CTLFLAG_RD,
+	    &sc->ks_daemon, 0, "Whether there is a daemon");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "timeouts", CTLFLAG_RD,
 	    &sc->ks_timeouts, 0, "Requests failed because no answer came");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "late", CTLFLAG_RD, &sc->ks_late,
