@@ -75,8 +75,8 @@ start(struct join *j, struct join_config *cf)
 	 * those that look at a controller that has no driver yet.
 	 */
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_vmbus"));
-	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_utils"));
+	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_storvsc"));
 	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
 	ATF_REQUIRE_EQ(0, vm_unload());

@@ -61,9 +61,9 @@ start(struct join *j)
 	 * drivers that look at the adapter while it has none.
 	 */
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_vmbus"));
+	ATF_REQUIRE_EQ(0, kpi_kldload("hv_utils"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_storvsc"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
-	ATF_REQUIRE_EQ(0, kpi_kldload("hv_utils"));
 	ATF_REQUIRE_EQ(0, kpi_net_wait("hn0", 20000));
 	ATF_REQUIRE_EQ(0, vm_unload());
 	join_usage(&st);
