@@ -200,7 +200,7 @@ parse_options(struct options *op, int argc, char **argv)
 	};
 	int c, i;
 
-	op->vm.moderate_ns = 500000;
+	op->vm.moderate_ns = VM_MODERATE_NS;
 	op->controllers = 1;
 	op->subchannels = 15;
 	op->blk.block_size = 512;

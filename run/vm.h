@@ -23,6 +23,8 @@
 #include "hvhost.h"
 #include "kpi.h"
 
+#define	VM_MODERATE_NS	500000		/* for those who want it */
+
 struct vm_config {
 	unsigned	 cpus;			/* 0: 4 */
 	size_t		 memory;		/* bytes, 0: 512 MiB */

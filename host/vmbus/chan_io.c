@@ -231,7 +231,7 @@ hvh_chan_carried(struct hvh_chan *ch, bool out)
 	hvh_moderate_carried(&ch->ch_moderate, out);
 }
 
-/* A period has ended: look for what came, show what was done. */
+/* It has waited: look for what came, show what was done. */
 static void
 tick(void *arg)
 {
@@ -259,7 +259,7 @@ moderated(struct hvh_chan *ch)
 		ch->ch_tick.fn = tick;
 		ch->ch_tick.arg = ch;
 		hvh_timer_set(ch->ch_h, &ch->ch_tick,
-		    ch->ch_moderate.m_since + period);
+		    now + ch->ch_moderate.m_wait);
 	}
 	return (true);
 }

@@ -21,12 +21,15 @@
 
 /* So many packets in a row, a period, are much. */
 #define	HVH_MODERATE_LEAST	20u
+/* And with so many there is no need to wait until it is over. */
+#define	HVH_MODERATE_BATCH	64u
 
 struct hvh_moderate {
 	uint64_t	 m_since;	/* when the period began, ns */
 	uint32_t	 m_count;	/* packets in it, see above */
 	bool		 m_out;		/* the direction of the last one */
 	bool		 m_much;	/* there were in the one before */
+	uint64_t	 m_wait;	/* until a batch has come, ns */
 };
 
 /* A packet, to the guest or from it. */

@@ -51,6 +51,10 @@ ATF_TC_BODY(much, tc)
 		/* Both ways at once. */
 		ATF_CHECK(period(&m, &now, 100, 5));
 	}
+	/* The more come, the sooner there are enough for a signal. */
+	ATF_CHECK(period(&m, &now, 41, 41) && m.m_wait == PERIOD);
+	ATF_CHECK(period(&m, &now, 641, 641));
+	ATF_CHECK(m.m_wait > PERIOD / 11 && m.m_wait < PERIOD / 9);
 	/* As many, but in a long time. */
 	now += 3 * PERIOD;
 	ATF_CHECK(!period(&m, &now, 40, 40));
