@@ -177,7 +177,7 @@ void
 fuzz_boot(const char *const *kenv, void (*add)(void))
 {
 	const struct vm_config cf = { .cpus = 3, .virtual_clock = true,
-	    .kenv = kenv, .memory = 128u << 20, .console = console };
+	    .kenv = kenv, .memory = 512u << 20, .console = console };
 	pthread_t thread;
 
 	verbose = getenv("FUZZ_VERBOSE") != NULL;
