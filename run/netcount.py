@@ -24,7 +24,7 @@ import re
 import sys
 
 LIMIT = 0.05        # hypercalls, and interrupts, a packet
-LOAD = 50000        # packets a second and stream: from there on it holds
+LOAD = 80000        # packets a second and stream: from there on it holds
 PONG = 1.02         # of packets one by one: 1, and a few of other origin
 SLACK = 10          # segments that an ended connection had no word of
 

@@ -195,9 +195,10 @@ scsi_call(void *arg)
 	ccb = xpt_alloc_ccb();
 	xpt_setup_ccb(&ccb->ccb_h, path, CAM_PRIORITY_NORMAL);
 	cam_fill_csio(&ccb->csio, 0, scsi_done,
-	    (s->driver == NULL ? CAM_UNLOCKED : 0) | (s->data == KTEST_NONE ? CAM_DIR_NONE : s->write ? CAM_DIR_OUT :
-	    CAM_DIR_IN), MSG_SIMPLE_Q_TAG, NULL, s->len, SSD_FULL_SIZE,
-	    s->cdb_len, TIMEOUT);
+	    (s->driver == NULL ? CAM_UNLOCKED : 0) |
+	    (s->data == KTEST_NONE ? CAM_DIR_NONE :
+	    s->write ? CAM_DIR_OUT : CAM_DIR_IN), MSG_SIMPLE_Q_TAG, NULL,
+	    s->len, SSD_FULL_SIZE, s->cdb_len, TIMEOUT);
 	memcpy(ccb->csio.cdb_io.cdb_bytes, s->cdb, sizeof(s->cdb));
 	ccb->ccb_h.ppriv_field1 = 0;
 	call->error = scsi_fill_data(s, sd, &ccb->csio);

@@ -454,6 +454,43 @@ KTEST(hn_tx_broken, "a channel that takes nothing more costs its packets, and "
 	hn_fake_end(f);
 }
 
+KTEST(hn_tx_held, "what is sent from the callback goes together, with one "
+    "signal, or when it is much")
+{
+	struct hn_fake *f;
+	struct hn_fake_pkt p;
+	uint32_t before;
+	u_int i;
+
+	f = hn_fake_begin(65536, 0);
+	hn_tx_hold(f->f_txr);
+	before = f->f_signals;
+	for (i = 0; i < 8; i++)
+		KT_EQ(send(f, hn_fake_mbuf(i, 3000, MCLBYTES)), 0);
+	KT_CHECK(!hn_fake_read(f, &p));
+	KT_EQ(f->f_signals, before);
+	hn_tx_flush(f->f_txr);
+	for (i = 0; i < 8; i++) {
+		KT_CHECK(hn_fake_read(f, &p));
+		hn_fake_complete(f, p.p_xid, HN_NVS_STATUS_OK);
+	}
+	KT_CHECK(!hn_fake_read(f, &p));
+
+	/* Afterwards, and from elsewhere, at once. */
+	KT_EQ(send(f, hn_fake_mbuf(8, 3000, MCLBYTES)), 0);
+	KT_CHECK(hn_fake_read(f, &p));
+	hn_fake_complete(f, p.p_xid, HN_NVS_STATUS_OK);
+
+	hn_tx_hold(f->f_txr);
+	for (i = 0; i < 64; i++)
+		KT_EQ(send(f, hn_fake_mbuf(i, 60, MCLBYTES)), 0);
+	KT_CHECK(hn_fake_read(f, &p));
+	hn_tx_flush(f->f_txr);
+	hn_tx_suspend(f->f_sc);
+	hn_tx_reclaim(f->f_sc, false);
+	hn_fake_end(f);
+}
+
 KTEST(hn_tx_reclaim, "a closed channel gives back what was under way")
 {
 	struct hn_fake *f;

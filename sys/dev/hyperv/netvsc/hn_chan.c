@@ -111,6 +111,7 @@ hn_chan_callback(struct vmbus_channel *ch, void *arg)
 	int error;
 
 	error = 0;
+	hn_tx_hold(rxr->rxr_txr);
 	NET_EPOCH_ENTER(et);
 	for (n = 0; n < HN_BATCH && hn_rx_ready(rxr); n++) {
 		error = vmbus_ch_peek(ch, &rp);

@@ -121,6 +121,8 @@ struct hn_tx_ring {
 
 	/* The channel callback's side and its statistics (r). */
 	u_int		 txr_doneprod __aligned(CACHE_LINE_SIZE); /* (A) */
+	uintptr_t	 txr_td;	/* (A) its thread while it runs, or 0 */
+	u_int		 txr_held;	/* packets handed in by it meanwhile */
 	uint64_t	 txr_bad;	/* completions that made no sense */
 	uint64_t	 txr_rejected;	/* completions that say failure */
 } __aligned(CACHE_LINE_SIZE);

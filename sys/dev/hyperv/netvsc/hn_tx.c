@@ -302,6 +302,19 @@ hn_tx_select(struct hn_softc *sc, const struct mbuf *m)
 	return (&sc->sc_txr[idx]);
 }
 
+/*
+ * What the stack sends while the ring's own callback gives it packets, answers
+ * above all, goes out together when that ends, or when it has become much: a
+ * signal costs more than a packet.
+ */
+static bool
+hn_tx_held(struct hn_tx_ring *txr)
+{
+
+	return (atomic_load_ptr(&txr->txr_td) == (uintptr_t)curthread &&
+	    ++txr->txr_held % HN_TX_BUDGET != 0);
+}
+
 int
 hn_transmit(if_t ifp, struct mbuf *m)
 {
@@ -321,7 +334,8 @@ hn_transmit(if_t ifp, struct mbuf *m)
 		m_freem(m);
 		if_inc_counter(ifp, IFCOUNTER_OQDROPS, 1);
 	}
-	hn_tx_kick(txr);
+	if (!hn_tx_held(txr))
+		hn_tx_kick(txr);
 	return (error);
 }
 
@@ -427,9 +441,18 @@ hn_tx_complete(struct hn_tx_ring *txr, uint64_t xid, const void *data,
 }
 
 void
+hn_tx_hold(struct hn_tx_ring *txr)
+{
+
+	txr->txr_held = 0;
+	atomic_store_ptr(&txr->txr_td, (uintptr_t)curthread);
+}
+
+void
 hn_tx_flush(struct hn_tx_ring *txr)
 {
 
+	atomic_store_ptr(&txr->txr_td, 0);
 	atomic_thread_fence_seq_cst();
 	if (__predict_false(atomic_load_int(&txr->txr_draining) != 0)) {
 		mtx_lock(&txr->txr_sc->sc_mtx);

@@ -568,7 +568,8 @@ bool	hn_tx_drain(struct hn_softc *sc, int seconds);
  * sc_lost_bytes.
  */
 void	hn_tx_reclaim(struct hn_softc *sc, bool lost);
-/* From the callback: a completion; at the end of a batch. */
+/* From the callback: when it begins; a completion; at the end of a batch. */
+void	hn_tx_hold(struct hn_tx_ring *txr);
 void	hn_tx_complete(struct hn_tx_ring *txr, uint64_t xid,
 	    const void *data, size_t len);
 void	hn_tx_flush(struct hn_tx_ring *txr);
