@@ -354,7 +354,7 @@ ATF_TC_BODY(table_nowhere, tc)
 	ATF_REQUIRE_EQ(0, kpi_net_mtu(jn[0].guest, 4000));
 	ATF_REQUIRE_EQ(2, counter("tx_ring_inuse"));
 	both_ways();
-	ATF_CHECK_EQ(1, seen);
+	ATF_CHECK(seen > 0);
 	burst(2000);
 	join_net_finish(jn, 1);
 }

@@ -28,7 +28,7 @@ KTEST(real_vmbus_sleep, "time that is over is seen to be over at once")
 	sbintime_t left;
 	u_int i, n;
 
-	mtx_init(&mtx, "sleep", NULL, MTX_DEF);
+	mtx_init(&mtx, "sleep", NULL, MTX_DEF | MTX_NEW);
 	for (i = 0; i < ROUNDS; i++) {
 		mtx_lock(&mtx);
 		left = SBT_1MS * 15 + SBT_1US * 777 * i;
