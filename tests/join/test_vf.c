@@ -308,7 +308,7 @@ ATF_TC_BODY(host_switches, tc)
 		.point = HVH_FAULT_PKT_IN, .action = HVH_FAULT_CALL,
 		.key = HVH_FAULT_ANY, .hook = see_answer
 	};
-	unsigned i;
+	unsigned i, n;
 
 	start(NULL);
 	ATF_REQUIRE_EQ(0, hvh_fault_add(j.host, &f));
@@ -321,6 +321,8 @@ ATF_TC_BODY(host_switches, tc)
 		ATF_REQUIRE(vf_active(false));
 		ATF_CHECK_MSG(vf_waits(false), "packets still go by the VF");
 		/* The switch, and that there is none any more. */
+		for (n = 0; n < 200 && atomic_load(&answers) < 2; n++)
+			usleep(10000);
 		ATF_CHECK_EQ(2, atomic_load(&answers));
 		/* Nor does the administrator bring it back. */
 		vf_up(0);
