@@ -47,4 +47,11 @@ const char *ktest_fuzz_ndis(unsigned which, const unsigned char *obj,
 const char *ktest_fuzz_kvp(unsigned char *body, unsigned len,
 	    const unsigned char *answer, unsigned alen);
 
+/*
+ * File copy: a message of len bytes; the program's request is made in request,
+ * which has room for a struct hv_fcopy_dev_msg, *rlen: 0, or its length.
+ */
+const char *ktest_fuzz_fcopy(const unsigned char *body, unsigned len,
+	    unsigned char *request, unsigned *rlen);
+
 #endif	/* !FUZZ_KERNEL_H */
