@@ -39,6 +39,7 @@ struct hvkvp_softc {
 	struct callout		 ks_callout;	/* (m) of ks_cur */
 	struct task		 ks_task;	/* looks for an adapter */
 	struct hv_ic_msgs	 ks_queue;	/* (m) behind ks_cur */
+	u_int			 ks_kept;	/* (m) in it, and ks_cur */
 	struct hv_ic_msg	*ks_cur;	/* (m) NULL: idle */
 	struct hv_kvp_dev_msg	 ks_msg;	/* (m) ks_cur for the daemon */
 	bool			 ks_ready;	/* (m) ks_msg can go */
@@ -89,6 +90,7 @@ hvkvp_finish(struct hvkvp_softc *sc, uint32_t status)
 		(void)hv_node_clear(sc->ks_node);
 	im = sc->ks_cur;
 	sc->ks_cur = NULL;
+	sc->ks_kept--;
 	sc->ks_ready = sc->ks_given = false;
 	if (sc->ks_log != 0)
 		device_printf(sc->ks_ic.ic_dev,
@@ -149,6 +151,7 @@ hvkvp_next(struct hvkvp_softc *sc)
 		error = hvkvp_request(hv_ic_body(im), hv_ic_body_len(im),
 		    &sc->ks_msg);
 		if (error != 0) {
+			sc->ks_kept--;
 			hv_ic_reply(&sc->ks_ic, im, hvkvp_refusal(error));
 			continue;
 		}
@@ -170,6 +173,11 @@ hvkvp_handler(struct hv_ic_softc *ic, struct hv_ic_msg *im)
 	struct hvkvp_softc *sc = (struct hvkvp_softc *)ic;
 
 	mtx_lock(&sc->ks_mtx);
+	if (sc->ks_kept == HVKVP_KEEP) {
+		mtx_unlock(&sc->ks_mtx);
+		return (HV_IC_S_FAIL);
+	}
+	sc->ks_kept++;
 	STAILQ_INSERT_TAIL(&sc->ks_queue, im, im_link);
 	hvkvp_next(sc);
 	mtx_unlock(&sc->ks_mtx);
@@ -393,6 +401,7 @@ hvkvp_detach(device_t dev)
 	mtx_lock(&sc->ks_mtx);
 	while ((im = STAILQ_FIRST(&sc->ks_queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&sc->ks_queue, im_link);
+		sc->ks_kept--;
 		hv_ic_reply(&sc->ks_ic, im, HV_IC_S_FAIL);
 	}
 	if (sc->ks_cur != NULL)
