@@ -152,6 +152,8 @@ int	kpi_dev_write(struct kpi_devfile *f, const void *buf, kpi_size len,
 int	kpi_dev_ioctl(struct kpi_devfile *f, unsigned long cmd, void *data);
 /* POLL* as poll(2); up to ms of kernel time, for ever if negative. */
 int	kpi_dev_poll(struct kpi_devfile *f, int events, int ms, int *revents);
+/* To polls of the file, under way and later, POLLHUP: its holder will close. */
+void	kpi_dev_hangup(struct kpi_devfile *f);
 /* One event of an EVFILT_*; EWOULDBLOCK (35): none came. */
 int	kpi_dev_kevent(struct kpi_devfile *f, int filter, int ms,
 	    long long *data);

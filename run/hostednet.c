@@ -66,14 +66,29 @@ hostednet_option(struct hostednets *hn, char *arg)
 
 /* --- Coming and going --- */
 
-static void
-hostednet_add_one(struct hostednet *n, unsigned i)
+bool
+hostednet_adapter(const struct hostednets *hn, unsigned n, uint8_t mac[6],
+    struct hvh_guid *instance)
 {
+	char guid[37];
+
+	if (n >= hn->count)
+		return (false);
+	memcpy(mac, (const uint8_t[6]){ 0x00, 0x15, 0x5d, 0x48, 0x57,
+	    (uint8_t)n }, 6);
+	snprintf(guid, sizeof(guid), "3d2b7f40-91c6-4a0e-8b57-6e1f94c2d3%02x",
+	    n);
+	return (hvh_guid_parse(guid, instance) == 0);
+}
+
+static void
+hostednet_add_one(struct hostednets *hn, unsigned i)
+{
+	struct hostednet *n = &hn->net[i];
 	struct hvh_netbe_params bp = { .kind = n->kind, .name = n->name };
 	struct hvh_netbe_pcap cp = { .path = n->pcap };
-	struct hvh_net_params np = { .max_channels = (uint16_t)n->channels,
-	    .mac = { 0x00, 0x15, 0x5d, 0x48, 0x57, (uint8_t)i } };
-	char guid[37], msg[256];
+	struct hvh_net_params np = { .max_channels = (uint16_t)n->channels };
+	char msg[256];
 	int error;
 
 	error = hvh_netbe_open(vm_host(), &bp, &np.be, msg, sizeof(msg));
@@ -81,9 +96,7 @@ hostednet_add_one(struct hostednet *n, unsigned i)
 		error = hvh_netbe_capture(&np.be, &cp, msg, sizeof(msg));
 	if (error != 0)
 		errx(1, "%s", msg);
-	snprintf(guid, sizeof(guid), "3d2b7f40-91c6-4a0e-8b57-6e1f94c2d3%02x",
-	    i);
-	hvh_guid_parse(guid, &np.instance);
+	(void)hostednet_adapter(hn, i, np.mac, &np.instance);
 	error = hvh_net_add(vm_host(), &np, &n->host);
 	if (error != 0)
 		errx(1, "network adapter %u: %s", i, strerror(error));
@@ -95,7 +108,7 @@ hostednet_add(struct hostednets *hn)
 	unsigned i;
 
 	for (i = 0; i < hn->count; i++)
-		hostednet_add_one(&hn->net[i], i);
+		hostednet_add_one(hn, i);
 }
 
 void

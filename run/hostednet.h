@@ -49,5 +49,8 @@ void	hostednet_start(struct hostednets *hn);
 /* One line an interface to standard output, and the same in all. */
 void	hostednet_print(struct hostednets *hn, json_t *all);
 void	hostednet_stop(struct hostednets *hn);
+/* What the guest knows adapter n by; false: there is none. */
+bool	hostednet_adapter(const struct hostednets *hn, unsigned n,
+	    uint8_t mac[6], struct hvh_guid *instance);
 
 #endif	/* !RUN_HOSTEDNET_H */

@@ -7,8 +7,9 @@
 /*
  * hostedvm: boots the hosted FreeBSD kernel with our drivers on the host model,
  * gives it disks and network adapters, exports what it finds on the disks by
- * NBD and its interfaces as tap devices.  Ends in order on SIGINT or SIGTERM
- * with one line a device, which SIGUSR1 shows as well.
+ * NBD, its interfaces as tap devices and its device nodes as sockets.  Ends in
+ * order on SIGINT or SIGTERM with one line a device, which SIGUSR1 shows as
+ * well.
  */
 
 #include <sys/stat.h>
@@ -27,6 +28,8 @@
 #include <jansson.h>
 
 #include "counters.h"
+#include "devbridge.h"
+#include "hostedctl.h"
 #include "hostednet.h"
 #include "nbd.h"
 #include "vm.h"
@@ -34,6 +37,7 @@
 #define	MAX_DISKS	64
 #define	MAX_CONTROLLERS	16
 #define	MAX_KENV	32
+#define	MAX_DEVS	8
 
 struct options {
 	struct vm_config	 vm;
@@ -47,10 +51,18 @@ struct options {
 	const char		*nbd, *stats;
 	const char		*kenv[MAX_KENV + 1];
 	unsigned		 nkenv;
+	char			*dev[MAX_DEVS];		/* NAME, then SOCKET */
+	const char		*devsocket[MAX_DEVS];
+	struct devbridge	*devbridge[MAX_DEVS];
+	unsigned		 ndevs;
+	struct hostedctl	 ctl;
+	bool			 services;
 };
 
 static const char usage_text[] =
-"usage: hostedvm [--disk FILE ...] [--net BACKEND ...] [options]\n"
+"usage: hostedvm [--disk FILE ...] [--net BACKEND ...] "
+"[--dev NAME=SOCKET ...]\n"
+"                [options]\n"
 "\n"
 "  --disk FILE           raw disk image; spread over the controllers\n"
 "  --cdrom FILE          ISO image\n"
@@ -61,6 +73,11 @@ static const char usage_text[] =
 "                        guest=NAME    a tap device above the guest's hnN\n"
 "                        channels=N    most channels (8)\n"
 "                        pcap=FILE     what goes over the wire\n"
+"  --dev NAME=SOCKET     give processes the device node /dev/NAME: a daemon "
+"that\n"
+"                        takes -D SOCKET\n"
+"  --services            the host offers its integration services\n"
+"  --control SOCKET      ... and listens to hvctl -s SOCKET\n"
 "  --cpus N              virtual processors (4)\n"
 "  --memory MB           guest memory (512)\n"
 "  --controllers N       synthetic SCSI controllers (1)\n"
@@ -119,6 +136,19 @@ version(const char *name, const char *text, unsigned shift)
 }
 
 static void
+set_dev(struct options *op, char *arg)
+{
+	char *equals = strchr(arg, '=');
+
+	if (op->ndevs == MAX_DEVS || equals == NULL || equals == arg ||
+	    equals[1] == '\0')
+		usage("--dev: NAME=SOCKET, at most %d times", MAX_DEVS);
+	*equals = '\0';
+	op->dev[op->ndevs] = arg;
+	op->devsocket[op->ndevs++] = equals + 1;
+}
+
+static void
 set_option(struct options *op, const char *name, char *arg)
 {
 	const char *wrong;
@@ -135,7 +165,13 @@ set_option(struct options *op, const char *name, char *arg)
 		if (op->ncdroms == MAX_DISKS)
 			usage("at most %d CD-ROMs", MAX_DISKS);
 		op->cdrom[op->ncdroms++] = arg;
-	} else if (strcmp(name, "nbd") == 0)
+	} else if (strcmp(name, "dev") == 0)
+		set_dev(op, arg);
+	else if (strcmp(name, "services") == 0)
+		op->services = true;
+	else if (strcmp(name, "control") == 0)
+		op->ctl.path = arg;
+	else if (strcmp(name, "nbd") == 0)
 		op->nbd = arg;
 	else if (strcmp(name, "stats") == 0)
 		op->stats = arg;
@@ -177,6 +213,9 @@ parse_options(struct options *op, int argc, char **argv)
 		{ "cdrom", required_argument, NULL, 0 },
 		{ "nbd", required_argument, NULL, 0 },
 		{ "net", required_argument, NULL, 0 },
+		{ "dev", required_argument, NULL, 0 },
+		{ "services", no_argument, NULL, 0 },
+		{ "control", required_argument, NULL, 0 },
 		{ "cpus", required_argument, NULL, 0 },
 		{ "memory", required_argument, NULL, 0 },
 		{ "controllers", required_argument, NULL, 0 },
@@ -206,8 +245,10 @@ parse_options(struct options *op, int argc, char **argv)
 	}
 	if (optind != argc)
 		usage("%s: not an option", argv[optind]);
-	if (op->ndisks + op->ncdroms + op->nets.count == 0)
-		usage("no --disk and no --net");
+	if (op->ctl.path != NULL || op->ndevs > 0)
+		op->services = true;
+	if (op->ndisks + op->ncdroms + op->nets.count == 0 && !op->services)
+		usage("no --disk, no --net and no --services");
 	if (op->ndisks + op->ncdroms > 64 * op->controllers)
 		usage("%u units, but %u controllers hold only %u",
 		    op->ndisks + op->ncdroms, op->controllers,
@@ -263,6 +304,13 @@ add_devices(struct options *op)
 		attach_unit(op, scsi[n % op->controllers],
 		    n / op->controllers, op->cdrom[i], true);
 	hostednet_add(&op->nets);
+	if (op->services) {
+		op->ctl.nets = &op->nets;
+		op->ctl.cpus = op->vm.cpus != 0 ? op->vm.cpus : 4;
+		op->ctl.memory = op->vm.memory != 0 ? op->vm.memory :
+		    512 << 20;
+		hostedctl_add(&op->ctl);
+	}
 }
 
 static json_int_t
@@ -349,6 +397,30 @@ print_devices(struct options *op)
 	return (all);
 }
 
+static void
+start_devs(struct options *op)
+{
+	char msg[256];
+	unsigned i;
+
+	for (i = 0; i < op->ndevs; i++) {
+		op->devbridge[i] = devbridge_start(op->dev[i],
+		    op->devsocket[i], msg, sizeof(msg));
+		if (op->devbridge[i] == NULL)
+			errx(1, "%s", msg);
+		printf("ready %s: %s\n", op->dev[i], op->devsocket[i]);
+	}
+}
+
+static void
+stop_devs(struct options *op)
+{
+	unsigned i;
+
+	for (i = 0; i < op->ndevs; i++)
+		devbridge_stop(op->devbridge[i]);
+}
+
 /* Until somebody wants an end. */
 static void
 serve(struct options *op, const sigset_t *set)
@@ -389,13 +461,16 @@ main(int argc, char **argv)
 		errx(1, "loading the drivers: error %d", error);
 	wait_for_units(&op);
 	hostednet_start(&op.nets);
+	start_devs(&op);
+	if (op.services)
+		hostedctl_start(&op.ctl);
 	if (op.nbd != NULL) {
 		nbd = nbd_start(op.nbd, msg, sizeof(msg));
 		if (nbd == NULL)
 			errx(1, "%s", msg);
 		kpi_disk_list(print_export, &op);
 	}
-	if (op.nbd != NULL || op.nets.count > 0)
+	if (op.nbd != NULL || op.nets.count > 0 || op.services)
 		serve(&op, &set);
 	if (nbd != NULL)
 		nbd_stop(nbd);
@@ -404,6 +479,9 @@ main(int argc, char **argv)
 	    JSON_INDENT(2)) != 0)
 		warnx("%s: cannot be written", op.stats);
 	json_decref(all);
+	if (op.services)
+		hostedctl_stop(&op.ctl);
+	stop_devs(&op);
 	hostednet_stop(&op.nets);
 	error = vm_unload();
 	if (error != 0)

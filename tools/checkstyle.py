@@ -196,6 +196,9 @@ def check_layers():
             if not header:
                 continue
             for folder, forbidden in LAYERS:
+                # What a driver's node says is for programs, too.
+                if folder == "usr.sbin/" and header.endswith("_dev.h"):
+                    continue
                 if path.startswith(folder) and header.startswith(forbidden):
                     complain(path, n, "%s may not include %s" %
                              (folder, header))
@@ -221,6 +224,10 @@ def check_sources(makefile, folder):
     listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
     there = {os.path.basename(p) for p in files(".c", ".S")
              if p.startswith(folder)}
+    # Of what several programs have in common it says which files.
+    for path in re.findall(r"^\.PATH:\s*\$\{\.CURDIR:H\}/(\w+)$", text, re.M):
+        listed -= {os.path.basename(p) for p in files(".c") if p.startswith(
+            os.path.dirname(folder.rstrip("/")) + "/" + path + "/")}
     built = {os.path.basename(p) for p in re.findall(
         r"'([\w/]+\.[cS])'", "\n".join(lines(folder + "meson.build")))}
     # The hosted kernel has no interrupt vectors: assembly is not for it.

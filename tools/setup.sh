@@ -31,6 +31,7 @@ kyua			kyua
 liburing-dev		/usr/include/liburing.h
 libnbd-dev		/usr/include/libnbd.h
 libjansson-dev		/usr/include/jansson.h
+libbsd-dev		/usr/include/bsd/libutil.h
 libseccomp-dev		/usr/include/seccomp.h
 libslirp-dev		/usr/include/slirp/libslirp.h
 libnbd-bin		nbdcopy

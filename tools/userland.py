@@ -28,6 +28,9 @@ RELEASES = {"14": "x86_64-freebsd.14.0", "15": "x86_64-freebsd.15.0"}
 # FreeBSD 14 and 15, and the header here.
 LIBRARIES = {"xo": ("libxo.so.0", "libxo/xo.h")}
 
+# What the wheel has itself, by release.
+OWN_LIBRARIES = {"util": {"14": "libutil.so.9", "15": "libutil.so.10"}}
+
 # What FreeBSD's makefiles turn on at WARNS=6, for clang.
 WARNINGS = """-Werror -Wsystem-headers -Wall -Wno-format-y2k -W
     -Wno-unused-parameter -Wstrict-prototypes -Wmissing-prototypes
@@ -69,8 +72,25 @@ def makefile(folder):
     """The variables of a program's makefile, lines joined."""
     with open(os.path.join(folder, "Makefile"), encoding="utf-8") as f:
         text = f.read().replace("\\\n", " ")
-    return {m.group(1): m.group(2).split() for m in
-            re.finditer(r"^(\w+)\??=[ \t]*(.*)$", text, re.M)}
+
+    def folder_of(m):
+        """${.CURDIR}, and as many above it as there are :H."""
+        return os.path.normpath(os.path.join(
+            folder, *[".."] * m.group(1).count(":H")))
+
+    text = re.sub(r"\$\{\.CURDIR((?::H)*)\}", folder_of, text)
+    var = {m.group(1): m.group(2).split() for m in
+           re.finditer(r"^(\w+)[?+]?=[ \t]*(.*)$", text, re.M)}
+    var[".PATH"] = [folder] + re.findall(r"^\.PATH:[ \t]*(.*)$", text, re.M)
+    return var
+
+
+def source(var, name):
+    for folder in var[".PATH"]:
+        path = os.path.join(folder, name)
+        if os.path.exists(path):
+            return path
+    fail("no source %s" % name)
 
 
 def library(cc, name, folder):
@@ -89,11 +109,17 @@ def library(cc, name, folder):
     return target
 
 
-def inspect(program, libraries):
+def soname(name, release):
+    if name in OWN_LIBRARIES:
+        return OWN_LIBRARIES[name][release]
+    return LIBRARIES[name][0]
+
+
+def inspect(program, wanted_libraries):
     """What the loader of FreeBSD will be asked for."""
     dynamic = run(["llvm-readelf", "--dynamic", program])
     wanted = set(re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic))
-    allowed = {"libc.so.7"} | {LIBRARIES[name][0] for name in libraries}
+    allowed = {"libc.so.7"} | wanted_libraries
     if wanted != allowed:
         fail("%s wants %s" % (program, " ".join(sorted(wanted))))
     if "interpreter: /libexec/ld-elf.so.1" not in \
@@ -110,15 +136,17 @@ def build(folder, release, out):
     os.makedirs(objects, exist_ok=True)
     os.makedirs(out, exist_ok=True)
     libraries = var.get("LIBADD", [])
-    stubs = [library(cc, lib, objects) for lib in libraries]
+    stubs = ["-l" + lib if lib in OWN_LIBRARIES else
+             library(cc, lib, objects) for lib in libraries]
     program = os.path.join(out, name)
-    run(cc + WARNINGS + ["-O2", "-g", "-std=gnu17", "-I" + HEADERS,
-                         "-Wl,--no-undefined", "-Wl,--as-needed",
+    run(cc + WARNINGS + ["-O2", "-g", "-std=gnu17", "-I" + HEADERS] +
+        var.get("CFLAGS", []) + ["-Wl,--no-undefined", "-Wl,--as-needed",
                          "-o", program] +
-        [os.path.join(folder, s) for s in var["SRCS"]] + stubs)
+        [source(var, s) for s in var["SRCS"]] + stubs)
     return "%s: FreeBSD %s, wants %s" % (
         os.path.relpath(program, TOP), release,
-        " ".join(inspect(program, libraries)))
+        " ".join(inspect(program, {soname(lib, release)
+                                   for lib in libraries})))
 
 
 def main():

@@ -100,14 +100,15 @@ show_item(const struct hvh_kvp_item *item)
 
 /* --- Answers. --- */
 
+/* What is handed over is the other thread's alone from then on. */
 static void
 kvp_end(struct kvp_call *k, json_t *result, const struct hvh_ic_result *r)
 {
 	char err[200];
 
 	ctl_ic_say(HVH_IC_KVP, r, err, sizeof(err));
-	ctl_later_done(k->later, result, err[0] != '\0' ? err : NULL);
 	json_decref(k->items);
+	ctl_later_done(k->later, result, err[0] != '\0' ? err : NULL);
 	free(k);
 }
 

@@ -19,6 +19,7 @@
 #include <sys/kernel.h>
 #include <sys/malloc.h>
 #include <sys/poll.h>
+#include <sys/selinfo.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 
@@ -29,6 +30,8 @@ static MALLOC_DEFINE(M_DEVFILE, "devfile", "open device nodes");
 struct kpi_devfile {
 	struct file	df_file;	/* f_data: the cdev */
 	struct cdev	*df_dev;	/* a reference */
+	struct selinfo	df_leave;	/* who polls hears of df_leaving */
+	u_int		df_leaving;	/* kpi_dev_hangup() */
 };
 
 static int	devfile_drop(struct kpi_devfile *df);
@@ -146,6 +149,7 @@ devfile_end(struct kpi_devfile *df)
 	}
 	dev_relthread(dev, ref);
 	dev_rel(dev);
+	seldrain(&df->df_leave);
 	free(df, M_DEVFILE);
 	return (error);
 }
@@ -194,14 +198,19 @@ devfile_rw(struct kpi_devfile *df, void *buf, size_t len, enum uio_rw rw,
 	uio.uio_iov = &iov;
 	uio.uio_iovcnt = 1;
 	uio.uio_resid = len;
+	/* One thread may read while another writes, in any order. */
+	dev_lock();
 	uio.uio_offset = df->df_file.f_offset;
+	dev_unlock();
 	uio.uio_segflg = UIO_USERSPACE;
 	uio.uio_rw = rw;
 	uio.uio_td = dc.dc_td;
 	fn = rw == UIO_READ ? dc.dc_csw->d_read : dc.dc_csw->d_write;
 	error = fn != NULL ? fn(df->df_dev, &uio,
 	    (df->df_file.f_flag & O_NONBLOCK) != 0 ? O_NONBLOCK : 0) : ENODEV;
+	dev_lock();
 	df->df_file.f_offset = uio.uio_offset;
+	dev_unlock();
 	*done = len - uio.uio_resid;
 	/* What was moved before an interruption counts. */
 	if (*done > 0 && (error == EINTR || error == ERESTART ||
@@ -259,40 +268,61 @@ kpi_dev_ioctl(struct kpi_devfile *df, unsigned long cmd, void *data)
 
 struct devfile_poll {
 	struct kpi_devfile *dp_df;
-	struct devcall	*dp_dc;
 	int		 dp_events;
 };
 
+/*
+ * As devfs(4) does: the device is held for the call of the driver's method, not
+ * while the caller sleeps, and one that has gone is ready to be read, which
+ * then fails.
+ */
 static int
 devfile_poll_once(void *arg, struct thread *td)
 {
 	struct devfile_poll *dp;
+	struct devcall dc;
+	int ready, revents;
 
 	dp = arg;
-	if (dp->dp_dc->dc_csw->d_poll == NULL)
-		return (dp->dp_events & (POLLIN | POLLOUT | POLLRDNORM |
-		    POLLWRNORM));
-	return (dp->dp_dc->dc_csw->d_poll(dp->dp_df->df_dev, dp->dp_events,
-	    td));
+	ready = dp->dp_events & (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM);
+	if (devcall_enter(&dc, dp->dp_df) != 0)
+		return (ready != 0 ? ready : POLLNVAL);
+	revents = dc.dc_csw->d_poll == NULL ? ready :
+	    dc.dc_csw->d_poll(dp->dp_df->df_dev, dp->dp_events, td);
+	devcall_leave(&dc, dp->dp_df);
+	if (revents != 0)
+		return (revents);
+	selrecord(td, &dp->dp_df->df_leave);
+	return (atomic_load_acq_int(&dp->dp_df->df_leaving) != 0 ? POLLHUP : 0);
 }
 
 int
 kpi_dev_poll(struct kpi_devfile *df, int events, int ms, int *revents)
 {
 	struct devfile_poll dp;
-	struct devcall dc;
+	struct thread *td;
 	int error;
 
 	*revents = 0;
-	error = devcall_enter(&dc, df);
-	if (error != 0)
-		return (error);
+	td = kpi_thread_enter();
+	atomic_add_int(&df->df_file.f_count, 1);
 	dp.dp_df = df;
-	dp.dp_dc = &dc;
 	dp.dp_events = events;
 	error = kpi_select(devfile_poll_once, &dp, ms, revents);
-	devcall_leave(&dc, df);
+	(void)devfile_drop(df);
+	kpi_thread_leave(td);
 	return (error);
+}
+
+void
+kpi_dev_hangup(struct kpi_devfile *df)
+{
+	struct thread *td;
+
+	td = kpi_thread_enter();
+	atomic_store_rel_int(&df->df_leaving, 1);
+	selwakeup(&df->df_leave);
+	kpi_thread_leave(td);
 }
 
 int

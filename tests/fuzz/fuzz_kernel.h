@@ -40,4 +40,18 @@ const char *ktest_fuzz_rndis(unsigned which, const unsigned char *msg,
 const char *ktest_fuzz_ndis(unsigned which, const unsigned char *obj,
 	    unsigned len);
 
+/*
+ * Key-value pairs: a message of len bytes, in which the answer is made, and
+ * what the daemon filled in.
+ */
+const char *ktest_fuzz_kvp(unsigned char *body, unsigned len,
+	    const unsigned char *answer, unsigned alen);
+
+/*
+ * File copy: a message of len bytes; the program's request is made in request,
+ * which has room for a struct hv_fcopy_dev_msg, *rlen: 0, or its length.
+ */
+const char *ktest_fuzz_fcopy(const unsigned char *body, unsigned len,
+	    unsigned char *request, unsigned *rlen);
+
 #endif	/* !FUZZ_KERNEL_H */

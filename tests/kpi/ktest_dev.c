@@ -353,3 +353,69 @@ KTEST(real_dev_destroy, "destroying a device asks a sleeper out")
 	KT_EQ(closes, 0);
 	KT_EQ(kpi_dev_open("kt/box0", FREAD, &f), ENOENT);
 }
+
+static volatile int poller_error = -1, poller_revents;
+
+static void
+poller(void *arg)
+{
+	int revents;
+
+	poller_error = kpi_dev_poll(arg, POLLIN, -1, &revents);
+	poller_revents = revents;
+	wakeup(__DEVOLATILE(int *, &poller_revents));
+	kthread_exit();
+}
+
+static void
+poller_start(struct kpi_devfile *f)
+{
+	struct thread *td;
+
+	poller_error = -1;
+	poller_revents = 0;
+	KT_EQ(kthread_add(poller, f, NULL, &td, 0, 0, "poller"), 0);
+	(void)pause("ktpoll", hz / 20);
+	KT_EQ(poller_error, -1);
+}
+
+static void
+poller_finish(int revents)
+{
+
+	while (poller_revents == 0)
+		(void)pause("ktpoll", 1);
+	KT_EQ(poller_error, 0);
+	KT_EQ(poller_revents, revents);
+}
+
+KTEST(real_dev_hangup, "who polls is told to leave; it stays said")
+{
+	struct kpi_devfile *f;
+	int revents;
+
+	box_make();
+	KT_EQ(kpi_dev_open("kt/box0", FREAD | FWRITE, &f), 0);
+	poller_start(f);
+	kpi_dev_hangup(f);
+	poller_finish(POLLHUP);
+	KT_EQ(kpi_dev_poll(f, POLLIN, -1, &revents), 0);
+	KT_EQ(revents, POLLHUP);
+	KT_EQ(kpi_dev_close(f), 0);
+	box_destroy();
+}
+
+KTEST(real_dev_destroy_polled, "a sleeping poll does not hold a device")
+{
+	struct kpi_devfile *f;
+	kpi_size n;
+	char c;
+
+	box_make();
+	KT_EQ(kpi_dev_open("kt/box0", FREAD, &f), 0);
+	poller_start(f);
+	box_destroy();
+	poller_finish(POLLIN);
+	KT_EQ(kpi_dev_read(f, &c, 1, &n), ENXIO);
+	KT_EQ(kpi_dev_close(f), 0);
+}
