@@ -158,13 +158,79 @@ kvp_ip(const struct hvctl *hc, int argc, char **argv,
 	return (HVCTL_OK);
 }
 
+static json_t *
+item_request(const char *action, const struct kvp_args *ka, const char *key,
+    const char *value)
+{
+	json_t *request = hvctl_request("kvp");
+
+	if (put_text(request, "action", action) &&
+	    put_text(request, "pool", ka->pool) &&
+	    put_text(request, "type", ka->type) &&
+	    put_text(request, "key", key) &&
+	    put_text(request, "value", value))
+		return (request);
+	json_decref(request);
+	return (NULL);
+}
+
+/*
+ * The daemons that come with Linux and FreeBSD answer a get with an empty
+ * value, whatever the key's is; what the pool's list says is right.
+ */
+static int
+kvp_look(const struct hvctl *hc, const struct kvp_args *ka, const char *key,
+    json_t **item)
+{
+	struct kvp_args pool = { .pool = ka->pool != NULL ? ka->pool :
+	    "external" };
+	json_t *result, *o;
+	int status;
+
+	status = hvctl_ask_guest(hc, item_request("list", &pool, NULL, NULL),
+	    -1, NULL, NULL, &result);
+	if (status != HVCTL_OK) {
+		json_decref(*item);
+		return (status);
+	}
+	for (size_t i = 0; (o = json_array_get(json_object_get(result,
+	    "items"), i)) != NULL; i++) {
+		if (strcmp(hvctl_text(o, "key"), key) == 0) {
+			json_incref(o);
+			json_decref(*item);
+			*item = o;
+			break;
+		}
+	}
+	json_decref(result);
+	return (HVCTL_OK);
+}
+
+static void
+show_items(const json_t *result)
+{
+	json_t *o;
+
+	for (size_t i = 0; (o = json_array_get(json_object_get(result,
+	    "items"), i)) != NULL; i++) {
+		hvctl_print(hvctl_text(o, "key"));
+		putchar('\t');
+		hvctl_print(hvctl_text(o, "value"));
+		putchar('\n');
+	}
+	if (json_object_get(result, "value") != NULL) {
+		hvctl_print(hvctl_text(result, "value"));
+		putchar('\n');
+	}
+}
+
 static int
 kvp_item(const struct hvctl *hc, int argc, char **argv,
     const struct kvp_args *ka)
 {
 	bool list = strcmp(argv[0], "list") == 0;
 	bool set = strcmp(argv[0], "set") == 0;
-	json_t *request, *result, *o;
+	json_t *request, *result;
 	int status;
 
 	if (argc < (list ? 1 : set ? 3 : 2))
@@ -172,31 +238,18 @@ kvp_item(const struct hvctl *hc, int argc, char **argv,
 		    ", and which value" : ""));
 	if (hvctl_no_more(argc, argv, list ? 1 : set ? 3 : 2) != HVCTL_OK)
 		return (HVCTL_USAGE);
-	request = hvctl_request("kvp");
-	if (!put_text(request, "action", argv[0]) ||
-	    !put_text(request, "pool", ka->pool) ||
-	    !put_text(request, "type", ka->type) ||
-	    !put_text(request, "key", list ? NULL : argv[1]) ||
-	    !put_text(request, "value", set ? argv[2] : NULL)) {
-		json_decref(request);
+	request = item_request(argv[0], ka, list ? NULL : argv[1], set ?
+	    argv[2] : NULL);
+	if (request == NULL)
 		return (HVCTL_USAGE);
-	}
 	status = hvctl_ask_guest(hc, request, -1, NULL, NULL, &result);
+	if (status == HVCTL_OK && strcmp(argv[0], "get") == 0 &&
+	    hvctl_text(result, "value")[0] == '\0')
+		status = kvp_look(hc, ka, argv[1], &result);
 	if (status != HVCTL_OK)
 		return (status);
-	if (!hc->json) {
-		for (size_t i = 0; (o = json_array_get(json_object_get(result,
-		    "items"), i)) != NULL; i++) {
-			hvctl_print(hvctl_text(o, "key"));
-			putchar('\t');
-			hvctl_print(hvctl_text(o, "value"));
-			putchar('\n');
-		}
-		if (json_object_get(result, "value") != NULL) {
-			hvctl_print(hvctl_text(result, "value"));
-			putchar('\n');
-		}
-	}
+	if (!hc->json)
+		show_items(result);
 	hvctl_done(hc, result);
 	return (HVCTL_OK);
 }

@@ -26,6 +26,7 @@ enum trace_class {
 	CLASS_UNKNOWN,
 	CLASS_STORAGE,
 	CLASS_NETWORK,
+	CLASS_SERVICE,		/* an integration service */
 	CLASS_OTHER,
 };
 
@@ -103,11 +104,18 @@ say_status(struct trace_line *line, uint32_t status)
 static enum trace_class
 class_of(const char *name)
 {
+	static const char *const services[] = {
+		"heartbeat", "shutdown", "time", "KVP", "VSS", "file copy"
+	};
 
 	if (name == NULL)
 		return (CLASS_UNKNOWN);
 	if (strcmp(name, "SCSI") == 0 || strcmp(name, "IDE") == 0)
 		return (CLASS_STORAGE);
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++) {
+		if (strcmp(name, services[i]) == 0)
+			return (CLASS_SERVICE);
+	}
 	return (strcmp(name, "network") == 0 ? CLASS_NETWORK : CLASS_OTHER);
 }
 
@@ -365,9 +373,8 @@ packet_name(uint16_t type)
 /* The request a completion answers, or the place to remember a request. */
 static struct trace_request *
 packet_request(struct trace_state *ts, const struct trace_record *r,
-    const struct vms_pkt *desc, struct trace_line *line)
+    const struct vms_pkt *desc, bool answer, struct trace_line *line)
 {
-	bool answer = desc->vp_type == VMS_PKT_COMPLETION;
 	bool host = ((r->tr_flags & TRACE_OUT) != 0) != answer;
 	struct trace_request *req;
 
@@ -392,12 +399,17 @@ say_payload(struct trace_state *ts, const struct trace_record *r,
     const struct vms_pkt *desc, const uint8_t *data, size_t hdr,
     struct trace_line *line)
 {
-	struct trace_request *req = packet_request(ts, r, desc, line);
 	size_t len = hdr < r->tr_len ? r->tr_len - hdr : 0, xfer = 0;
+	bool answer = desc->vp_type == VMS_PKT_COMPLETION;
 	enum trace_class class = CLASS_UNKNOWN;
+	struct trace_request *req;
 
 	if (r->tr_chan < VMS_CHANNELS)
 		class = ts->class[r->tr_chan];
+	/* Services' guests answer by packets of their own. */
+	if (class == CLASS_SERVICE)
+		answer = (r->tr_flags & TRACE_OUT) == 0;
+	req = packet_request(ts, r, desc, answer, line);
 	switch (class) {
 	case CLASS_STORAGE:
 		trace_vstor(line, data + hdr, len,
@@ -407,7 +419,10 @@ say_payload(struct trace_state *ts, const struct trace_record *r,
 		if (desc->vp_type == VMS_PKT_XFERPAGES && hdr <= r->tr_len)
 			xfer = hdr - sizeof(*desc);
 		trace_nvsp(line, data + sizeof(*desc), xfer, data + hdr, len,
-		    desc->vp_type == VMS_PKT_COMPLETION);
+		    answer);
+		break;
+	case CLASS_SERVICE:
+		trace_ic(line, data + hdr, len, answer);
 		break;
 	default:
 		trace_say(line, ", %u bytes:", r->tr_total);

@@ -71,6 +71,7 @@ struct hvh {
 	uint64_t	 size;
 	uint64_t	 now;
 	uint64_t	 wall;		/* at now 0; moves with it */
+	unsigned	 stalls;	/* of hvh_guest_time(), 8 ms each */
 	struct hvh_stats stats;
 	struct hvh_timer *timers;
 	struct hvh_source *sources;

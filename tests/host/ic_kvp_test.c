@@ -71,7 +71,7 @@ ATF_TC_BODY(set, tc)
 	static const uint8_t smile[] = { 0x3d, 0xd8, 0x00, 0xde, 0, 0 };
 	struct hvh_kvp_item it = { .type = HVH_KVP_STRING, .key = "Key",
 	    .text = "a value" };
-	uint8_t want[64];
+	uint8_t want[64] = { 0 };
 	struct fic_msg m;
 
 	start();
@@ -251,7 +251,7 @@ ATF_TC_WITHOUT_HEAD(delete);
 ATF_TC_BODY(delete, tc)
 {
 	struct fic_msg m;
-	uint8_t want[16];
+	uint8_t want[16] = { 0 };
 
 	start();
 	ATF_REQUIRE_EQ(0, hvh_kvp_delete(ic, HVH_KVP_EXTERNAL, "gone",
@@ -357,7 +357,7 @@ ATF_TC_BODY(ip, tc)
 	struct hvh_kvp_ip set = { .adapter = guid, .family = 3, .dhcp = true,
 	    .addresses = "10.0.0.5;fe80::1", .subnets = "255.0.0.0;64",
 	    .gateways = "10.0.0.1", .dns = "10.0.0.2" };
-	uint8_t want[200];
+	uint8_t want[200] = { 0 };
 	struct fic_msg m;
 
 	start();

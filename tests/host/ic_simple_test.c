@@ -335,6 +335,24 @@ ATF_TC_BODY(time_late, tc)
 	fake_free(h);
 }
 
+/* A thread that is stopped between the two clocks tells of one moment. */
+ATF_TC_WITHOUT_HEAD(time_stalled);
+ATF_TC_BODY(time_stalled, tc)
+{
+	struct fic_msg m;
+
+	for (unsigned stalls = 0; stalls < 5; stalls++) {
+		h = fic_new(HVH_IC_TIMESYNC, 0, &ic, &ch);
+		h->wall = WALL * FIC_SECOND;
+		h->stalls = stalls;
+		fic_agree(ch, V(3, 0), V(4, 0));
+		fic_expect(ch, 4, &m);
+		ATF_CHECK_EQ(PARENT + fic_get64(m.b + 36),
+		    fic_get64(m.b + 28));
+		fake_free(h);
+	}
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -345,5 +363,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, timesync);
 	ATF_TP_ADD_TC(tp, time_step);
 	ATF_TP_ADD_TC(tp, time_late);
+	ATF_TP_ADD_TC(tp, time_stalled);
 	return (atf_no_error());
 }

@@ -82,6 +82,7 @@ ATF_TC_BODY(no_daemon, tc)
 	ATF_CHECK_EQ(0, o.error);
 	ATF_CHECK_EQ(HVH_IC_FAIL, o.status);
 	ATF_CHECK_EQ(1, join_sysctl("dev.hvkvp.0.timeouts"));
+	ATF_CHECK_EQ(0, join_sysctl("dev.hvkvp.0.program"));
 	join_kvp_daemon(&jk);
 	ATF_CHECK_EQ(0, join_kvp_set(&jk, HVH_KVP_EXTERNAL, "key", "value"));
 	join_kvp_finish(&jk);
@@ -383,6 +384,73 @@ ATF_TC_BODY(unload_daemon, tc)
 	join_kvp_finish(&jk);
 }
 
+static bool
+agreed(void *arg)
+{
+	struct hvh_ic_info ii;
+
+	hvh_ic_get_info(arg, &ii);
+	return (ii.state == HVH_IC_READY);
+}
+
+/* The machine sleeps with a request in the daemon's hands. */
+ATF_TC_WITHOUT_HEAD(sleeps);
+ATF_TC_BODY(sleeps, tc)
+{
+	struct join_kvp_order o;
+	struct hv_kvp_dev_msg km;
+	int fd;
+
+	join_kvp_start(&jk, 0);
+	fd = join_kvp_open(true);
+	start_set(&o);
+	join_kvp_take(fd, &km);
+	ATF_REQUIRE_EQ(0, kpi_suspend());
+	join_kvp_wait(&o, 20000);
+	ATF_CHECK(o.error != 0);
+	ATF_REQUIRE_EQ(0, kpi_resume());
+	ATF_REQUIRE(join_wait(agreed, jk.ic, 20000));
+	/* The answer goes nowhere; the next is one. */
+	join_kvp_answer(fd, &km, HV_KVP_DEV_OK);
+	start_set(&o);
+	join_kvp_take(fd, &km);
+	join_kvp_answer(fd, &km, HV_KVP_DEV_NOTFOUND);
+	join_kvp_wait(&o, 5000);
+	ATF_CHECK_EQ(HVH_IC_NO_MORE, o.status);
+	close(fd);
+	join_kvp_finish(&jk);
+}
+
+/* Each allocation and thread fails once while the driver is loaded. */
+ATF_TC_WITHOUT_HEAD(attach_fails);
+ATF_TC_BODY(attach_fails, tc)
+{
+	enum kpi_fail kind;
+	unsigned hits, n;
+
+	join_kvp_start(&jk, 0);
+	hits = 0;
+	for (kind = KPI_FAIL_MALLOC; kind <= KPI_FAIL_THREAD; kind++) {
+		for (n = 1; n < 200; n++) {
+			ATF_REQUIRE_EQ(0, kpi_kldunload("hv_utils"));
+			kpi_fail_nth(kind, n);
+			(void)kpi_kldload("hv_utils");
+			usleep(2000);
+			if (kpi_fail_hit(kind) == 0)
+				break;
+			hits++;
+			kpi_fail_nth(kind, 0);
+		}
+		kpi_fail_nth(kind, 0);
+		ATF_CHECK(n < 200);
+		ATF_REQUIRE(join_wait(agreed, jk.ic, 20000));
+	}
+	ATF_CHECK(hits > 10);
+	join_kvp_daemon(&jk);
+	ATF_CHECK_EQ(0, join_kvp_set(&jk, HVH_KVP_EXTERNAL, "key", "value"));
+	join_kvp_finish(&jk);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -398,5 +466,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, unload_taken);
 	ATF_TP_ADD_TC(tp, unload_waiting);
 	ATF_TP_ADD_TC(tp, unload_daemon);
+	ATF_TP_ADD_TC(tp, sleeps);
+	ATF_TP_ADD_TC(tp, attach_fails);
 	return (atf_no_error());
 }

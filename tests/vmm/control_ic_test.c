@@ -12,7 +12,7 @@
 
 #include <atf-c.h>
 #include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -309,6 +309,8 @@ ATF_TC_BODY(kvp, tc)
 	ATF_CHECK_EQ(1, last[16 + 28]);
 	ATF_CHECK_EQ(0, last[16 + 29]);
 	expect(0, "kvp get one", "");
+	/* Some daemons answer with nothing; then it is looked up. */
+	expect(0, "kvp get b", "v\\x07\n");
 	expect(0, "kvp delete one", "");
 	expect(0, "kvp set --type u64 n 5", "");
 	ATF_CHECK_EQ(8, last[16 + 32]);
@@ -368,6 +370,37 @@ ATF_TC_BODY(copy, tc)
 	expect(1, "copy absent /tmp/x", "cannot open");
 	expect(1, "copy . /tmp/x", "not a regular");
 	ATF_CHECK_EQ(2, run("copy source"));
+	stop();
+}
+
+/* Ctrl-C in the middle of it: the guest is told. */
+ATF_TC_WITHOUT_HEAD(copy_interrupted);
+ATF_TC_BODY(copy_interrupted, tc)
+{
+	FILE *f = fopen("source", "w");
+	pid_t pid;
+	int st;
+
+	ATF_REQUIRE(f != NULL && ftruncate(fileno(f), 60000) == 0 &&
+	    fclose(f) == 0);
+	start(HVH_IC_FCOPY);
+	load();
+	pid = hvctl_start("copy source /tmp/");
+	while (messages < 3) {
+		silent = messages == 2;
+		live();
+		usleep(100);
+	}
+	ATF_REQUIRE_EQ(0, kill(pid, SIGINT));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, &st, 0));
+	live();
+	live();
+	silent = false;
+	send_back();
+	for (unsigned i = 0; i < 4; i++)
+		live();
+	ATF_CHECK_EQ(4, messages);
+	ATF_CHECK_EQ(3, get32(last + 16 + 28));
 	stop();
 }
 
@@ -469,6 +502,40 @@ ATF_TC_BODY(nobody_waits, tc)
 	close(fd);
 }
 
+/* A reset of the machine, and an end of the device. */
+ATF_TC_WITHOUT_HEAD(guest_gone);
+ATF_TC_BODY(guest_gone, tc)
+{
+	int fd;
+
+	start(HVH_IC_SHUTDOWN);
+	load();
+	silent = true;
+	fd = join();
+	say(fd, "{\"cmd\":\"shutdown\"}\n");
+	hvh_reset(g.h);
+	loaded = false;
+	live();
+	ATF_CHECK_MSG(strstr(heard(fd), "went away") != NULL, "reset");
+	expect(1, "reboot", "no driver");
+	close(fd);
+	stop();
+
+	start(HVH_IC_SHUTDOWN);
+	load();
+	silent = true;
+	fd = join();
+	say(fd, "{\"cmd\":\"shutdown\"}\n");
+	ATF_REQUIRE_EQ(0, hvh_rescind(g.h, chan));
+	loaded = false;
+	live();
+	ATF_CHECK_MSG(strstr(heard(fd), "went away") != NULL, "rescind");
+	expect(0, "services", "gone");
+	expect(1, "reboot", "taken away");
+	close(fd);
+	stop();
+}
+
 /* So many at once, and no more. */
 ATF_TC_WITHOUT_HEAD(too_many);
 ATF_TC_BODY(too_many, tc)
@@ -512,8 +579,10 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, kvp);
 	ATF_TP_ADD_TC(tp, vss);
 	ATF_TP_ADD_TC(tp, copy);
+	ATF_TP_ADD_TC(tp, copy_interrupted);
 	ATF_TP_ADD_TC(tp, later);
 	ATF_TP_ADD_TC(tp, nobody_waits);
+	ATF_TP_ADD_TC(tp, guest_gone);
 	ATF_TP_ADD_TC(tp, too_many);
 	return (atf_no_error());
 }

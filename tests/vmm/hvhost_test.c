@@ -82,7 +82,8 @@ ATF_TC_BODY(help, tc)
 		"--cpus", "--disk", "--help", "--initrd", "--kenv", "--kernel",
 		"--mdroot", "--memory", "--module", "--monitor-pages",
 		"--net", "--no-autoeoi", "--no-reboot", "--no-uring", "--probe",
-		"--quiet", "--sandbox", "--stats", "--storvsp-version",
+		"--quiet", "--sandbox", "--services", "--stats",
+		"--storvsp-version",
 		"--subchannels", "--trace", "--version", "--vmbus-version",
 	};
 
@@ -115,6 +116,8 @@ ATF_TC_BODY(wrong_words, tc)
 	wrong("--subchannels 16", 2, "from 0 to 15");
 	wrong("--console foo", 2, "is not stdio, pty, none or file=FILE");
 	wrong("--sandbox maybe", 2, "neither on nor off");
+	wrong("--services time,fcopy", 2, "--services: \"fcopy\" is not none");
+	wrong("--services time,", 2, "\"\" is not none");
 	wrong("--trace f,snap=9999", 2, "from 0 to 4096");
 	wrong("--kenv foo", 2, "\"foo\" is not NAME=VALUE");
 }

@@ -325,6 +325,62 @@ ATF_TC_BODY(network, tc)
 	ATF_CHECK_EQ(16, lines("out"));
 }
 
+/* An integration service's message, with up to five words of body. */
+static void
+service(unsigned ms, bool out, uint8_t type, uint64_t xid, uint32_t status,
+    const uint32_t body[5])
+{
+	uint8_t p[16 + 28 + 20] = { 6, 0, 2 };
+
+	put64(p + 8, xid);
+	put32(p + 16, 1);
+	p[16 + 12] = type;
+	put32(p + 16 + 20, status);
+	for (unsigned i = 0; i < 5; i++)
+		put32(p + 16 + 28 + 4 * i, body[i]);
+	event(ms, HVH_TRACE_PACKET, out, 4, p, sizeof(p));
+}
+
+#define	SERVICE(ms, out, type, xid, status, ...)			\
+	service(ms, out, type, xid, status,				\
+	    (const uint32_t[5]){ __VA_ARGS__ })
+
+ATF_TC_WITHOUT_HEAD(services);
+ATF_TC_BODY(services, tc)
+{
+	static const char *const want[] = {
+		"OFFER channel 4: KVP",
+		"NEGOTIATE id 0x1, 2 frameworks, 3 versions\n",
+		"NEGOTIATE id 0x1, 1 frameworks, 1 versions, ok, 1000.0 us\n",
+		"HEARTBEAT id 0x2, 77\n",
+		"KVP id 0x3, ENUMERATE, pool 2\n",
+		"KVP id 0x3, ENUMERATE, pool 2, refused: status 0x80070103",
+		"SHUTDOWN id 0x4, flags 0x3\n",
+		"VSS id 0x5, FREEZE\n",
+		"VSS id 0x5, unknown\n",
+		"FCOPY id 0x6, START\n",
+		"IC 99 id 0x7\n",
+	};
+
+	begin("t", 128);
+	offer_class(1, 4, "a9a0f4e7-5a45-4d96-b827-8a841e8c03e6");
+	SERVICE(2, true, 0, 1, 0, 0x00030002);
+	SERVICE(3, false, 0, 1, 0, 0x00010001);
+	SERVICE(4, true, 1, 2, 0, 77);
+	SERVICE(5, true, 2, 3, 0, 0x0203);
+	SERVICE(6, false, 2, 3, 0x80070103, 0x0203);
+	SERVICE(7, true, 3, 4, 0, 0, 0, 3);
+	SERVICE(8, true, 5, 5, 0, 5);
+	SERVICE(9, true, 5, 5, 0, 200);
+	SERVICE(10, true, 7, 6, 0, 0);
+	SERVICE(11, true, 99, 7, 0, 0);
+	tracer_close(t);
+	run(0, "trace t");
+	for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		has("out", want[i]);
+	ATF_CHECK_EQ(11, lines("out"));
+}
+
 ATF_TC_WITHOUT_HEAD(filters);
 ATF_TC_BODY(filters, tc)
 {
@@ -660,6 +716,7 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, words);
 	ATF_TP_ADD_TC(tp, network);
+	ATF_TP_ADD_TC(tp, services);
 	ATF_TP_ADD_TC(tp, filters);
 	ATF_TP_ADD_TC(tp, summary);
 	ATF_TP_ADD_TC(tp, session);

@@ -32,6 +32,7 @@ int	 cmd_io(int, char **);
 int	 cmd_job(int, char **);
 int	 cmd_kenv(int, char **);
 int	 cmd_kld(int, char **);
+int	 cmd_kvp(int, char **);
 int	 cmd_lsvmbus(int, char **);
 int	 cmd_net(int, char **);
 int	 cmd_ping(int, char **);

@@ -63,6 +63,7 @@ static const struct command {
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
 	    "rounds TIMES DISK FILE..." },
+	{ "kvp", cmd_kvp, "serve | take MS | files" },
 	{ "lsvmbus", cmd_lsvmbus, "[--libxo=json] [-cv] [DEVICE...]" },
 	{ "net", cmd_net, "list | show IF | stats IF | up IF | down IF | ..." },
 	{ "not", cmd_not, "COMMAND: succeeds if that fails" },

@@ -39,6 +39,7 @@ struct hvkvp_softc {
 	struct callout		 ks_callout;	/* (m) of ks_cur */
 	struct task		 ks_task;	/* looks for an adapter */
 	struct hv_ic_msgs	 ks_queue;	/* (m) behind ks_cur */
+	u_int			 ks_kept;	/* (m) in it, and ks_cur */
 	struct hv_ic_msg	*ks_cur;	/* (m) NULL: idle */
 	struct hv_kvp_dev_msg	 ks_msg;	/* (m) ks_cur for the daemon */
 	bool			 ks_ready;	/* (m) ks_msg can go */
@@ -46,6 +47,7 @@ struct hvkvp_softc {
 						 * or was read from it */
 	bool			 ks_daemon;	/* (m) one has registered */
 	bool			 ks_ever;	/* (m) there has been one */
+	bool			 ks_said;	/* (m) that it does not answer */
 	u_int			 ks_log;
 	u_int			 ks_timeout;	/* seconds */
 	u_int			 ks_boot_timeout;
@@ -88,6 +90,7 @@ hvkvp_finish(struct hvkvp_softc *sc, uint32_t status)
 		(void)hv_node_clear(sc->ks_node);
 	im = sc->ks_cur;
 	sc->ks_cur = NULL;
+	sc->ks_kept--;
 	sc->ks_ready = sc->ks_given = false;
 	if (sc->ks_log != 0)
 		device_printf(sc->ks_ic.ic_dev,
@@ -104,6 +107,11 @@ hvkvp_expire(void *arg)
 
 	mtx_assert(&sc->ks_mtx, MA_OWNED);
 	sc->ks_timeouts++;
+	if (!sc->ks_said)
+		device_printf(sc->ks_ic.ic_dev, "no answer in time: %s\n",
+		    sc->ks_daemon ? "hv_kvp_daemon(8) hangs" :
+		    "is hv_kvp_daemon(8) running?");
+	sc->ks_said = true;
 	hvkvp_finish(sc, HV_IC_S_FAIL);
 }
 
@@ -143,6 +151,7 @@ hvkvp_next(struct hvkvp_softc *sc)
 		error = hvkvp_request(hv_ic_body(im), hv_ic_body_len(im),
 		    &sc->ks_msg);
 		if (error != 0) {
+			sc->ks_kept--;
 			hv_ic_reply(&sc->ks_ic, im, hvkvp_refusal(error));
 			continue;
 		}
@@ -164,6 +173,11 @@ hvkvp_handler(struct hv_ic_softc *ic, struct hv_ic_msg *im)
 	struct hvkvp_softc *sc = (struct hvkvp_softc *)ic;
 
 	mtx_lock(&sc->ks_mtx);
+	if (sc->ks_kept == HVKVP_KEEP) {
+		mtx_unlock(&sc->ks_mtx);
+		return (HV_IC_S_FAIL);
+	}
+	sc->ks_kept++;
 	STAILQ_INSERT_TAIL(&sc->ks_queue, im, im_link);
 	hvkvp_next(sc);
 	mtx_unlock(&sc->ks_mtx);
@@ -280,6 +294,7 @@ hvkvp_register(struct hvkvp_softc *sc, const struct hv_kvp_dev_msg *km)
 	if (km->km_version != HV_KVP_DEV_VERSION)
 		return (EPROTONOSUPPORT);
 	sc->ks_daemon = sc->ks_ever = true;
+	sc->ks_said = false;
 	hvkvp_give(sc);
 	return (0);
 }
@@ -361,6 +376,8 @@ hvkvp_sysctl(struct hvkvp_softc *sc)
 	    &sc->ks_timeout, 0, "Seconds for the daemon to answer");
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "boot_timeout", CTLFLAG_RWTUN,
 	    &sc->ks_boot_timeout, 0, "Seconds for the first daemon to start");
+	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "program", CTLFLAG_RD,
+	    &sc->ks_daemon, 0, "Whether there is a daemon");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "timeouts", CTLFLAG_RD,
 	    &sc->ks_timeouts, 0, "Requests failed because no answer came");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "late", CTLFLAG_RD, &sc->ks_late,
@@ -384,6 +401,7 @@ hvkvp_detach(device_t dev)
 	mtx_lock(&sc->ks_mtx);
 	while ((im = STAILQ_FIRST(&sc->ks_queue)) != NULL) {
 		STAILQ_REMOVE_HEAD(&sc->ks_queue, im_link);
+		sc->ks_kept--;
 		hv_ic_reply(&sc->ks_ic, im, HV_IC_S_FAIL);
 	}
 	if (sc->ks_cur != NULL)
