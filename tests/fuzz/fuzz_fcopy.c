@@ -6,8 +6,8 @@
 
 /*
  * A host's messages to the file copy, in memory of exactly their size, through
- * the driver's and the daemon's code, onto a real directory.  Whatever they say,
- * nothing outside of it changes, and no name is one that it must not be.
+ * the driver's and the daemon's code, onto a real directory.  Whatever they
+ * say, nothing outside of it changes, and no name is one that it must not be.
  *
  * An input is messages, each behind two bytes: its length.
  */
