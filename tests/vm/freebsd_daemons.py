@@ -45,6 +45,11 @@ class Daemons(Service):
     def count(self, name):
         return self.vm.number("sysctl get dev." + name)
 
+    def told(self):
+        """What the driver has counted and said."""
+        return "%s; %s" % (self.vm.sh("sysctl tree dev.hvvss.0"),
+                           self.vm.run("dmesg hvvss")[1])
+
     def check_snapshot(self):
         """the root is suspended and resumed, though the daemon's pid file is
         on it"""
@@ -68,7 +73,7 @@ class Daemons(Service):
         time.sleep(1)
         self.vm.sh("not job poll %d\nfs cat /tmp/before" % job)
         if self.count("hvvss.0.frozen") != 1:
-            raise Fail("not frozen")
+            raise Fail("not frozen: %s" % self.told())
         self.vm.ctl("vss", "thaw")
         status, text = self.vm.end_job(job)
         if status != 0:
@@ -102,10 +107,12 @@ class Daemons(Service):
         self.vss = self.daemon("vss", "dev.hvvss.0.fs_program")
         self.vm.ctl("vss", "snapshot", "--hold", "0s")
 
-    def check_other(self):
-        """a file system that cannot be suspended is refused, and named"""
+    def check_memory(self):
+        """a file system that has no disk is left alone"""
         self.vm.sh("fs mount tmpfs - /mnt")
-        self.vm.ctl("vss", "check")
+        self.vm.ctl("vss", "freeze")
+        self.vm.sh("fs write /mnt/file text")
+        self.vm.ctl("vss", "thaw")
         self.vm.sh("fs umount /mnt")
 
     def copy(self, data, to, *more):

@@ -30,16 +30,18 @@
 #include "lib.h"
 #include "libc.h"
 
-#define	CALL1(a)		libc_result(sys(a, 0, 0, 0, 0, 0, 0))
-#define	CALL(n, a, b, c)	libc_result(sys(n, (long)(a), (long)(b),	\
-	(long)(c), 0, 0, 0))
-#define	CALL4(n, a, b, c, d)	libc_result(sys(n, (long)(a), (long)(b),	\
-	(long)(c), (long)(d), 0, 0))
-#define	CALL5(n, a, b, c, d, e)	libc_result(sys(n, (long)(a), (long)(b),	\
-	(long)(c), (long)(d), (long)(e), 0))
+#define	CALL5(n, a, b, c, d, e)						\
+	libc_result(sys(n, (long)(a), (long)(b), (long)(c), (long)(d),	\
+	    (long)(e), 0))
+#define	CALL4(n, a, b, c, d)	CALL5(n, a, b, c, d, 0)
+#define	CALL(n, a, b, c)	CALL5(n, a, b, c, 0, 0)
+
+struct pidfh {
+	int		 pf_fd;
+	const char	*pf_path;
+};
 
 FILE	*__stderrp;
-struct pidfh { int pf_fd; const char *pf_path; };
 
 /* --- Files --- */
 
@@ -217,7 +219,7 @@ void
 sync(void)
 {
 
-	(void)CALL1(SYS_sync);
+	(void)CALL(SYS_sync, 0, 0, 0);
 }
 
 mode_t
@@ -240,7 +242,7 @@ int
 cap_enter(void)
 {
 
-	return (CALL1(SYS_cap_enter));
+	return (CALL(SYS_cap_enter, 0, 0, 0));
 }
 
 int
