@@ -21,6 +21,7 @@
 #include "vm.h"
 
 #define	GUEST_MS	100	/* between two looks at stop_fd */
+#define	INIT_US		500000
 #define	RB_POWEROFF	0x4000	/* FreeBSD's */
 
 /* --- What clients ask --- */
@@ -102,6 +103,8 @@ guest_main(void *arg)
 			continue;
 		printf("init(8) is asked to end the system: %s\n",
 		    (howto & RB_POWEROFF) != 0 ? "power-off" : "reboot");
+		/* It would take as long; whoever asked for it hears of it. */
+		(void)usleep(INIT_US);
 		(void)kill(getpid(), SIGTERM);
 		break;
 	}

@@ -438,7 +438,8 @@ struct hvh_ic_info {
 	uint64_t	 stale;		/* late, twice, or to nothing asked */
 	uint64_t	 bad;		/* malformed */
 	uint64_t	 timeouts;
-	uint64_t	 rtt_last, rtt_max;	/* request to answer, ns */
+	/* Request to answer, ns; negotiations are left out. */
+	uint64_t	 rtt_last, rtt_max;
 };
 
 void	hvh_ic_get_info(struct hvh_ic *ic, struct hvh_ic_info *ii);

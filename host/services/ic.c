@@ -112,11 +112,11 @@ ic_ask(struct hvh_ic *ic)
 	    (uint32_t)sizeof(m.h) + len) != 0)
 		return (false);
 	ic->info.requests++;
-	ic->sent_at = hvh_now(ic->h);
 	ic->ask = false;
 	ic->asked = true;
 	if (++ic->asks < ASKS_MAX)
-		hvh_timer_set(ic->h, &ic->ask_timer, ic->sent_at + ASK_AGAIN);
+		hvh_timer_set(ic->h, &ic->ask_timer, hvh_now(ic->h) +
+		    ASK_AGAIN);
 	return (true);
 }
 
@@ -401,7 +401,7 @@ ic_packet(struct hvh_ic *ic, const struct hvh_pkt *pkt)
 	}
 	if (ih.ih_type == IC_NEGOTIATE && ic->asked &&
 	    pkt->xid == ic->ask_xid && ih.ih_id == (uint8_t)ic->ask_xid) {
-		ic_count_answer(ic);
+		ic->info.answers++;
 		ic_agreed(ic, &a);
 		return;
 	}

@@ -178,6 +178,8 @@ ATF_TC_BODY(late_negotiation, tc)
 	fic_answer(ch, &first, 0);
 	ATF_CHECK_EQ(HVH_IC_READY, info().state);
 	ATF_CHECK_EQ(V(3, 0), info().version);
+	/* That it waited for a daemon says nothing of how fast it is. */
+	ATF_CHECK_EQ(0, info().rtt_max);
 	/* Its answers to the others say nothing new. */
 	fic_answer(ch, &first, 0x80004005);
 	ATF_CHECK_EQ(HVH_IC_READY, info().state);

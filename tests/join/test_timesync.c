@@ -246,7 +246,7 @@ ATF_TC_BODY(sleep, tc)
 	close_to(MS);
 	ATF_REQUIRE_EQ(0, kpi_suspend());
 	step(100 * SEC, false);
-	/* The sync comes while others resume, and the hardware's clock behind. */
+	/* The sync comes while others resume, the hardware's clock later. */
 	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DELAY, 6, 1, 1, 500 * MS);
 	ATF_REQUIRE_EQ(0, kpi_resume());
 	wait_syncs(2);

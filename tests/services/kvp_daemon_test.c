@@ -282,6 +282,32 @@ ATF_TC_BODY(one_at_a_time, tc)
 	stop();
 }
 
+/* SIGHUP is for others; SIGTERM and SIGINT end it, with all that was stored. */
+ATF_TC_WITHOUT_HEAD(signals);
+ATF_TC_BODY(signals, tc)
+{
+	static const int sigs[] = { SIGTERM, SIGINT };
+	struct stat st;
+	unsigned i;
+	int status;
+
+	for (i = 0; i < 2; i++) {
+		start(NULL);
+		ATF_REQUIRE_EQ(0, kill(daemon_pid, SIGHUP));
+		km.km_pool = 0;
+		memset(&km.km_kv, 0, sizeof(km.km_kv));
+		km.km_kv.kv_key[0] = (char)('a' + i);
+		ATF_CHECK_EQ(0, ask(HV_KVP_DEV_SET));
+		ATF_REQUIRE_EQ(0, kill(daemon_pid, sigs[i]));
+		ATF_REQUIRE_EQ(daemon_pid, waitpid(daemon_pid, &status, 0));
+		ATF_CHECK_EQ(0, status);
+		ATF_CHECK(access("pid", F_OK) != 0);
+		close(fd);
+		ATF_REQUIRE_EQ(0, stat("pools/.kvp_pool_0", &st));
+		ATF_CHECK_EQ((i + 1) * 2560, st.st_size);
+	}
+}
+
 /* Asleep, it is not woken by itself. */
 ATF_TC_WITHOUT_HEAD(idle);
 ATF_TC_BODY(idle, tc)
@@ -407,6 +433,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, readonly);
 	ATF_TP_ADD_TC(tp, nonsense);
 	ATF_TP_ADD_TC(tp, one_at_a_time);
+	ATF_TP_ADD_TC(tp, signals);
 	ATF_TP_ADD_TC(tp, idle);
 	ATF_TP_ADD_TC(tp, helper_dies);
 	ATF_TP_ADD_TC(tp, script);

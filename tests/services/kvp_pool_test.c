@@ -344,6 +344,72 @@ ATF_TC_BODY(too_many, tc)
 	kvp_pools_close(&pools);
 }
 
+/* A value that changes is written behind the old one, which goes later. */
+ATF_TC_WITHOUT_HEAD(changes);
+ATF_TC_BODY(changes, tc)
+{
+	char value[16];
+	unsigned i;
+
+	open_pools();
+	ATF_CHECK_EQ(0, set("one", "1"));
+	ATF_CHECK_EQ(0, set("two", "2"));
+	ATF_CHECK_EQ(0, set("one", "11"));
+	ATF_CHECK_STREQ("11", get("one"));
+	ATF_CHECK_EQ(7680, size_of(".kvp_pool_0"));
+	/* As it is, it is no damaged file. */
+	reopen();
+	ATF_CHECK_STREQ("11", get("one"));
+	ATF_CHECK_STREQ("2", get("two"));
+	ATF_CHECK_EQ(2, count());
+	ATF_CHECK(kvp_pools_unsynced(&pools));
+	kvp_pools_sync(&pools);
+	ATF_CHECK(!kvp_pools_unsynced(&pools));
+	ATF_CHECK_EQ(5120, size_of(".kvp_pool_0"));
+	ATF_CHECK_STREQ("11", get("one"));
+	/* The same again is no change. */
+	ATF_CHECK_EQ(0, set("one", "11"));
+	ATF_CHECK_EQ(5120, size_of(".kvp_pool_0"));
+	/* Deleted, the old one does not come back. */
+	ATF_CHECK_EQ(0, set("one", "111"));
+	ATF_CHECK_EQ(0, erase("one"));
+	reopen();
+	ATF_CHECK(get("one") == NULL);
+	/* The file does not grow for ever. */
+	for (i = 0; i < 1000; i++) {
+		snprintf(value, sizeof(value), "%u", i);
+		ATF_CHECK_EQ(0, set("two", value));
+		ATF_CHECK(size_of(".kvp_pool_0") <= 68 * 2560);
+	}
+	ATF_CHECK_STREQ("999", get("two"));
+	ATF_CHECK_EQ(0, complaints);
+	kvp_pools_close(&pools);
+}
+
+/* What is left of old values cannot be removed: said once, and tried anew. */
+ATF_TC_WITHOUT_HEAD(stuck);
+ATF_TC_BODY(stuck, tc)
+{
+
+	open_pools();
+	ATF_CHECK_EQ(0, set("key", "1"));
+	ATF_CHECK_EQ(0, set("key", "2"));
+	fake_fs_arm(FAKE_FS_ERROR, 1, ENOSPC, true);
+	kvp_pools_sync(&pools);
+	ATF_CHECK_EQ(1, complaints);
+	ATF_CHECK(!kvp_pools_unsynced(&pools));
+	kvp_pools_sync(&pools);
+	ATF_CHECK_EQ(1, complaints);
+	fake_fs_arm(FAKE_FS_NONE, 0, 0, false);
+	ATF_CHECK_STREQ("2", get("key"));
+	ATF_CHECK_EQ(0, set("key", "3"));
+	ATF_CHECK(kvp_pools_unsynced(&pools));
+	kvp_pools_sync(&pools);
+	ATF_CHECK_EQ(2560, size_of(".kvp_pool_0"));
+	ATF_CHECK_STREQ("3", get("key"));
+	kvp_pools_close(&pools);
+}
+
 /* Keys in quick succession: synced together, and the last soon. */
 ATF_TC_WITHOUT_HEAD(burst);
 ATF_TC_BODY(burst, tc)
@@ -389,7 +455,12 @@ key_name(int k, char name[8])
 	snprintf(name, 8, "key%d", k);
 }
 
-/* One change, and what is known of it when it is over. */
+static bool power_goes;
+
+/*
+ * One change, and what is known of it when it is over: what was answered
+ * survives the process, and what was synced the power.
+ */
 static uint32_t
 change(int k, const char *value)
 {
@@ -400,10 +471,12 @@ change(int k, const char *value)
 	strcpy(state->wanted, value);
 	state->pending = k;
 	status = value[0] != '\0' ? set(key, value) : erase(key);
-	if (status == 0) {
+	if (status == 0 && power_goes)
 		kvp_pools_sync(&pools);
+	if (status == 0) {
 		strcpy(state->value[k], value);
 		state->pending = -1;
+		kvp_pools_sync(&pools);
 	}
 	return (status);
 }
@@ -502,6 +575,7 @@ end_everywhere(enum fake_fs_fault fault)
 	unsigned n;
 
 	open_pools();
+	power_goes = fault == FAKE_FS_POWER;
 	for (n = 1;; n++) {
 		new_state();
 		if (!ends_at(fault, n))
@@ -593,6 +667,8 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, refused);
 	ATF_TP_ADD_TC(tp, nonsense);
 	ATF_TP_ADD_TC(tp, too_many);
+	ATF_TP_ADD_TC(tp, changes);
+	ATF_TP_ADD_TC(tp, stuck);
 	ATF_TP_ADD_TC(tp, burst);
 	ATF_TP_ADD_TC(tp, killed);
 	ATF_TP_ADD_TC(tp, power);

@@ -29,6 +29,7 @@ int	 cmd_dev(int, char **);
 int	 cmd_dhcp(int, char **);
 int	 cmd_dmesg(int, char **);
 int	 cmd_dump(int, char **);
+int	 cmd_fcopy(int, char **);
 int	 cmd_fs(int, char **);
 int	 cmd_io(int, char **);
 int	 cmd_job(int, char **);
@@ -45,6 +46,7 @@ int	 cmd_sysctl(int, char **);
 int	 cmd_tcp(int, char **);
 int	 cmd_udp(int, char **);
 int	 cmd_vmstat(int, char **);
+int	 cmd_vss(int, char **);
 
 /*
  * For other commands: a sysctl by name.  0 or an errno.  The value's size is

@@ -54,6 +54,7 @@ static const struct command {
 	{ "do", cmd_do, "'COMMAND; COMMAND...': until one fails" },
 	{ "dump", cmd_dump, "on DEVICE [gzip | zstd] | off" },
 	{ "echo", cmd_echo, "WORD..." },
+	{ "fcopy", cmd_fcopy, "[-r DIRECTORY]: hv_fcopy_daemon(8), for a job" },
 	{ "fs", cmd_fs, "mount TYPE FROM ON [OPTION...] | umount ON | ..." },
 	{ "help", cmd_help, "" },
 	{ "io", cmd_io, "DEVICE read|write|rw BYTES DEPTH AMOUNT [rand|seq] "
@@ -84,6 +85,7 @@ static const struct command {
 	    "[MS]]" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },
 	{ "vmstat", cmd_vmstat, "malloc [TYPE] | zones [NAME]" },
+	{ "vss", cmd_vss, "hv_vss_daemon(8), for a job" },
 	{ "within", cmd_within, "SECONDS COMMAND: until it succeeds" },
 };
 

@@ -41,6 +41,8 @@ struct kvp_pool {
 	bool		 kp_loaded;
 	bool		 kp_exists;	/* the file */
 	struct stat	 kp_stat;	/* of the file: shows a change */
+	size_t		 kp_stale;	/* records that count no more */
+	bool		 kp_stuck;	/* they could not be removed */
 	unsigned	 kp_unsynced;	/* records behind what is synced */
 	int64_t		 kp_appended;	/* ms, when the last was; 0: none */
 };

@@ -8,16 +8,18 @@
  * Pools: a file each, .kvp_pool_N, of records of fixed size that other programs
  * know as well.
  *
- * A new key is written behind the others: until its record is complete the
+ * What is set is written behind the other records: until it is complete the
  * file's size is no multiple of a record, or the key no text, and the next to
- * read it drops that record, and only that.  All other changes are written to a
- * new file, synced, and renamed over the old one.  When something fails
- * half-way the old records are still there.
+ * read it drops that record, and only that.  If there was such a key, of two
+ * records the last counts; soon after, the file is written anew without the
+ * first.  That, and what is left when a key is deleted, goes to a new file,
+ * which is synced, and renamed over the old one.  When something fails half-way
+ * the old records are still there.
  *
  * What has been answered stays if the daemon dies; and if the system does, too,
- * for it has been synced.  Only of new keys that come in quick succession not
- * each waits for the disk: a few at a time are synced together, and the last
- * when no more come.
+ * for it has been synced.  Only of keys that come in quick succession not each
+ * waits for the disk: a few at a time are synced together, and the last when no
+ * more come.
  *
  * Another program may change a file: it is looked at before each request, and
  * locked as those programs do, fcntl(2), while it is changed.
@@ -41,9 +43,12 @@
 #define	RECORD		sizeof(struct kvp_record)
 #define	NAME_MAX_LEN	32
 
-/* New keys that come sooner than this, and how many are synced together. */
+/* Keys that come sooner than this, and how many are synced together. */
 #define	BURST_MS	100
 #define	BURST_KEYS	32
+
+/* So many records that count no more are always put up with. */
+#define	STALE_MAX	64
 
 static void
 pool_name(const struct kvp_pools *ps, const struct kvp_pool *kp,
@@ -159,21 +164,28 @@ record_good(const struct kvp_record *kr)
 	    memchr(kr->kr_value, '\0', sizeof(kr->kr_value)) != NULL);
 }
 
-/* Drops what is no record; of two with the same key the first counts. */
-static void
+/*
+ * Drops what is no record, and of two with the same key the first, whose place
+ * the last one gets.  Returns how many were good.
+ */
+static size_t
 sort_out(struct kvp_pool *kp, size_t n)
 {
-	size_t i;
+	size_t good, i, k;
 
 	kp->kp_nrec = 0;
-	for (i = 0; i < n; i++) {
-		if (!record_good(&kp->kp_rec[i]) || find(kp, kp->kp_nrec,
-		    kp->kp_rec[i].kr_key) < kp->kp_nrec)
+	for (good = i = 0; i < n; i++) {
+		if (!record_good(&kp->kp_rec[i]))
 			continue;
-		if (i != kp->kp_nrec)
-			kp->kp_rec[kp->kp_nrec] = kp->kp_rec[i];
-		kp->kp_nrec++;
+		good++;
+		k = find(kp, kp->kp_nrec, kp->kp_rec[i].kr_key);
+		if (k != i)
+			kp->kp_rec[k] = kp->kp_rec[i];
+		if (k == kp->kp_nrec)
+			kp->kp_nrec++;
 	}
+	kp->kp_stale = good - kp->kp_nrec;
+	return (good);
 }
 
 static bool
@@ -226,6 +238,7 @@ replace(struct kvp_pools *ps, struct kvp_pool *kp,
 	kp->kp_exists = true;
 	kp->kp_stat = st;
 	kp->kp_unsynced = 0;
+	kp->kp_stale = 0;
 	if (fsync(ps->ks_dir) != 0) {
 		/* The name may be the old file's again after a crash. */
 		kp->kp_loaded = false;
@@ -250,7 +263,8 @@ load(struct kvp_pools *ps, struct kvp_pool *kp, int fd, const struct stat *st,
 	pool_name(ps, kp, "", name);
 	kp->kp_loaded = false;
 	if (!S_ISREG(st->st_mode) ||
-	    st->st_size >= (off_t)((KVP_RECORDS_MAX + 1) * RECORD)) {
+	    st->st_size >= (off_t)(2 * (KVP_RECORDS_MAX + STALE_MAX) *
+	    RECORD)) {
 		hvd_log(LOG_ERR, "%s is no pool: refused", name);
 		return (EINVAL);
 	}
@@ -264,12 +278,11 @@ load(struct kvp_pools *ps, struct kvp_pool *kp, int fd, const struct stat *st,
 		hvd_log(LOG_ERR, "%s: %s", name, strerror(error));
 		return (error);
 	}
-	n = (size_t)got / RECORD;
-	sort_out(kp, n);
+	n = sort_out(kp, (size_t)got / RECORD);
 	kp->kp_stat = *st;
 	kp->kp_exists = true;
 	kp->kp_loaded = true;
-	if (st->st_size == (off_t)(kp->kp_nrec * RECORD))
+	if (st->st_size == (off_t)(n * RECORD))
 		return (0);
 	pool_name(ps, kp, ".damaged", keep);
 	error = replace(ps, kp, kp->kp_rec, kp->kp_nrec, keep);
@@ -295,7 +308,7 @@ look_once(struct kvp_pools *ps, struct kvp_pool *kp, bool change, int *fdp)
 	fd = openat(ps->ks_dir, name,
 	    O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
-		kp->kp_nrec = 0;
+		kp->kp_nrec = kp->kp_stale = 0;
 		kp->kp_loaded = true;
 		kp->kp_exists = false;
 		return (0);
@@ -384,7 +397,7 @@ in_burst(struct kvp_pool *kp)
 	    kp->kp_unsynced + 1 < BURST_KEYS);
 }
 
-/* A new record behind the others of a file that is there. */
+/* A record behind the others of a file that is there. */
 static int
 append(struct kvp_pool *kp, int fd, const struct kvp_record *kr)
 {
@@ -393,7 +406,7 @@ append(struct kvp_pool *kp, int fd, const struct kvp_record *kr)
 	bool later;
 	int error;
 
-	end = (off_t)(kp->kp_nrec * RECORD);
+	end = (off_t)((kp->kp_nrec + kp->kp_stale) * RECORD);
 	later = in_burst(kp);
 	error = write_all(fd, kr, RECORD, end);
 	if (error == 0 && ((!later && fsync(fd) != 0) || fstat(fd, &st) != 0))
@@ -406,6 +419,7 @@ append(struct kvp_pool *kp, int fd, const struct kvp_record *kr)
 		return (error);
 	}
 	kp->kp_stat = st;
+	kp->kp_stuck = false;
 	return (0);
 }
 
@@ -413,35 +427,34 @@ static uint32_t
 pool_set(struct kvp_pools *ps, struct kvp_pool *kp, int fd,
     const struct hv_kvp_dev_kv *kv)
 {
-	struct kvp_record old, *kr;
-	size_t i, n;
+	struct kvp_record kr;
+	size_t i;
 	int error;
+	bool old;
 
 	i = find(kp, kp->kp_nrec, kv->kv_key);
-	n = i == kp->kp_nrec ? i + 1 : kp->kp_nrec;
-	if (n > KVP_RECORDS_MAX)
+	old = i < kp->kp_nrec;
+	if (old && strcmp(kp->kp_rec[i].kr_value, kv->kv_value) == 0)
+		return (HV_KVP_DEV_OK);
+	if (!old && i >= KVP_RECORDS_MAX)
 		return (HV_KVP_DEV_FULL);
-	error = make_room(kp, n);
-	if (error != 0)
+	if (make_room(kp, i + 1) != 0)
 		return (HV_KVP_DEV_FAILED);
-	kr = &kp->kp_rec[i];
-	if (i < kp->kp_nrec) {
-		if (strcmp(kr->kr_value, kv->kv_value) == 0)
-			return (HV_KVP_DEV_OK);
-		old = *kr;
-	}
-	memset(kr, 0, sizeof(*kr));
-	strcpy(kr->kr_key, kv->kv_key);
-	strcpy(kr->kr_value, kv->kv_value);
-	if (i == kp->kp_nrec && fd >= 0)
-		error = append(kp, fd, kr);
+	memset(&kr, 0, sizeof(kr));
+	strcpy(kr.kr_key, kv->kv_key);
+	strcpy(kr.kr_value, kv->kv_value);
+	error = fd >= 0 ? append(kp, fd, &kr) : replace(ps, kp, &kr, 1, NULL);
+	if (error != 0)
+		return (failure(error));
+	kp->kp_rec[i] = kr;
+	if (old)
+		kp->kp_stale++;
 	else
-		error = replace(ps, kp, kp->kp_rec, n, NULL);
-	if (error == 0)
-		kp->kp_nrec = n;
-	else if (i < kp->kp_nrec)
-		*kr = old;
-	return (error == 0 ? HV_KVP_DEV_OK : failure(error));
+		kp->kp_nrec++;
+	/* The host waits for this, but is seldom made to. */
+	if (kp->kp_stale > kp->kp_nrec + STALE_MAX)
+		(void)replace(ps, kp, kp->kp_rec, kp->kp_nrec, NULL);
+	return (HV_KVP_DEV_OK);
 }
 
 static uint32_t
@@ -510,35 +523,47 @@ kvp_pool_do(struct kvp_pools *ps, struct hv_kvp_dev_msg *km)
 bool
 kvp_pools_unsynced(const struct kvp_pools *ps)
 {
-	unsigned i;
+	const struct kvp_pool *kp;
 
-	for (i = 0; i < HV_KVP_DEV_POOLS; i++)
-		if (ps->ks_pool[i].kp_unsynced > 0)
+	for (kp = ps->ks_pool; kp < ps->ks_pool + HV_KVP_DEV_POOLS; kp++)
+		if (kp->kp_unsynced > 0 ||
+		    (kp->kp_stale > 0 && !kp->kp_stuck))
 			return (true);
 	return (false);
+}
+
+/* Once, until there is something new: a disk that is full stays so. */
+static void
+pool_sync(struct kvp_pools *ps, struct kvp_pool *kp)
+{
+	char name[NAME_MAX_LEN];
+	int error, fd;
+
+	kp->kp_unsynced = 0;
+	kp->kp_stuck = true;
+	error = look(ps, kp, true, &fd);
+	if (error == 0 && kp->kp_stale > 0)
+		error = replace(ps, kp, kp->kp_rec, kp->kp_nrec, NULL);
+	else if (error == 0 && fd >= 0 && fsync(fd) != 0)
+		error = errno;
+	if (fd >= 0)
+		(void)close(fd);
+	if (error != 0) {
+		pool_name(ps, kp, "", name);
+		hvd_log(LOG_ERR, "%s cannot be synced: %s", name,
+		    strerror(error));
+	}
 }
 
 void
 kvp_pools_sync(struct kvp_pools *ps)
 {
-	char name[NAME_MAX_LEN];
 	struct kvp_pool *kp;
-	unsigned i;
-	int fd;
 
-	for (i = 0; i < HV_KVP_DEV_POOLS; i++) {
-		kp = &ps->ks_pool[i];
-		if (kp->kp_unsynced == 0)
-			continue;
-		kp->kp_unsynced = 0;
-		pool_name(ps, kp, "", name);
-		fd = openat(ps->ks_dir, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0 || fsync(fd) != 0)
-			hvd_log(LOG_ERR, "%s cannot be synced: %s", name,
-			    strerror(errno));
-		if (fd >= 0)
-			(void)close(fd);
-	}
+	for (kp = ps->ks_pool; kp < ps->ks_pool + HV_KVP_DEV_POOLS; kp++)
+		if (kp->kp_unsynced > 0 ||
+		    (kp->kp_stale > 0 && !kp->kp_stuck))
+			pool_sync(ps, kp);
 }
 
 void
