@@ -404,7 +404,7 @@ ATF_TC_BODY(alive, tc)
 
 	join_start(&j, &cf);
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
-	ATF_REQUIRE(join_wait(answered, &want, 10000));
+	ATF_REQUIRE(join_wait(answered, &want, 60000));
 	hvh_heartbeat_get_info(ic, &hi);
 	ATF_CHECK_EQ(HVH_HEARTBEAT_OK, hi.state);
 	ATF_CHECK_EQ(0, hi.wrong);
@@ -414,7 +414,7 @@ ATF_TC_BODY(alive, tc)
 	hvh_ic_renegotiate(ic);
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
 	want = hi.answered + 3;
-	ATF_REQUIRE(join_wait(answered, &want, 10000));
+	ATF_REQUIRE(join_wait(answered, &want, 60000));
 	join_finish(&j);
 }
 
@@ -434,7 +434,7 @@ ATF_TC_BODY(sleep, tc)
 	struct join j;
 
 	join_start(&j, &cf);
-	ATF_REQUIRE(join_wait(answered, &want, 10000));
+	ATF_REQUIRE(join_wait(answered, &want, 60000));
 	ATF_REQUIRE_EQ(0, kpi_suspend());
 	vm_pump();
 	hvh_ic_get_info(ic, &ii);
@@ -443,7 +443,7 @@ ATF_TC_BODY(sleep, tc)
 	ATF_REQUIRE_EQ(0, kpi_resume());
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
 	want = 2;
-	ATF_REQUIRE(join_wait(answered, &want, 10000));
+	ATF_REQUIRE(join_wait(answered, &want, 60000));
 	join_finish(&j);
 }
 
@@ -478,7 +478,7 @@ ATF_TC_BODY(rescind, tc)
 		ATF_REQUIRE(join_wait(gone, NULL, 10000));
 		add_heartbeat(&j);
 	}
-	ATF_REQUIRE(join_wait(answered, &want, 10000));
+	ATF_REQUIRE(join_wait(answered, &want, 60000));
 	join_finish(&j);
 }
 
