@@ -103,7 +103,7 @@ hvd_start(struct hvd *hd)
 }
 
 void
-hvd_pidfile_release(struct hvd *hd)
+hvd_pidfile_release(void)
 {
 
 	if (pidfile == NULL)

@@ -36,7 +36,7 @@ void	hvd_start(struct hvd *hd);
  * a file of it open for writing, and closing one that is open for reading would
  * wait for the end of that.  The node is locked all the same.
  */
-void	hvd_pidfile_release(struct hvd *hd);
+void	hvd_pidfile_release(void);
 /* Removes the pid file. */
 void	hvd_stop(struct hvd *hd);
 
