@@ -29,7 +29,7 @@
 #define	STATE_DIR	"/var/db/hyperv"
 
 /* No more keys come, and what was written is synced. */
-#define	SYNC_MS		20
+#define	SYNC_MS		50
 
 static int
 open_dir(const char *path)

@@ -47,7 +47,7 @@ struct hvkvp_softc {
 						 * or was read from it */
 	bool			 ks_daemon;	/* (m) one has registered */
 	bool			 ks_ever;	/* (m) there has been one */
-	bool			 ks_said;	/* (m) that it does not answer */
+	bool			 ks_said;	/* (m) that none answers */
 	u_int			 ks_log;
 	u_int			 ks_timeout;	/* seconds */
 	u_int			 ks_boot_timeout;
