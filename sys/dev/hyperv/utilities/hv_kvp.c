@@ -48,6 +48,7 @@ struct hvkvp_softc {
 	bool			 ks_daemon;	/* (m) one has registered */
 	bool			 ks_ever;	/* (m) there has been one */
 	bool			 ks_said;	/* (m) that none answers */
+	struct sysctl_ctx_list	 ks_sysctl;	/* (a) gone before ks_mtx is */
 	u_int			 ks_log;
 	u_int			 ks_timeout;	/* seconds */
 	u_int			 ks_boot_timeout;
@@ -362,13 +363,44 @@ hvkvp_probe(device_t dev)
 	return (hv_ic_probe(dev, &hvkvp_service));
 }
 
+/* What can be looked at, under the lock. */
+enum hvkvp_show {
+	HVKVP_SHOW_PROGRAM,
+	HVKVP_SHOW_TIMEOUTS,
+	HVKVP_SHOW_LATE
+};
+
+static int
+hvkvp_sysctl_show(SYSCTL_HANDLER_ARGS)
+{
+	struct hvkvp_softc *sc = arg1;
+	uint64_t v;
+
+	mtx_lock(&sc->ks_mtx);
+	v = arg2 == HVKVP_SHOW_PROGRAM ? sc->ks_daemon :
+	    arg2 == HVKVP_SHOW_TIMEOUTS ? sc->ks_timeouts : sc->ks_late;
+	mtx_unlock(&sc->ks_mtx);
+	return (sysctl_handle_64(oidp, &v, 0, req));
+}
+
 static void
 hvkvp_sysctl(struct hvkvp_softc *sc)
 {
-	struct sysctl_ctx_list *ctx;
+	static const struct {
+		enum hvkvp_show	 what;
+		const char	*name, *descr;
+	} shown[] = {
+		{ HVKVP_SHOW_PROGRAM, "program", "Whether there is a daemon" },
+		{ HVKVP_SHOW_TIMEOUTS, "timeouts",
+		    "Requests failed because no answer came" },
+		{ HVKVP_SHOW_LATE, "late",
+		    "Answers of the daemon that came too late" },
+	};
+	struct sysctl_ctx_list *ctx = &sc->ks_sysctl;
 	struct sysctl_oid_list *list;
+	u_int i;
 
-	ctx = device_get_sysctl_ctx(sc->ks_ic.ic_dev);
+	(void)sysctl_ctx_init(ctx);
 	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->ks_ic.ic_dev));
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "hv_kvp_log", CTLFLAG_RWTUN,
 	    &sc->ks_log, 0, "Log each request and what became of it");
@@ -376,12 +408,10 @@ hvkvp_sysctl(struct hvkvp_softc *sc)
 	    &sc->ks_timeout, 0, "Seconds for the daemon to answer");
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "boot_timeout", CTLFLAG_RWTUN,
 	    &sc->ks_boot_timeout, 0, "Seconds for the first daemon to start");
-	SYSCTL_ADD_BOOL(ctx, list, OID_AUTO, "program", CTLFLAG_RD,
-	    &sc->ks_daemon, 0, "Whether there is a daemon");
-	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "timeouts", CTLFLAG_RD,
-	    &sc->ks_timeouts, 0, "Requests failed because no answer came");
-	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "late", CTLFLAG_RD, &sc->ks_late,
-	    0, "Answers of the daemon that came too late");
+	for (i = 0; i < nitems(shown); i++)
+		SYSCTL_ADD_PROC(ctx, list, OID_AUTO, shown[i].name,
+		    CTLTYPE_U64 | CTLFLAG_RD | CTLFLAG_MPSAFE, sc,
+		    shown[i].what, hvkvp_sysctl_show, "QU", shown[i].descr);
 }
 
 /*
@@ -412,6 +442,7 @@ hvkvp_detach(device_t dev)
 	hv_node_destroy(sc->ks_node);
 	sc->ks_node = NULL;
 	hv_ic_detach_end(dev);
+	(void)sysctl_ctx_free(&sc->ks_sysctl);
 	mtx_destroy(&sc->ks_mtx);
 	sc->ks_init = false;
 	return (0);
