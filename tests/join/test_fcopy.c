@@ -67,6 +67,13 @@ start(bool virtual)
 	daemon_start();
 }
 
+static int
+no_dots(const struct dirent *de)
+{
+
+	return (strcmp(de->d_name, ".") != 0 && strcmp(de->d_name, "..") != 0);
+}
+
 /* How many names there are in a folder. */
 static unsigned
 entries(const char *path)
@@ -74,13 +81,12 @@ entries(const char *path)
 	struct dirent **name;
 	int i, n;
 
-	n = scandir(path, &name, NULL, NULL);
-	ATF_REQUIRE_MSG(n >= 2, "%s: %s", path, strerror(errno));
+	n = scandir(path, &name, no_dots, alphasort);
+	ATF_REQUIRE_MSG(n >= 0, "%s: %s", path, strerror(errno));
 	for (i = 0; i < n; i++)
 		free(name[i]);
 	free(name);
-	/* Without itself and the one above. */
-	return ((unsigned)n - 2);
+	return ((unsigned)n);
 }
 
 static void

@@ -12,7 +12,6 @@
 #include <sys/param.h>
 #include <sys/capsicum.h>
 #include <sys/errno.h>
-#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -117,10 +116,10 @@ ioctl(int fd, unsigned long request, ...)
 }
 
 int
-flock(int fd, int operation)
+dup2(int from, int to)
 {
 
-	return (CALL(SYS_flock, fd, operation, 0));
+	return (CALL(SYS_dup2, from, to, 0));
 }
 
 int

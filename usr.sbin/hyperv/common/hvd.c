@@ -7,7 +7,6 @@
 /* See hvd.h. */
 
 #include <sys/types.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <err.h>
@@ -24,7 +23,7 @@
 #include "hvd.h"
 
 static struct pidfh *pidfile;
-static int pidfile_fd = -1;
+static bool released;
 static volatile sig_atomic_t quit;
 static sigset_t waiting;		/* signals let in while waiting */
 
@@ -59,6 +58,19 @@ signals(void)
 	(void)sigaction(SIGPIPE, &sa, NULL);
 }
 
+/* Nothing is read from it, and it may be a file. */
+static void
+stdin_close(void)
+{
+	int fd;
+
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (fd > 0) {
+		(void)dup2(fd, STDIN_FILENO);
+		(void)close(fd);
+	}
+}
+
 void
 hvd_start(struct hvd *hd)
 {
@@ -78,6 +90,7 @@ hvd_start(struct hvd *hd)
 		if (pidfile == NULL)
 			err(1, "%s", hd->hd_pidfile);
 	}
+	stdin_close();
 	if (!hd->hd_foreground && daemon(0, 0) != 0) {
 		(void)pidfile_remove(pidfile);
 		err(1, "daemon");
@@ -90,19 +103,14 @@ hvd_start(struct hvd *hd)
 }
 
 void
-hvd_pidfile_readonly(struct hvd *hd)
+hvd_pidfile_release(void)
 {
 
 	if (pidfile == NULL)
 		return;
-	pidfile_fd = open(hd->hd_pidfile, O_RDONLY | O_CLOEXEC);
 	(void)pidfile_close(pidfile);
 	pidfile = NULL;
-	/* For a moment nobody held it: whoever was faster has it now. */
-	if (pidfile_fd < 0 || flock(pidfile_fd, LOCK_EX | LOCK_NB) != 0) {
-		hvd_log(LOG_ERR, "%s: %s", hd->hd_pidfile, strerror(errno));
-		exit(1);
-	}
+	released = true;
 }
 
 void
@@ -111,7 +119,7 @@ hvd_stop(struct hvd *hd)
 
 	if (pidfile != NULL)
 		(void)pidfile_remove(pidfile);
-	else if (pidfile_fd >= 0)
+	else if (released)
 		(void)unlink(hd->hd_pidfile);
 }
 

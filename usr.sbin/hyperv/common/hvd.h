@@ -32,10 +32,11 @@ struct hvd {
  */
 void	hvd_start(struct hvd *hd);
 /*
- * From now on the pid file is held by a descriptor that cannot be written to:
- * UFS is not suspended for a process that has one that can.
+ * Closes the pid file, which stays: UFS is not suspended for a process that has
+ * a file of it open for writing, and closing one that is open for reading would
+ * wait for the end of that.  The node is locked all the same.
  */
-void	hvd_pidfile_readonly(struct hvd *hd);
+void	hvd_pidfile_release(void);
 /* Removes the pid file. */
 void	hvd_stop(struct hvd *hd);
 

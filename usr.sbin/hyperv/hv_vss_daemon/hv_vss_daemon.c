@@ -131,7 +131,7 @@ main(int argc, char *argv[])
 	if (optind != argc)
 		usage();
 	hvd_start(&hd);
-	hvd_pidfile_readonly(&hd);
+	hvd_pidfile_release();
 	/* A page that has to be read while nothing can be written may wait. */
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
 		hvd_log(LOG_WARNING, "memory cannot be locked: %s",
