@@ -351,10 +351,14 @@ create_partition(struct vmm *m, char *err, size_t errlen)
 		.no_autoeoi = m->m_cf.no_autoeoi,
 		.monitor_pages = m->m_cf.monitor_pages,
 		.linger_ns = LINGER_NS,
+		.shown = m->m_cf.shown,
 	};
 	struct hvh_ops ops = partition_ops;
 	int error;
 
+	/* KVM does them; what it does not is not done here either. */
+	hc.shown.hidden |= HVH_FEAT_BIT(HVH_FEAT_TLBFLUSH) |
+	    HVH_FEAT_BIT(HVH_FEAT_IPI);
 	if (m->m_cf.tracer != NULL)
 		ops.trace = op_trace;
 	if (m->m_high > 0)

@@ -70,6 +70,7 @@ struct vmm_config {
 	bool		 hide_x2apic;
 	bool		 quiet;			/* no informational lines */
 	uint32_t	 max_version;		/* VMBus, 0: newest */
+	struct hvh_shown shown;			/* of the hypervisor */
 	/* Where the serial port's output goes; vCPU threads. */
 	void		(*console_put)(void *arg, const void *buf, size_t len);
 	void		*console_arg;
