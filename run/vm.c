@@ -314,6 +314,8 @@ vm_create(const struct vm_config *cf)
 	hc.no_autoeoi = vm.cf.no_autoeoi;
 	hc.monitor_pages = vm.cf.monitor_pages;
 	hc.moderate_ns = vm.cf.moderate_ns;
+	hc.tsc_hz = vm.cf.tsc_hz;
+	hc.shown = vm.cf.shown;
 	hc.hypercall_code = code;
 	hc.hypercall_code_len = sizeof(code);
 	error = hvh_create(&hc, &vm_ops, NULL, &vm.host);
