@@ -193,10 +193,10 @@ vm_op_event(void *arg, enum hvh_event event, const uint64_t params[5],
 {
 
 	if (event == HVH_EVENT_CRASH)
-		fprintf(stderr, "guest crash: %#jx %#jx %#jx %#jx %#jx\n",
+		fprintf(stderr, "guest crash: %#jx %#jx %#jx %#jx %#jx\n%s",
 		    (uintmax_t)params[0], (uintmax_t)params[1],
 		    (uintmax_t)params[2], (uintmax_t)params[3],
-		    (uintmax_t)params[4]);
+		    (uintmax_t)params[4], text != NULL ? text : "");
 	else
 		fprintf(stderr, "guest asked for a reset\n");
 }

@@ -42,11 +42,6 @@ crash_report(struct hvh *h, uint64_t ctl, const uint64_t params[5])
 	hc->no_dump = (ctl & HV_CRASH_NO_DUMP) != 0;
 	memcpy(hc->text, text, sizeof(hc->text));
 	pthread_mutex_unlock(&h->h_part_mtx);
-	hvh_log(h, HVH_LOG_WARN, "guest crash: %#jx %#jx %#jx %#jx %#jx",
-	    (uintmax_t)params[0], (uintmax_t)params[1], (uintmax_t)params[2],
-	    (uintmax_t)params[3], (uintmax_t)params[4]);
-	if (said)
-		hvh_log(h, HVH_LOG_WARN, "guest says: %s", text);
 	/* Out of the lock: the user may look at the partition. */
 	if (h->h_ops.event != NULL)
 		h->h_ops.event(h->h_arg, HVH_EVENT_CRASH, params,

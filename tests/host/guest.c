@@ -78,6 +78,8 @@ op_event(void *arg, enum hvh_event event, const uint64_t params[5],
 	} else {
 		g->crashes++;
 		memcpy(g->crash, params, sizeof(g->crash));
+		snprintf(g->crash_text, sizeof(g->crash_text), "%s",
+		    text != NULL ? text : "");
 	}
 }
 

@@ -46,6 +46,7 @@ struct guest {
 	_Atomic unsigned autoeoi;	/* of the irqs */
 	unsigned	 resets, crashes;
 	uint64_t	 crash[5];
+	char		 crash_text[64];	/* its beginning */
 	unsigned	 loglines;
 	char		 log[512];	/* the last line */
 	bool		 verbose;
