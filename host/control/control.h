@@ -39,7 +39,7 @@ struct ctl_status {
 	uint64_t	 crashes;	/* reported; of the last: */
 	bool		 crash_no_dump;	/* it will not write one */
 	uint64_t	 crash[5];
-	char		 crash_text[HVH_CRASH_TEXT + 1];	/* may be empty */
+	char		 crash_text[HVH_CRASH_TEXT + 1]; /* may be empty */
 };
 
 struct ctl_disk {

@@ -78,12 +78,11 @@ static const char usage_text[] =
 "                        (15): --subchannels 0\n"
 "  --no-autoeoi          tell guests not to use AutoEOI: --no-autoeoi\n"
 "  --monitor-pages       monitored notification: --monitor-pages\n"
-"  --enlighten LIST      what guests are shown beside I/O (all): none, NAME or\n"
-"                        -NAME; counter, tsc, frequency, invariant, stimer,\n"
-"                        direct, apic, tlbflush, ipi, ex, spin, crash, message;\n"
-"                        to be said only, not done: isolation=vbs|snp|tdx|cca,\n"
-"                        paravisor, shared-bits=N, nesting=N:\n"
-"                        --enlighten -tlbflush,-ipi\n"
+"  --enlighten LIST      beside I/O (all): none, NAME or -NAME: counter, tsc,\n"
+"                        frequency, invariant, stimer, direct, apic,\n"
+"                        tlbflush, ipi, ex, spin, crash, message; only said:\n"
+"                        isolation=vbs|snp|tdx|cca, paravisor,\n"
+"                        shared-bits=N, nesting=N: --enlighten -tlbflush,-ipi\n"
 "  --services LIST       integration services offered (all): none, or some of\n"
 "                        heartbeat,shutdown,time,kvp,vss,copy:\n"
 "                        --services heartbeat,shutdown\n"
@@ -534,10 +533,10 @@ add_kenv(struct options *op, const char *arg)
 
 enum opt {
 	O_APPEND_ = 256, O_CDROM, O_CONSOLE, O_CONTROL, O_CPU, O_CPUS, O_DISK,
-	O_ENLIGHTEN, O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY, O_MODULE,
-	O_MONITOR, O_NET, O_NO_AUTOEOI, O_NO_REBOOT, O_NO_URING, O_PROBE,
-	O_QUIET, O_SANDBOX, O_SERVICES, O_STATS, O_STORVSP, O_SUBCHANNELS,
-	O_TRACE, O_VERSION, O_VMBUS
+	O_ENLIGHTEN, O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY,
+	O_MODULE, O_MONITOR, O_NET, O_NO_AUTOEOI, O_NO_REBOOT, O_NO_URING,
+	O_PROBE, O_QUIET, O_SANDBOX, O_SERVICES, O_STATS, O_STORVSP,
+	O_SUBCHANNELS, O_TRACE, O_VERSION, O_VMBUS
 };
 
 static const struct option long_options[] = {

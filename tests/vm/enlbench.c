@@ -10,8 +10,8 @@
  *
  *	enlbench clock N	reads the clock N times
  *	enlbench sleep N	sleeps N times for a millisecond
- *	enlbench shoot N	takes write access from memory N times that every
- *				other processor is just writing to
+ *	enlbench shoot N	takes write access from memory N times that
+ *				every other processor is just writing to
  *	enlbench wake N		passes a token N times between two processors
  *
  * Says on one line what was done and how long it took, and exits with 1 if time
