@@ -550,6 +550,37 @@ ATF_TC_BODY(killed_freezing, tc)
 	finish();
 }
 
+/* Ends with a request before it; the next one finds all as it was. */
+ATF_TC_WITHOUT_HEAD(killed_asked);
+ATF_TC_BODY(killed_asked, tc)
+{
+	static const enum hvh_vss_op ops[] = { HVH_VSS_CHECK, HVH_VSS_FREEZE,
+	    HVH_VSS_THAW };
+	struct join_order o;
+	unsigned i;
+
+	start(UFS_ROOT UFS_VAR, false);
+	for (i = 0; i < 3; i++) {
+		if (ops[i] == HVH_VSS_THAW)
+			ends(HVH_VSS_FREEZE, HVH_IC_OK);
+		ATF_REQUIRE_EQ(0, kill(daemon_p.pid, SIGSTOP));
+		order(&o, ops[i]);
+		ATF_CHECK(join_sysctl_becomes("dev.hvvss.0.busy", 1));
+		(void)join_daemon_end(&daemon_p, SIGKILL);
+		join_order_wait(&o);
+		/* A thaw the host asks for again, and all is thawed. */
+		ATF_CHECK_EQ(ops[i] == HVH_VSS_THAW ? HVH_IC_OK : HVH_IC_FAIL,
+		    o.r.status);
+		ATF_CHECK(join_wait(none_frozen, NULL, JOIN_WAIT_MS));
+		ATF_CHECK(join_sysctl_becomes("dev.hvvss.0.busy", 0));
+		daemon_start();
+		ends(HVH_VSS_CHECK, HVH_IC_OK);
+		ends(HVH_VSS_FREEZE, HVH_IC_OK);
+		ends(HVH_VSS_THAW, HVH_IC_OK);
+	}
+	finish();
+}
+
 #define	SECOND	1000000000ull
 
 /* Time passes until the order has ended: at least from, at most to seconds. */
@@ -605,6 +636,38 @@ ATF_TC_BODY(silent, tc)
 	order(&o, HVH_VSS_CHECK);
 	app_read(&m, CHECK);
 	ATF_CHECK_EQ(2, m.id);
+	app_answer(&m, 0);
+	join_order_wait(&o);
+	ATF_CHECK_EQ(HVH_IC_OK, o.r.status);
+	ATF_REQUIRE_EQ(0, kpi_dev_close(app));
+	finish();
+}
+
+/* Who was asked too late to thaw is still to, whether or not the host asks. */
+ATF_TC_WITHOUT_HEAD(thaw_unread);
+ATF_TC_BODY(thaw_unread, tc)
+{
+	struct join_order o;
+	struct app_msg m;
+
+	start(UFS_ROOT, true);
+	app_open();
+	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hvvss.0.thaw_timeout", "1"));
+	order(&o, HVH_VSS_FREEZE);
+	app_read(&m, FREEZE);
+	app_answer(&m, 0);
+	join_order_wait(&o);
+	ATF_CHECK_EQ(HVH_IC_OK, o.r.status);
+	order(&o, HVH_VSS_THAW);
+	ATF_CHECK(join_wait(none_frozen, NULL, JOIN_WAIT_MS));
+	ends_within(&o, 1, 4);
+	ATF_CHECK_EQ(HVH_IC_FAIL, o.r.status);
+	app_read(&m, THAW);
+	m.type = APP_ANSWER;
+	ATF_CHECK_EQ(70, app_write(&m));			/* ESTALE */
+	/* And then it can be asked anything. */
+	order(&o, HVH_VSS_CHECK);
+	app_read(&m, CHECK);
 	app_answer(&m, 0);
 	join_order_wait(&o);
 	ATF_CHECK_EQ(HVH_IC_OK, o.r.status);
@@ -679,6 +742,73 @@ ATF_TC_BODY(unload, tc)
 	finish();
 }
 
+/* The program for file systems as well is this test. */
+static struct kpi_devfile *fs;
+
+static void *
+unload_main(void *arg)
+{
+
+	ATF_CHECK_EQ(0, vm_unload());
+	return (NULL);
+}
+
+/* Thaws as soon as the host has been told that nothing comes of it. */
+static void
+thaw_late(struct app_msg *m)
+{
+	char value[32];
+	pthread_t t;
+	kpi_size done;
+
+	ATF_REQUIRE_EQ(0, pthread_create(&t, NULL, unload_main, NULL));
+	while (kpi_sysctl_get("dev.hvvss.0.failures", value,
+	    sizeof(value)) == 0 && strcmp(value, "0") == 0)
+		;
+	m->type = APP_ANSWER;
+	(void)kpi_dev_write(fs, m, sizeof(*m), &done);
+	ATF_REQUIRE_EQ(0, pthread_join(t, NULL));
+}
+
+/* One thaws while the driver goes, and the other is not asked any more. */
+ATF_TC_WITHOUT_HEAD(unload_thawing);
+ATF_TC_BODY(unload_thawing, tc)
+{
+	struct app_msg m, fm;
+	struct join_order o;
+	kpi_size done;
+	unsigned i;
+
+	start(UFS_ROOT, false);
+	(void)join_daemon_end(&daemon_p, SIGTERM);
+	for (i = 0; i < 20; i++) {
+		fm = (struct app_msg){ .type = APP_REGISTER, .version = 1 };
+		ATF_CHECK(join_sysctl_becomes(FS_PROGRAM, 0));
+		ATF_REQUIRE_EQ(0, kpi_dev_open(FS_NODE, 3, &fs));
+		ATF_REQUIRE_EQ(0, kpi_dev_write(fs, &fm, sizeof(fm), &done));
+		app_open();
+		order(&o, HVH_VSS_FREEZE);
+		app_read(&m, FREEZE);
+		app_answer(&m, 0);
+		ATF_REQUIRE_EQ(0, kpi_dev_read(fs, &fm, sizeof(fm), &done));
+		fm.type = APP_ANSWER;
+		ATF_REQUIRE_EQ(0, kpi_dev_write(fs, &fm, sizeof(fm), &done));
+		join_order_wait(&o);
+		ATF_REQUIRE_EQ(HVH_IC_OK, o.r.status);
+		order(&o, HVH_VSS_THAW);
+		ATF_REQUIRE_EQ(0, kpi_dev_read(fs, &fm, sizeof(fm), &done));
+		thaw_late(&fm);
+		join_order_wait(&o);
+		ATF_CHECK(o.r.error != 0 || o.r.status == HVH_IC_FAIL);
+		ATF_REQUIRE_EQ(0, kpi_dev_close(fs));
+		ATF_REQUIRE_EQ(0, kpi_dev_close(app));
+		ATF_REQUIRE_EQ(0, vm_load());
+		join_ic_ready(vss);
+	}
+	daemon_start();
+	finish();
+}
+
 ATF_TC_WITHOUT_HEAD(rescind);
 ATF_TC_BODY(rescind, tc)
 {
@@ -720,9 +850,12 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, no_daemon);
 	ATF_TP_ADD_TC(tp, killed_frozen);
 	ATF_TP_ADD_TC(tp, killed_freezing);
+	ATF_TP_ADD_TC(tp, killed_asked);
 	ATF_TP_ADD_TC(tp, silent);
+	ATF_TP_ADD_TC(tp, thaw_unread);
 	ATF_TP_ADD_TC(tp, no_thaw);
 	ATF_TP_ADD_TC(tp, unload);
+	ATF_TP_ADD_TC(tp, unload_thawing);
 	ATF_TP_ADD_TC(tp, rescind);
 	ATF_TP_ADD_TC(tp, sleep_frozen);
 	return (atf_no_error());
