@@ -246,6 +246,17 @@ guest_sleep(struct guest *g, uint64_t ns)
 	guest_pump(g);
 }
 
+void
+guest_crash(struct guest *g, uint64_t what, const char *text)
+{
+
+	strcpy((char *)guest_page(g, PG_FREE), text);
+	wrmsr(g, 0, 0x40000100, what);
+	wrmsr(g, 0, 0x40000103, GPA(PG_FREE));
+	wrmsr(g, 0, 0x40000104, strlen(text));
+	wrmsr(g, 0, 0x40000105, 3ull << 62);
+}
+
 uint64_t
 guest_post(struct guest *g, uint32_t conn, const void *msg, size_t len)
 {
