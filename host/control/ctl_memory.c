@@ -84,14 +84,12 @@ refused(struct ctl_call *c, const struct hvh_balloon_info *bi, int error)
 static void
 show(struct ctl_call *c, const struct hvh_balloon_info *bi)
 {
-	uint64_t out = bi->total - bi->assigned;
-	uint64_t committed = bi->committed * PAGE;
 	json_t *r = c->result;
 
 	json_object_set_new(r, "state", json_string(ctl_ic_state(bi->state)));
 	put(r, "total", bi->total);
 	put(r, "assigned", bi->assigned);
-	put(r, "ballooned", out);
+	put(r, "ballooned", bi->total - bi->assigned);
 	json_object_set_new(r, "busy", json_boolean(bi->busy));
 	put(r, "orders", bi->takes + bi->gives);
 	put(r, "refused", bi->refused);
@@ -104,9 +102,8 @@ show(struct ctl_call *c, const struct hvh_balloon_info *bi)
 		return;
 	put(r, "reported", bi->reported);
 	put(r, "available", bi->available * PAGE);
-	put(r, "committed", committed);
-	/* What is given up counts as committed, but nobody wants it. */
-	put(r, "demand", committed > out ? committed - out : 0);
+	put(r, "committed", bi->committed * PAGE);
+	put(r, "demand", bi->demand * PAGE);
 	put(r, "minimum", bi->min_pages * PAGE);
 }
 

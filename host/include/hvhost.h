@@ -672,6 +672,7 @@ struct hvh_balloon_info {
 	uint64_t	 reported;
 	uint64_t	 available;	/* pages */
 	uint64_t	 committed;	/* given up ones too */
+	uint64_t	 demand;	/* without them */
 	uint64_t	 reports;
 	uint64_t	 takes, gives;	/* orders */
 	uint64_t	 refused;	/* of them not followed in full */

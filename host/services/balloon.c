@@ -301,6 +301,15 @@ balloon_version(struct hvh_balloon *b, const void *data)
 	    sizeof(a));
 }
 
+/* So that nobody's arithmetic on bytes goes astray. */
+static uint64_t
+told(uint64_t pages)
+{
+
+	return (pages < INT64_MAX >> PAGE_SHIFT ? pages :
+	    INT64_MAX >> PAGE_SHIFT);
+}
+
 static void
 balloon_capabilities(struct hvh_balloon *b, const void *data)
 {
@@ -314,7 +323,7 @@ balloon_capabilities(struct hvh_balloon *b, const void *data)
 	}
 	b->can_balloon = (m.bc_flags & BALLOON_CAN_BALLOON) != 0;
 	b->info.can_add = (m.bc_flags & BALLOON_CAN_ADD) != 0;
-	b->info.min_pages = m.bc_min_pages;
+	b->info.min_pages = told(m.bc_min_pages);
 	b->info.state = HVH_IC_READY;
 	(void)balloon_send(b, &a.ba_header, BALLOON_CAPABILITIES_ANSWER,
 	    sizeof(a));
@@ -325,13 +334,15 @@ balloon_capabilities(struct hvh_balloon *b, const void *data)
 static void
 balloon_status(struct hvh_balloon *b, const void *data)
 {
+	uint64_t out = balloon_pages_out(b->pages);
 	struct balloon_status m;
 
 	memcpy(&m, data, sizeof(m));
 	b->info.reports++;
 	b->info.reported = hvh_now(b->h);
-	b->info.available = m.bs_available;
-	b->info.committed = m.bs_committed;
+	b->info.available = told(m.bs_available);
+	b->info.committed = told(m.bs_committed);
+	b->info.demand = b->info.committed > out ? b->info.committed - out : 0;
 }
 
 /*
