@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hvballoon.h"
 #include "hostedctl.h"
 #include "vm.h"
 

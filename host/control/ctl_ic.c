@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hvballoon.h"
 #include "control/ctl_var.h"
 
 static const char *const kinds[HVH_IC_KINDS] = {

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "hvballoon.h"
 #include "control/ctl_var.h"
 
 #define	PAGE	4096u

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvballoon.h"
 #include "services/balloon_pages.h"
 #include "services/balloon_reg.h"
 
@@ -193,31 +194,32 @@ balloon_send_take(struct hvh_balloon *b)
 static bool
 balloon_send_give(struct hvh_balloon *b)
 {
-	struct {
-		struct balloon_give g;
-		uint64_t	range[BALLOON_RANGES_MAX];
-	} __attribute__((packed)) m;
+	_Alignas(8) uint8_t msg[BALLOON_MESSAGE_MAX];
+	struct balloon_give *m = (struct balloon_give *)msg;
 	struct balloon_run r;
-	uint64_t max;
+	uint64_t max, range;
 	uint32_t n = 0;
 
-	if (!hvh_chan_room(b->chan, sizeof(m)))
+	if (!hvh_chan_room(b->chan, sizeof(msg)))
 		return (false);
-	memset(&m.g, 0, sizeof(m.g));
+	memset(m, 0, sizeof(*m));
 	while (n < BALLOON_RANGES_MAX) {
 		max = b->left < BALLOON_RANGE_PAGES ? b->left :
 		    BALLOON_RANGE_PAGES;
 		if (!balloon_pages_give(b->pages, max, &r))
 			break;
 		balloon_tell(b, b->params.given, &r);
-		m.range[n++] = r.pages << BALLOON_RANGE_SHIFT | r.page;
+		range = r.pages << BALLOON_RANGE_SHIFT | r.page;
+		memcpy(msg + sizeof(*m) + n * sizeof(range), &range,
+		    sizeof(range));
+		n++;
 		b->left -= r.pages;
 	}
-	m.g.bg_flags = b->left > 0 ? BALLOON_MORE : 0;
-	m.g.bg_ranges = n;
+	m->bg_flags = b->left > 0 ? BALLOON_MORE : 0;
+	m->bg_ranges = n;
 	/* There is room, so it fails with a ring that is no more. */
-	(void)balloon_send(b, &m.g.bg_header, BALLOON_GIVE, sizeof(m.g) +
-	    n * sizeof(m.range[0]));
+	(void)balloon_send(b, &m->bg_header, BALLOON_GIVE, sizeof(*m) +
+	    n * sizeof(range));
 	return (true);
 }
 

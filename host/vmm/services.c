@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hvballoon.h"
 #include "vmm/services.h"
 
 /*

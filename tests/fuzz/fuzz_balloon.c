@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "hvballoon.h"
 #include "fake_bus.h"
 
 #define	PAGE	4096u

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "hvballoon.h"
 #include "fake_ic.h"
 
 #define	PAGE		4096u

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hvballoon.h"
 #include "join.h"
 #include "vmbus/channel.h"
 
