@@ -21,20 +21,14 @@
  *	7	the guest's ring is full or has room again; it answers a give
  */
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "hvballoon.h"
 #include "fake_bus.h"
+#include "hvballoon.h"
+#include "script.h"
 
 #define	PAGE	4096u
 #define	PAGES	512u
-
-struct script {
-	const uint8_t	*p;
-	size_t		 left;
-};
 
 static struct hvh *h;
 static struct hvh_balloon *b;
@@ -46,36 +40,6 @@ static uint64_t nout;
 static unsigned ordered, ended;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-take(struct script *s, void *buf, size_t len)
-{
-	size_t n = len < s->left ? len : s->left;
-
-	memset(buf, 0, len);
-	memcpy(buf, s->p, n);
-	s->p += n;
-	s->left -= n;
-}
-
-static uint8_t
-take8(struct script *s)
-{
-	uint8_t v;
-
-	take(s, &v, 1);
-	return (v);
-}
-
-static void
-check(bool ok, const char *what)
-{
-
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
 
 static void
 taken(void *arg, uint64_t gpa, uint64_t len)
