@@ -10,6 +10,10 @@
  * utilities, section 9).  Not a service of hv_ic.c's frame, for it is the
  * guest that asks for a version here.
  *
+ * There is no message by which a guest takes back what it has given up: when
+ * it runs short it can only say so in its reports, and lives on the floor that
+ * it kept until the host acts.
+ *
  * Memory cannot be added to a running FreeBSD kernel, so the host is told that
  * there is no hot-add, and one that is ordered fails.
  */

@@ -219,6 +219,7 @@ static u_int
 up_fill(struct hv_balloon_softc *sc, u_int want, u_int *np, bool *wait)
 {
 	struct hv_balloon_up_rsp *ur = (void *)sc->hb_tx;
+	bool large = true;
 	uint64_t frame;
 	u_int got = 0, n;
 
@@ -226,7 +227,7 @@ up_fill(struct hv_balloon_softc *sc, u_int want, u_int *np, bool *wait)
 	want = hv_balloon_can_give(sc->hb_floor, MIN(want, HV_BALLOON_CHUNK),
 	    wait);
 	while (got < want &&
-	    (n = hv_balloon_pages_alloc(want - got, &frame)) > 0) {
+	    (n = hv_balloon_pages_alloc(want - got, &large, &frame)) > 0) {
 		if (!up_note(sc, frame, n)) {
 			hv_balloon_pages_free(frame, n);
 			break;

@@ -154,8 +154,11 @@ uint64_t hv_balloon_frames(void);
  * the page daemon will have found them.
  */
 u_int	hv_balloon_can_give(u_int floor, u_int want, bool *wait);
-/* A run of at most n pages; returns how many, 0: none. */
-u_int	hv_balloon_pages_alloc(u_int n, uint64_t *frame);
+/*
+ * A run of at most n pages; returns how many, 0: none.  *large, true at first:
+ * there may be a large page left, which takes long to find out.
+ */
+u_int	hv_balloon_pages_alloc(u_int n, bool *large, uint64_t *frame);
 void	hv_balloon_pages_free(uint64_t frame, u_int n);
 
 #endif	/* !_HV_BALLOON_VAR_H_ */

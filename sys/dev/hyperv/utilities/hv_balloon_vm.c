@@ -113,17 +113,19 @@ hv_balloon_can_give(u_int floor, u_int want, bool *wait)
 	(VM_ALLOC_NORMAL | VM_ALLOC_WIRED | VM_ALLOC_NODUMP | VM_ALLOC_NOWAIT)
 
 u_int
-hv_balloon_pages_alloc(u_int n, uint64_t *frame)
+hv_balloon_pages_alloc(u_int n, bool *large, uint64_t *frame)
 {
 	vm_page_t m = NULL;
 	u_int got = 1;
 
-	if (n >= LARGE_PAGES) {
+	if (*large && n >= LARGE_PAGES) {
 		m = vm_page_alloc_noobj_contig(PAGE_REQ | VM_ALLOC_NORECLAIM,
 		    LARGE_PAGES, 0, ~(vm_paddr_t)0, ptoa(LARGE_PAGES), 0,
 		    VM_MEMATTR_DEFAULT);
 		if (m != NULL)
 			got = LARGE_PAGES;
+		else
+			*large = false;
 	}
 	if (m == NULL)
 		m = vm_page_alloc_noobj(PAGE_REQ);
