@@ -598,6 +598,7 @@ hvh_balloon_remove(struct hvh_balloon *b)
 void
 hvh_balloon_get_info(struct hvh_balloon *b, struct hvh_balloon_info *bi)
 {
+	uint64_t now;
 
 	hvh_lock(b->h);
 	*bi = b->info;
@@ -605,8 +606,11 @@ hvh_balloon_get_info(struct hvh_balloon *b, struct hvh_balloon_info *bi)
 		bi->state = HVH_IC_GONE;
 	bi->total = balloon_pages_total(b->pages) << PAGE_SHIFT;
 	bi->assigned = balloon_assigned(b);
+	/* Just now is not never. */
+	now = hvh_now(b->h);
 	if (b->info.reported != 0)
-		bi->reported = hvh_now(b->h) - b->info.reported;
+		bi->reported = now > b->info.reported ?
+		    now - b->info.reported : 1;
 	bi->busy = b->order != ORDER_NONE;
 	hvh_unlock_quiet(b->h);
 }

@@ -462,6 +462,7 @@ ATF_TC_BODY(status, tc)
 	fic_put64(msg + 8, 500);
 	fic_put64(msg + 16, 1000);
 	send();
+	ATF_CHECK(info().reported > 0);
 	h->now += 3 * FIC_SECOND;
 	ATF_CHECK_EQ(1, info().reports);
 	ATF_CHECK_EQ(3 * FIC_SECOND, info().reported);

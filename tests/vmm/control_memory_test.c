@@ -185,7 +185,7 @@ ATF_TC_BODY(set, tc)
 	gives = 300;
 	expect(0, "memory set 3M", "the guest has 3.0 MiB");
 	expect(0, "memory", "3.0 MiB assigned of 4.0, 1.0 given up");
-	/* 44 of the next 256 pages. */
+	/* 44 pages are left, and it names those that are out already. */
 	expect(1, "memory set 2M", "stops at 3.0 MiB, it gives up no more");
 	expect(0, "memory", "2 orders, 1 not followed in full");
 	expect(0, "--json memory", "\"bad_ranges\": 1");
