@@ -465,6 +465,29 @@ ATF_TC_BODY(sleep, tc)
 	finish(&j);
 }
 
+#define	MSG_GPADL_TORNDOWN	12
+
+ATF_TC(no_close);
+ATF_TC_HEAD(no_close, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a host that does not say that it has "
+	    "closed the channel: what it has is not touched any more");
+}
+ATF_TC_BODY(no_close, tc)
+{
+	const struct join_config cf = { .no_disks = true, .fast_clock = true };
+	struct join j;
+
+	start(&j, &cf);
+	ATF_CHECK_EQ(MEMORY - 100 * MIB, set(MEMORY - 100 * MIB));
+	join_fault(&j, HVH_FAULT_MSG_OUT, HVH_FAULT_DROP, MSG_GPADL_TORNDOWN,
+	    0, 0, 0);
+	ATF_REQUIRE_EQ(0, kpi_kldunload("hv_utils"));
+	hvh_fault_clear(j.host);
+	/* The pages; the rings are kept and counted by the bus. */
+	ATF_CHECK_EQ(1, join_end(&j));
+}
+
 /* --- Load. --- */
 
 ATF_TC(storm);
@@ -569,6 +592,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, rescind);
 	ATF_TP_ADD_TC(tp, unload);
 	ATF_TP_ADD_TC(tp, sleep);
+	ATF_TP_ADD_TC(tp, no_close);
 	ATF_TP_ADD_TC(tp, storm);
 	ATF_TP_ADD_TC(tp, attach_fails);
 	return (atf_no_error());

@@ -65,7 +65,7 @@ KTEST(balloon_map_range, "no number of the host's is too much")
 	hv_balloon_map_fini(&bm);
 }
 
-KTEST(balloon_map_all, "all frames are noted, and taken, by runs of odd lengths")
+KTEST(balloon_map_all, "frames are noted by runs of odd lengths, taken at once")
 {
 	struct hv_balloon_map bm;
 	u_int i;
