@@ -455,6 +455,121 @@ ATF_TC_BODY(flood, tc)
 	join_finish(&j);
 }
 
+/* --- A host whose words are dice. --- */
+
+#define	FRAMES	(512u << 8)		/* of the machine's memory */
+
+static bool held[FRAMES];
+static uint64_t nheld;
+static uint32_t dice;
+
+static uint32_t
+roll(uint32_t n)
+{
+
+	dice = dice * 1664525 + 1013904223;
+	return ((dice >> 8) % n);
+}
+
+/* The guest has given these up: none of them was ours. */
+static void
+hold(uint64_t range)
+{
+	uint64_t n, page = range & 0xffffffffff;
+
+	for (n = range >> 40; n > 0; n--, page++, nheld++) {
+		ATF_REQUIRE_MSG(page > 0 && page < FRAMES && !held[page],
+		    "page %#jx is given up twice, or is none",
+		    (uintmax_t)page);
+		held[page] = true;
+	}
+}
+
+/* A range is the guest's again up to the first page that was not ours. */
+static void
+let_go(uint64_t range)
+{
+	uint64_t n, page = range & 0xffffffffff;
+
+	for (n = range >> 40; n > 0 && page < FRAMES && held[page];
+	    n--, page++, nheld--)
+		held[page] = false;
+}
+
+static uint64_t
+any_range(void)
+{
+	uint64_t n = roll(4) == 0 ? roll(0x1000000) : roll(700);
+	uint64_t page = roll(5) == 0 ? (uint64_t)roll(1 << 24) << 16 :
+	    roll(FRAMES + 1000);
+
+	/* Mostly one that is ours. */
+	while (roll(8) != 0 && page < FRAMES && !held[page])
+		page++;
+	return (n << 40 | page);
+}
+
+static void
+any_message(void)
+{
+	static const uint16_t lens[] = { 0, 4, 8, 12, 16, 24, 48, 1000 };
+	struct raw_msg m;
+	uint32_t i, len = lens[roll(8)];
+
+	put(&m, (uint16_t)roll(16), (uint16_t)(len - roll(9)));
+	m.len = len;
+	for (i = 4; i < len; i++)
+		m.data[i] = (uint8_t)roll(256);
+	/* An order for pages, or pages, would be taken for one. */
+	if (m.data[0] == UP || m.data[0] == DOWN)
+		m.data[0] = INFO;
+	send(&m);
+}
+
+ATF_TC(dice);
+ATF_TC_HEAD(dice, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a host that sends anything: a page is "
+	    "given up once, and comes back only from who had it");
+}
+ATF_TC_BODY(dice, tc)
+{
+	static uint64_t range[8192];
+	uint64_t bad[64];
+	struct join j;
+	unsigned i, k, n;
+
+	dice = 4711;
+	start(&j, false);
+	agree();
+	for (i = 0; i < 400; i++) {
+		(void)take(roll(3) == 0 ? roll(40000) : roll(600), range, &n);
+		for (k = 0; k < n; k++)
+			hold(range[k]);
+		for (k = roll(4); k > 0; k--)
+			any_message();
+		n = 1 + roll(60);
+		for (k = 0; k < n; k++) {
+			bad[k] = any_range();
+			let_go(bad[k]);
+		}
+		down(bad, n, false);
+		/* Refusals of what was added may come before. */
+		while (raw_get(raw_ic_answer(raw, 10000), 0, 2) != DOWN_RSP)
+			;
+		hvh_lock(j.host);
+		raw->got = raw->taken = 0;
+		hvh_unlock(j.host);
+	}
+	ATF_CHECK_EQ(nheld, join_sysctl(DEV "ballooned"));
+	ATF_CHECK(join_sysctl(DEV "bad_ranges") > 100);
+	ATF_CHECK(join_sysctl(DEV "bad_messages") > 100);
+	printf("%ju pages are out\n", (uintmax_t)nheld);
+	join_finish(&j);
+}
+
+/* --- Silence. --- */
+
 static bool
 took_back(void *arg)
 {
@@ -505,6 +620,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, broken);
 	ATF_TP_ADD_TC(tp, foreign);
 	ATF_TP_ADD_TC(tp, flood);
+	ATF_TP_ADD_TC(tp, dice);
 	ATF_TP_ADD_TC(tp, deaf);
 	return (atf_no_error());
 }
