@@ -493,7 +493,7 @@ ATF_TC_BODY(no_close, tc)
 ATF_TC(storm);
 ATF_TC_HEAD(storm, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "3600 random orders, up to the bound "
+	atf_tc_set_md_var(tc, "descr", "2400 random orders, up to the bound "
 	    "and down, one after the other while disks are read and written");
 	atf_tc_set_md_var(tc, "timeout", "600");
 }
@@ -509,7 +509,7 @@ ATF_TC_BODY(storm, tc)
 	start(&j, &cf);
 	l[0] = join_load_start("da0", 4 << 20, 32);
 	l[1] = join_load_start("da1", 4 << 20, 32);
-	for (i = 0; i < 3600; i++) {
+	for (i = 0; i < 2400; i++) {
 		seed = seed * 1664525 + 1013904223;
 		/* Mostly by little, now and then beyond what it can. */
 		want = (seed >> 8) % 50 == 0 ? 8 * MIB :
