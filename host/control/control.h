@@ -87,6 +87,7 @@ struct ctl_ops {
 		    size_t errlen);
 	/* NULL: the machine has none of this kind. */
 	struct hvh_ic *(*service)(void *arg, enum hvh_ic_kind kind);
+	struct hvh_balloon *(*balloon)(void *arg);
 	/* What guests know an adapter by.  ENODEV: there is none. */
 	int	(*adapter)(void *arg, unsigned adapter, uint8_t mac[6],
 		    struct hvh_guid *instance);
