@@ -25,7 +25,8 @@
 	"6 zfs rw local /pool 0 0\n"				\
 	"7 tmpfs rw local /tmp 0 0\n"				\
 	"8 cd9660 ro local /cdrom 0 0\n"			\
-	"9 nullfs rw local /jail 0 0\n"
+	"9 nullfs rw local /jail 0 0\n"				\
+	"10 msdosfs rw local /boot/efi 0 0\n"
 
 static uint64_t
 ms_now(void)
