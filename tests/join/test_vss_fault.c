@@ -363,7 +363,7 @@ ATF_TC_BODY(unload_thawing, tc)
 	vss_finish();
 }
 
-/* Idle, while it is frozen, and when it is; and then the host offers it anew. */
+/* Idle, while it freezes, and frozen; and then the host offers it anew. */
 ATF_TC_WITHOUT_HEAD(rescind);
 ATF_TC_BODY(rescind, tc)
 {
