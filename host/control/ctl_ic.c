@@ -194,6 +194,9 @@ ctl_cmd_services(struct ctl_call *c)
 		put(o, "rtt_max", ii.rtt_max);
 		json_array_append_new(all, o);
 	}
+	o = ctl_kbd_info(c->s);
+	if (o != NULL)
+		json_array_append_new(all, o);
 	json_object_set_new(c->result, "services", all);
 	return (0);
 }

@@ -78,7 +78,7 @@ static const char usage_text[] =
 "  --no-autoeoi          tell guests not to use AutoEOI: --no-autoeoi\n"
 "  --monitor-pages       monitored notification: --monitor-pages\n"
 "  --services LIST       integration services offered (all): none, or some of\n"
-"                        heartbeat,shutdown,time,kvp,vss,copy:\n"
+"                        heartbeat,shutdown,time,kvp,vss,copy,keyboard:\n"
 "                        --services heartbeat,shutdown\n"
 "Outside:\n"
 "  --console WHERE       stdio, pty, none or file=FILE (stdio): --console pty\n"
@@ -480,14 +480,19 @@ set_services(struct options *op, const char *arg)
 	unsigned k;
 
 	op->services = 0;
+	op->keyboard = false;
 	while (strcmp(arg, "none") != 0 && (word = next_word(&list)) != NULL) {
 		for (k = 0; k < HVH_IC_KINDS &&
 		    strcmp(words[k], word) != 0; k++)
 			continue;
-		if (k == HVH_IC_KINDS)
+		if (k < HVH_IC_KINDS)
+			op->services |= 1u << k;
+		else if (strcmp(word, "keyboard") == 0)
+			op->keyboard = true;
+		else
 			wrong("--services: \"%s\" is not none, heartbeat, "
-			    "shutdown, time, kvp, vss or copy", word);
-		op->services |= 1u << k;
+			    "shutdown, time, kvp, vss, copy or keyboard",
+			    word);
 	}
 	free(all);
 }
@@ -672,6 +677,7 @@ opt_parse(struct options *op, int argc, char **argv)
 		.vmm.cpus = 1, .vmm.memory = MEMORY_DEFAULT,
 		.subchannels = SUBCHANNELS_MAX, .trace_snap = TRACE_SNAP,
 		.sandbox = true, .services = (1u << HVH_IC_KINDS) - 1,
+		.keyboard = true,
 	};
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) !=

@@ -61,6 +61,7 @@ struct options {
 	unsigned		 subchannels;	/* most the host grants */
 	uint16_t		 vstor_version;	/* 0: newest */
 	uint32_t		 services;	/* bits by hvh_ic_kind */
+	bool			 keyboard;
 	enum opt_console	 console;
 	const char		*console_file;
 	const char		*control;

@@ -32,7 +32,13 @@ services_create(struct services *sv, struct vmm *m, const struct options *op,
 			return (error);
 		}
 	}
-	return (0);
+	sv->sv_kbd = NULL;
+	if (!op->keyboard)
+		return (0);
+	error = hvh_kbd_add(vmm_hvh(m), &sv->sv_kbd);
+	if (error != 0)
+		snprintf(err, errlen, "keyboard: %s", strerror(error));
+	return (error);
 }
 
 void
