@@ -149,7 +149,7 @@ kbd_read(struct cdev *dev, struct uio *uio, int flag)
 	while (kn->kn_len == 0) {
 		if ((flag & O_NONBLOCK) != 0)
 			return (EWOULDBLOCK);
-		error = tsleep(kn, PCATCH, "kbdrea", 0);
+		error = mtx_sleep(kn, &Giant, PCATCH, "kbdrea", 0);
 		/* The memory may be gone with the keyboard. */
 		if (kbd_get_keyboard(dev->si_drv0) == NULL)
 			return (ENXIO);

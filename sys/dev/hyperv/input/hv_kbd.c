@@ -77,7 +77,7 @@ hv_kbd_event(struct hv_kbd_softc *kb, const struct hv_kbd_event *ke)
 			kb->kb_dropped++;
 		return;
 	}
-	if (ke->ke_code == 0 || ke->ke_code >= HV_KBD_CODES) {
+	if (!hv_kbd_is_code(ke->ke_code)) {
 		hv_kbd_bad(kb, "key code", ke->ke_code);
 		return;
 	}

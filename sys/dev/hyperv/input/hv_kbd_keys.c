@@ -40,7 +40,7 @@ hv_kbd_keys_put(struct hv_kbd_keys *kk, u_int prefix, uint8_t code, bool up)
 	static const uint8_t prefixes[HV_KBD_PREFIXES] = { 0, 0xe0, 0xe1 };
 	u_int key;
 
-	KASSERT(prefix < HV_KBD_PREFIXES && code < HV_KBD_CODES,
+	KASSERT(prefix < HV_KBD_PREFIXES && hv_kbd_is_code(code),
 	    ("hv_kbd: key %u, %u", prefix, code));
 	key = prefix * HV_KBD_CODES + code;
 	if (up) {
@@ -86,8 +86,9 @@ hv_kbd_keys_release(struct hv_kbd_keys *kk)
 	u_int key;
 
 	for (key = 0; key < HV_KBD_KEYS; key++)
-		(void)hv_kbd_keys_put(kk, key / HV_KBD_CODES,
-		    key % HV_KBD_CODES, true);
+		if (hv_kbd_keys_is_down(kk, key))
+			(void)hv_kbd_keys_put(kk, key / HV_KBD_CODES,
+			    key % HV_KBD_CODES, true);
 }
 
 int

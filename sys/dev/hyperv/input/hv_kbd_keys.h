@@ -31,6 +31,18 @@
 #define	HV_KBD_RESERVE		(2 * HV_KBD_KEYS)
 #define	HV_KBD_QUEUE		2048
 
+/*
+ * What a key may have for a code: releases of these would be prefixes, and
+ * take the key that comes next.
+ */
+static __inline bool
+hv_kbd_is_code(u_int code)
+{
+
+	return (code > 0 && code < HV_KBD_CODES && code != 0x60 &&
+	    code != 0x61);
+}
+
 struct hv_kbd_keys {
 	u_int		 kk_head;
 	u_int		 kk_len;
