@@ -117,7 +117,7 @@ class Branch:
              "-D__FreeBSD_version=%d" % RELEASES[release]] + FLAGS + WARNINGS +
             ["-include", os.path.join(self.objects, "opt_global.h"),
              "-I" + self.objects, "-I" + os.path.join(TOP, "sys"),
-             "-I" + os.path.join(TOP, "kpi", "include"),
+             "-I" + os.path.join(TOP, "tools", "kernel"),
              "-isystem", ck,
              "-isystem", os.path.join(headers, "x86_64-freebsd-none"),
              "-isystem", os.path.join(headers, "generic-freebsd"),

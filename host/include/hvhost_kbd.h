@@ -40,7 +40,7 @@ struct hvh_kbd_info {
 	uint64_t	 bad;		/* malformed */
 	uint64_t	 timeouts;
 	uint32_t	 waiting;	/* keys to be sent */
-	uint16_t	 lights;	/* 1 scroll, 2 number, 4 capitals lock */
+	uint16_t	 lights;	/* 1 scroll, 2 number, 4 caps lock */
 };
 #define	HVH_KBD_LIGHTS	0x7
 

@@ -55,27 +55,16 @@ node_put(struct kbdnode *kn, u_char c)
 		kn->kn_queue[(kn->kn_head + kn->kn_len++) % QUEUE] = c;
 }
 
-/* What a terminal sends for a key. */
+/* Characters; keys that are none, function keys too, are no text. */
 static void
-node_key(keyboard_t *kbd, struct kbdnode *kn, u_int c)
+node_key(struct kbdnode *kn, u_int c)
 {
-	const struct fkeytab *fk;
-	u_int i;
 
-	if ((c & (RELKEY | ERRKEY)) != 0)
+	if ((c & (RELKEY | ERRKEY | SPCLKEY)) != 0)
 		return;
-	if (KEYFLAGS(c) == (FKEY | SPCLKEY)) {
-		i = KEYCHAR(c) - F_FN;
-		if (i >= (u_int)kbd->kb_fkeytab_size)
-			return;
-		fk = &kbd->kb_fkeytab[i];
-		for (i = 0; i < fk->len; i++)
-			node_put(kn, fk->str[i]);
-	} else if ((c & SPCLKEY) == 0) {
-		if ((c & MKEY) != 0)
-			node_put(kn, 0x1b);
-		node_put(kn, KEYCHAR(c));
-	}
+	if ((c & MKEY) != 0)
+		node_put(kn, 0x1b);
+	node_put(kn, KEYCHAR(c));
 }
 
 static int
@@ -83,7 +72,7 @@ node_event(keyboard_t *kbd, int event, void *arg)
 {
 	struct kbdnode *kn = arg;
 	const keyboard_switch_t *sw = kbd->kb_drv->kbdsw;
-	int mode;
+	int mode = K_XLATE;
 	u_int c;
 
 	mtx_assert(&Giant, MA_OWNED);
@@ -93,8 +82,7 @@ node_event(keyboard_t *kbd, int event, void *arg)
 		selwakeup(&kn->kn_sel);
 		return (0);
 	}
-	if (sw->ioctl(kbd, KDGKBMODE, (caddr_t)&mode) != 0)
-		mode = K_XLATE;
+	(void)sw->ioctl(kbd, KDGKBMODE, (caddr_t)&mode);
 	while (sw->check_char(kbd)) {
 		c = sw->read_char(kbd, 0);
 		if (c == NOKEY)
@@ -102,7 +90,7 @@ node_event(keyboard_t *kbd, int event, void *arg)
 		if (mode != K_XLATE)
 			node_put(kn, KEYCHAR(c));
 		else
-			node_key(kbd, kn, c);
+			node_key(kn, c);
 	}
 	if (kn->kn_len > 0) {
 		wakeup(kn);

@@ -221,7 +221,7 @@ ATF_TC_BODY(nonsense, tc)
 
 	start();
 	says(2, leds, false);		/* before a version */
-	says(0, NULL, false);
+	says(0, leds, false);
 	says(1, leds, false);
 	says(3, other, false);		/* a message of the host's */
 	fake_put(ch, 9, false, 0, leds, 8);

@@ -46,7 +46,7 @@ hv_kbd_is_code(u_int code)
 struct hv_kbd_keys {
 	u_int		 kk_head;
 	u_int		 kk_len;
-	uint32_t	 kk_down[HV_KBD_KEYS / 32];	/* as the reader knows */
+	uint32_t	 kk_down[HV_KBD_KEYS / 32];	/* for the reader */
 	uint8_t		 kk_queue[HV_KBD_QUEUE];
 };
 
