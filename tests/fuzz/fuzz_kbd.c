@@ -19,17 +19,9 @@
  *	7	the guest's ring is full, or has room again
  */
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "fake_bus.h"
 #include "hvhost_kbd.h"
-
-struct script {
-	const uint8_t	*p;
-	size_t		 left;
-};
+#include "script.h"
 
 static struct hvh *h;
 static struct hvh_kbd *kbd;
@@ -38,36 +30,6 @@ static unsigned taken, ended;
 static bool is_open;
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-take(struct script *s, void *buf, size_t len)
-{
-	size_t n = len < s->left ? len : s->left;
-
-	memset(buf, 0, len);
-	memcpy(buf, s->p, n);
-	s->p += n;
-	s->left -= n;
-}
-
-static uint8_t
-take8(struct script *s)
-{
-	uint8_t v;
-
-	take(s, &v, 1);
-	return (v);
-}
-
-static void
-check(bool ok, const char *what)
-{
-
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
 
 static void
 done(void *arg, int error)

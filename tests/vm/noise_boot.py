@@ -141,6 +141,7 @@ class Asker(threading.Thread):
         self.data = data                # what is copied
         self.asked = self.done = self.refused = 0
         self.slow = None
+        self.wrong = {}                 # messages of the guest's, by service
         self.ended = threading.Event()
         self.start()
 
@@ -170,6 +171,8 @@ class Asker(threading.Thread):
             for r in map(json.loads, lines):
                 if "progress" in r:
                     continue
+                for s in r.get("result", {}).get("services", ()):
+                    self.wrong[s["name"]] = s["bad"] + s.get("stale", 0)
                 self.done += r["ok"]
                 self.refused += not r["ok"]
                 if r["id"] == 0:
@@ -261,6 +264,13 @@ class Noise(suite.Boot):
             raise Fail("%d orders, %d refused" % (a.asked, a.refused))
         return "%d orders, %d done or told at once, %d refused or failed" % (
             a.asked, a.done, a.refused)
+
+    def after_services(self):
+        """services were reached by messages that make no sense"""
+        reached = {k: n for k, n in self.asker.wrong.items() if n > 0}
+        if not reached:
+            raise Fail(str(self.asker.wrong))
+        return ", ".join("%s %d" % i for i in sorted(reached.items()))
 
     def after_report(self):
         """no sanitizer and no assertion has anything to say"""
