@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hvhost_kbd.h"
@@ -480,6 +481,41 @@ ATF_TC_BODY(silent, tc)
 	finish();
 }
 
+static void *
+revoke_thread(void *arg)
+{
+
+	raw_ic_wait_open(raw);
+	asked();
+	hvh_lock(raw->h);
+	hvh_chan_revoke(raw->ch);
+	hvh_unlock(raw->h);
+	return (NULL);
+}
+
+ATF_TC(revoked);
+ATF_TC_HEAD(revoked, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "one that is taken away before it has "
+	    "answered is not waited for");
+}
+ATF_TC_BODY(revoked, tc)
+{
+	struct join_config cf = { .no_disks = true, .prepare = add_raw,
+	    .no_load = true };
+	time_t began;
+	pthread_t t;
+
+	join_start(&j, &cf);
+	ATF_REQUIRE_EQ(0, pthread_create(&t, NULL, revoke_thread, NULL));
+	began = time(NULL);
+	ATF_REQUIRE_EQ(0, vm_load());
+	ATF_CHECK(time(NULL) - began < 4);
+	ATF_REQUIRE_EQ(0, pthread_join(t, NULL));
+	ATF_CHECK(!node_there(NULL));
+	finish();
+}
+
 /* --- Coming and going --- */
 
 static void *
@@ -741,6 +777,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, hostile);
 	ATF_TP_ADD_TC(tp, refused);
 	ATF_TP_ADD_TC(tp, silent);
+	ATF_TP_ADD_TC(tp, revoked);
 	ATF_TP_ADD_TC(tp, unload);
 	ATF_TP_ADD_TC(tp, rescind);
 	ATF_TP_ADD_TC(tp, held);
