@@ -78,7 +78,8 @@ static const char usage_text[] =
 "  --no-autoeoi          tell guests not to use AutoEOI: --no-autoeoi\n"
 "  --monitor-pages       monitored notification: --monitor-pages\n"
 "  --services LIST       integration services offered (all): none, or some of\n"
-"                        heartbeat,shutdown,time,kvp,vss,copy,memory:\n"
+"                        heartbeat,shutdown,time,kvp,vss,copy,memory,\n"
+"                        keyboard:\n"
 "                        --services heartbeat,shutdown\n"
 "Outside:\n"
 "  --console WHERE       stdio, pty, none or file=FILE (stdio): --console pty\n"
@@ -476,6 +477,7 @@ set_services(struct options *op, const char *arg)
 		[HVH_IC_VSS] = "vss",
 		[HVH_IC_FCOPY] = "copy",
 		[OPT_SERVICE_MEMORY] = "memory",
+		[OPT_SERVICE_KEYBOARD] = "keyboard",
 	};
 	char *list = copy(arg), *all = list, *word;
 	unsigned k;
@@ -487,7 +489,8 @@ set_services(struct options *op, const char *arg)
 			continue;
 		if (k == OPT_SERVICES)
 			wrong("--services: \"%s\" is not none, heartbeat, "
-			    "shutdown, time, kvp, vss, copy or memory", word);
+			    "shutdown, time, kvp, vss, copy, memory or "
+			    "keyboard", word);
 		op->services |= 1u << k;
 	}
 	free(all);
