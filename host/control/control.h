@@ -88,9 +88,9 @@ struct ctl_ops {
 		    size_t errlen);
 	int	(*link)(void *arg, unsigned adapter, bool up, char *err,
 		    size_t errlen);
-	/* NULL: the machine has none of this kind. */
+	/* Of these three, NULL: the machine has none. */
 	struct hvh_ic *(*service)(void *arg, enum hvh_ic_kind kind);
-	/* NULL: it has none. */
+	struct hvh_balloon *(*balloon)(void *arg);
 	struct hvh_kbd *(*keyboard)(void *arg);
 	/* What guests know an adapter by.  ENODEV: there is none. */
 	int	(*adapter)(void *arg, unsigned adapter, uint8_t mac[6],

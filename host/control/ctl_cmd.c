@@ -434,6 +434,7 @@ static const struct {
 	{ "type", ctl_cmd_type, " text enter pause " },
 	{ "key", ctl_cmd_key, " keys pause " },
 	{ "copy", ctl_cmd_copy, " name path overwrite create-path " },
+	{ "memory", ctl_cmd_memory, " set " },
 };
 
 /* A member that nobody looks at may be a misspelt one that matters. */

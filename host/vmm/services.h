@@ -16,6 +16,7 @@
 
 struct services {
 	struct hvh_ic	*sv_ic[HVH_IC_KINDS];	/* NULL: not offered */
+	struct hvh_balloon *sv_balloon;		/* NULL: not offered */
 	struct hvh_kbd	*sv_kbd;		/* the same */
 };
 

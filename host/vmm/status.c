@@ -236,6 +236,14 @@ op_service(void *arg, enum hvh_ic_kind kind)
 	return (st->st_services->sv_ic[kind]);
 }
 
+static struct hvh_balloon *
+op_balloon(void *arg)
+{
+	struct status *st = arg;
+
+	return (st->st_services->sv_balloon);
+}
+
 static struct hvh_kbd *
 op_keyboard(void *arg)
 {
@@ -267,6 +275,7 @@ const struct ctl_ops status_ops = {
 	.net_remove = op_net_remove,
 	.link = op_link,
 	.service = op_service,
+	.balloon = op_balloon,
 	.keyboard = op_keyboard,
 	.adapter = op_adapter,
 };
