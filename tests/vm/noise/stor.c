@@ -297,13 +297,36 @@ subchannels(struct cpu *c, struct chan *ch)
 	    1 + below(c, 4)), reply);
 }
 
+static bool
+is_stor(const struct offer *o)
+{
+
+	return (memcmp(o->type, guid_scsi, 16) == 0 ||
+	    memcmp(o->type, guid_ide, 16) == 0);
+}
+
+/* Where to begin: anywhere, or with an integration service. */
+static unsigned
+first_of(struct cpu *c, const struct offer *of, unsigned count)
+{
+	unsigned first = (unsigned)below(c, count), i;
+	bool service = chance(c, 2);
+
+	for (i = 0; i < count && service; i++) {
+		if (!is_stor(&of[(first + i) % count]) &&
+		    memcmp(of[(first + i) % count].type, guid_net, 16) != 0)
+			return (first + i);
+	}
+	return (first);
+}
+
 static unsigned
 open_some(struct cpu *c, const struct offer *of, unsigned count,
     struct chan *ch)
 {
 	static const uint16_t versions[] = { 0x602, 0x600, 0x501, 0x402,
 	    0x200 };
-	unsigned first = (unsigned)below(c, count + 1), n = 0;
+	unsigned first = count > 0 ? first_of(c, of, count) : 0, n = 0;
 	const struct offer *o;
 	uint32_t down, pages;
 	bool net, stor;
@@ -311,8 +334,7 @@ open_some(struct cpu *c, const struct offer *of, unsigned count,
 	for (unsigned i = 0; i < count && n < CHANS_MAX; i++) {
 		o = &of[(first + i) % count];
 		net = memcmp(o->type, guid_net, 16) == 0;
-		stor = memcmp(o->type, guid_scsi, 16) == 0 ||
-		    memcmp(o->type, guid_ide, 16) == 0;
+		stor = is_stor(o);
 		down = 2 + (uint32_t)below(c, RING_MAX - 2);
 		pages = down + 2 + (uint32_t)below(c, RING_MAX - 2);
 		if (!chan_open(c, &ch[n], o, (uint8_t *)(uintptr_t)(RINGS +

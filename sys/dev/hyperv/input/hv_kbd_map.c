@@ -55,7 +55,7 @@ static const struct {
 static const struct {
 	uint8_t		 code;
 	uint8_t		 action;
-	char		 digit;
+	u_char		 digit;
 } hv_kbd_pad[] = {
 	{ 0x47, F(13), '7' }, { 0x48, F(14), '8' }, { 0x49, F(15), '9' },
 	{ 0x4b, F(16), '4' }, { 0x4c, F(16), '5' }, { 0x4d, F(17), '6' },
@@ -76,17 +76,17 @@ static const char *const hv_kbd_strings[] = {
 #define	STATE_CTRL	0x2
 
 static bool
-hv_kbd_is_letter(char c)
+hv_kbd_is_letter(u_char c)
 {
 
 	return ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'));
 }
 
 static void
-hv_kbd_map_char(struct keyent_t *ke, char plain, char shift)
+hv_kbd_map_char(struct keyent_t *ke, u_char plain, u_char shift)
 {
 	u_int state;
-	char c;
+	u_char c;
 
 	for (state = 0; state < NUM_STATES; state++) {
 		c = (state & STATE_SHIFT) != 0 ? shift : plain;
@@ -119,7 +119,7 @@ hv_kbd_map_action(struct keyent_t *ke, uint8_t action)
 
 /* The number lock turns the meaning of shift round. */
 static void
-hv_kbd_map_pad(struct keyent_t *ke, uint8_t action, char digit)
+hv_kbd_map_pad(struct keyent_t *ke, uint8_t action, u_char digit)
 {
 	u_int state;
 
