@@ -268,7 +268,8 @@ vm_pump_thread(void *arg)
 
 /* In the order in which they are loaded. */
 static const char *const vm_modules[] = {
-	"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", NULL
+	"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils",
+	"hv_keyboard", NULL
 };
 
 void
