@@ -84,6 +84,16 @@ static const struct {
 	{ "copy", hvctl_copy, "FILE DEST [--overwrite] [--create-path]",
 	    "copies a file into the guest; DEST/ is a directory there",
 	    "hvctl copy data.bin /var/tmp/" },
+	{ "memory", hvctl_memory, "[set SIZE]",
+	    "what the guest has and needs; gives it so much of its memory",
+	    "hvctl memory set 512M" },
+	{ "type", hvctl_type, "TEXT [--enter] [--pause SECONDS]",
+	    "types on the guest's keyboard, a US one; --enter: and Enter "
+	    "behind it",
+	    "hvctl type ufs:/dev/da0p2 --enter" },
+	{ "key", hvctl_key, "KEYS... [--pause SECONDS]",
+	    "presses keys, together those with '-' between them",
+	    "hvctl key ctrl-alt-del" },
 	{ "trace", hvctl_trace, "FILE [--channel N] [--type NAME|N]\n"
 	    "            [--dir in|out] [--from S] [--to S] [--follow]\n"
 	    "            [--summary]",

@@ -32,6 +32,7 @@ struct hvh_blk;			/* a storage back end */
 struct hvh_net;			/* a synthetic network adapter */
 struct hvh_netbe;		/* a network back end */
 struct hvh_ic;			/* an integration service */
+struct hvh_balloon;		/* dynamic memory */
 
 struct hvh_guid {
 	uint8_t		b[16];	/* wire order */

@@ -85,7 +85,8 @@ static const char usage_text[] =
 "                        paravisor, shared-bits=N, nesting=N:\n"
 "                        --enlighten -tlbflush,-ipi\n"
 "  --services LIST       integration services offered (all): none, or some of\n"
-"                        heartbeat,shutdown,time,kvp,vss,copy:\n"
+"                        heartbeat,shutdown,time,kvp,vss,copy,memory,\n"
+"                        keyboard:\n"
 "                        --services heartbeat,shutdown\n"
 "Outside:\n"
 "  --console WHERE       stdio, pty, none or file=FILE (stdio): --console pty\n"
@@ -487,25 +488,28 @@ set_enlighten(struct options *op, const char *arg)
 static void
 set_services(struct options *op, const char *arg)
 {
-	static const char *const words[HVH_IC_KINDS] = {
+	static const char *const words[OPT_SERVICES] = {
 		[HVH_IC_HEARTBEAT] = "heartbeat",
 		[HVH_IC_SHUTDOWN] = "shutdown",
 		[HVH_IC_TIMESYNC] = "time",
 		[HVH_IC_KVP] = "kvp",
 		[HVH_IC_VSS] = "vss",
 		[HVH_IC_FCOPY] = "copy",
+		[OPT_SERVICE_MEMORY] = "memory",
+		[OPT_SERVICE_KEYBOARD] = "keyboard",
 	};
 	char *list = copy(arg), *all = list, *word;
 	unsigned k;
 
 	op->services = 0;
 	while (strcmp(arg, "none") != 0 && (word = next_word(&list)) != NULL) {
-		for (k = 0; k < HVH_IC_KINDS &&
+		for (k = 0; k < OPT_SERVICES &&
 		    strcmp(words[k], word) != 0; k++)
 			continue;
-		if (k == HVH_IC_KINDS)
+		if (k == OPT_SERVICES)
 			wrong("--services: \"%s\" is not none, heartbeat, "
-			    "shutdown, time, kvp, vss or copy", word);
+			    "shutdown, time, kvp, vss, copy, memory or "
+			    "keyboard", word);
 		op->services |= 1u << k;
 	}
 	free(all);
@@ -694,7 +698,7 @@ opt_parse(struct options *op, int argc, char **argv)
 	*op = (struct options){
 		.vmm.cpus = 1, .vmm.memory = MEMORY_DEFAULT,
 		.subchannels = SUBCHANNELS_MAX, .trace_snap = TRACE_SNAP,
-		.sandbox = true, .services = (1u << HVH_IC_KINDS) - 1,
+		.sandbox = true, .services = (1u << OPT_SERVICES) - 1,
 	};
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) !=

@@ -278,6 +278,22 @@ op_service(void *arg, enum hvh_ic_kind kind)
 	return (st->st_services->sv_ic[kind]);
 }
 
+static struct hvh_balloon *
+op_balloon(void *arg)
+{
+	struct status *st = arg;
+
+	return (st->st_services->sv_balloon);
+}
+
+static struct hvh_kbd *
+op_keyboard(void *arg)
+{
+	struct status *st = arg;
+
+	return (st->st_services->sv_kbd);
+}
+
 static int
 op_adapter(void *arg, unsigned adapter, uint8_t mac[6],
     struct hvh_guid *instance)
@@ -301,6 +317,8 @@ const struct ctl_ops status_ops = {
 	.net_remove = op_net_remove,
 	.link = op_link,
 	.service = op_service,
+	.balloon = op_balloon,
+	.keyboard = op_keyboard,
 	.adapter = op_adapter,
 };
 

@@ -20,15 +20,16 @@ import verb
 from verb import which
 
 AREAS = ("linux_basic", "linux_storage", "linux_net", "linux_services",
-         "machine")
+         "linux_balloon", "linux_keyboard", "machine")
 # Far above what it takes, six minutes at the most on an idle machine.
 TIME_LIMIT = 1200
 
 AIOBENCH = os.path.join(verb.RELEASE, "tests/vm/aiobench")
 
-GUEST_MODULES = ("hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", "sd_mod",
-                 "sr_mod", "sg", "isofs", "ata_piix", "virtio_pci",
-                 "virtio_blk", "button", "evdev", "8021q")
+GUEST_MODULES = ("hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils",
+                 "hv_balloon", "sd_mod", "sr_mod", "sg", "isofs", "ata_piix",
+                 "virtio_pci", "virtio_blk", "button", "evdev",
+                 "hyperv_keyboard", "8021q")
 GUEST_PROGRAMS = ("mke2fs", "e2fsck", "iperf3", "ethtool")
 MKE2FS_CONF = b"""[fs_types]
 	ext4 = {
