@@ -196,9 +196,14 @@ class Time(Timed):
 
 
 class TimeMessage(Timed):
-    """Events by messages on SINT 4."""
+    """Events by messages on SINT 4; the modules in another order."""
     name = "time_message"
+    modules = ("hv_vmbus", "hv_storvsc", "hv_time")
     kenv = {"hw.vmbus.et": "2"}
+
+    def check_order(self):
+        """of modules that the loader brought hv_time is the first to run"""
+        self.is_set("kern.timecounter.hardware", "Hyper-V-TSC")
 
     def check_timer(self):
         """the kernel lives by messages, on every processor"""
