@@ -19,14 +19,11 @@
 #include <sys/param.h>
 #include <sys/elf.h>
 #include <sys/errno.h>
-#include <sys/sysctl.h>
 #include <sys/time.h>
 #include <sys/vdso.h>
 
 #include "commands.h"
 #include "lib.h"
-
-#define	AUXV_MAX	64
 
 #define	SEC		1000000000ULL
 
@@ -45,20 +42,14 @@ static const volatile struct reftsc *reftsc;
 static int
 find_timekeep(void)
 {
-	static Elf64_Auxinfo auxv[AUXV_MAX];
-	int mib[] = { CTL_KERN, KERN_PROC, KERN_PROC_AUXV,
-	    (int)sys(SYS_getpid, 0, 0, 0, 0, 0, 0) };
-	size_t i, size = sizeof(auxv);
-	int error;
+	const uintptr_t *p = start_args + 1 + start_args[0] + 1;
+	const Elf64_Auxinfo *aux;
 
-	if (timekeep != NULL)
-		return (0);
-	error = -sys_sysctl(mib, nitems(mib), auxv, &size, NULL, 0);
-	if (error != 0)
-		return (error);
-	for (i = 0; i < size / sizeof(auxv[0]); i++)
-		if (auxv[i].a_type == AT_TIMEKEEP)
-			timekeep = auxv[i].a_un.a_ptr;
+	while (*p != 0)
+		p++;
+	for (aux = (const void *)(p + 1); aux->a_type != AT_NULL; aux++)
+		if (aux->a_type == AT_TIMEKEEP)
+			timekeep = aux->a_un.a_ptr;
 	return (timekeep == NULL ? ENOENT : 0);
 }
 
@@ -193,7 +184,7 @@ cmd_vdso(int argc, char **argv)
 
 	error = find_timekeep();
 	if (error != 0)
-		return (complain(error, "kern.proc.auxv"));
+		return (complain(error, "AT_TIMEKEEP"));
 	error = map_reftsc();
 	if (argc == 1)
 		return (show());
