@@ -11,7 +11,7 @@ import os
 import time
 
 from freebsd_crash import AGAIN_LIMIT, PANIC
-from freebsd_guest import FreeBsd, MODULES, module_files
+from freebsd_guest import FreeBsd, MODULES, in_tree, module_files
 from guest import Fail
 from suite import Skip
 
@@ -26,10 +26,14 @@ class Timed(FreeBsd):
     modules = ("hv_time", "hv_vmbus", "hv_storvsc")
     cpus = 2
     enlighten = ""
+    beside = False              # a kernel with time from Hyper-V of its own
 
     def start(self):
         if not MODULES:
             raise Skip("the kernel's own drivers are tested")
+        if in_tree() != self.beside:
+            raise Skip("the kernel has time from Hyper-V %s" % (
+                "already" if not self.beside else "only by our modules"))
         super().start()
 
     def disks(self):
@@ -227,6 +231,23 @@ class TimeCounter(Timed):
         if found["enabled"]:
             raise Fail(str(found))
         return "%d reads of the counter" % (self.host("time_reads") - reads)
+
+
+class TimeBeside(Timed):
+    """A kernel whose own drivers know Hyper-V."""
+    name = "time_beside"
+    beside = True
+
+    def check_aside(self):
+        """hv_time leaves the kernel its time, and can go"""
+        self.is_set("kern.timecounter.hardware", "Hyper-V-TSC")
+        self.vm.sh("kld unload hv_time.ko")
+        self.is_set("kern.timecounter.hardware", "Hyper-V-TSC")
+
+    def check_timer(self):
+        """the event timer is our bus driver's"""
+        self.is_set("kern.eventtimer.timer", "Hyper-V")
+        return "%s events in 2 s" % self.ticking()
 
 
 class TimeUnload(Timed):
