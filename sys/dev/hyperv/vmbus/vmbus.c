@@ -147,6 +147,7 @@ vmbus_hyperv(struct vmbus_softc *sc)
 		return (error);
 	}
 	sc->sc_steps |= VMBUS_STEP_HYPERV;
+	hyperv_crash_attach(&sc->sc_info);
 	return (0);
 }
 
@@ -161,6 +162,7 @@ vmbus_interrupts(struct vmbus_softc *sc)
 		return (error);
 	}
 	sc->sc_steps |= VMBUS_STEP_VECTOR;
+	vmbus_et_alloc(sc);
 	vmbus_bus = sc;
 	vmbus_synic_enable(sc);
 	sc->sc_steps |= VMBUS_STEP_SYNIC;
@@ -222,8 +224,10 @@ vmbus_undo(struct vmbus_softc *sc)
 	vmbus_bus = NULL;
 	if ((sc->sc_steps & VMBUS_STEP_SYNIC) != 0)
 		vmbus_synic_quiesce_all();
-	if ((sc->sc_steps & VMBUS_STEP_VECTOR) != 0)
+	if ((sc->sc_steps & VMBUS_STEP_VECTOR) != 0) {
+		vmbus_et_free(sc);
 		vmbus_md_intr_free(sc->sc_vector);
+	}
 	if (sc->sc_msgtq != NULL)
 		taskqueue_free(sc->sc_msgtq);
 	if (sc->sc_devtq != NULL)
@@ -231,8 +235,10 @@ vmbus_undo(struct vmbus_softc *sc)
 	if ((sc->sc_steps & VMBUS_STEP_INIT) != 0)
 		vmbus_offer_free_all(sc);
 	vmbus_synic_free(sc);
-	if ((sc->sc_steps & VMBUS_STEP_HYPERV) != 0)
+	if ((sc->sc_steps & VMBUS_STEP_HYPERV) != 0) {
+		hyperv_crash_detach();
 		hyperv_detach();
+	}
 	vmbus_page_free(sc->sc_mnf_tx);
 	vmbus_page_free(sc->sc_mnf_rx);
 	vmbus_page_free(sc->sc_intrpage);
@@ -262,6 +268,36 @@ vmbus_close_all(struct vmbus_softc *sc)
 	}
 }
 
+/* Hyper-V with everything that VMBus needs. */
+static bool
+vmbus_host(struct hyperv_info *hi)
+{
+
+	return (hyperv_identify(hi) && (hi->hi_priv & HYPERV_PRIV_SYNIC) != 0);
+}
+
+/*
+ * In an isolated partition the host must not see our memory, and we do not know
+ * how to show it what it has to see: each side would read what the other has
+ * never written.  Asked more than once; said once.
+ */
+static bool
+vmbus_allowed(const struct hyperv_info *hi)
+{
+	static bool said;
+
+	if (hi->hi_isolation == HYPERV_ISOLATION_NONE ||
+	    vmbus_allow_isolated != 0)
+		return (true);
+	if (!said)
+		printf("hv_vmbus: isolated partition, %s%s: no memory is "
+		    "shared with the host; hw.vmbus.allow_isolated=1 "
+		    "overrides\n", hyperv_isolation_name(hi),
+		    hi->hi_paravisor ? " with paravisor" : "");
+	said = true;
+	return (false);
+}
+
 /*
  * A driver that is compiled into the kernel has the bus when this module comes
  * after it did; at boot this one is first, for ACPI asks before PCI is there.
@@ -275,7 +311,7 @@ vmbus_identify(driver_t *driver, device_t parent)
 	struct hyperv_info hi;
 	device_t other;
 
-	if (!hyperv_identify(&hi) ||
+	if (!vmbus_host(&hi) || !vmbus_allowed(&hi) ||
 	    device_find_child(parent, "vmbus", -1) != NULL)
 		return;
 	other = devclass_get_device(devclass_find("vmbus"), 0);
@@ -295,7 +331,7 @@ vmbus_probe(device_t dev)
 	/* A partition has one bus, and its driver may be in the kernel. */
 	if (vmbus_bus != NULL || device_get_unit(dev) != 0)
 		return (ENXIO);
-	if (!hyperv_identify(&sc->sc_info))
+	if (!vmbus_host(&sc->sc_info) || !vmbus_allowed(&sc->sc_info))
 		return (ENXIO);
 	device_set_desc(dev, "Hyper-V VMBus");
 	return (BUS_PROBE_DEFAULT);
@@ -315,10 +351,14 @@ vmbus_attach(device_t dev)
 
 	memset(sc, 0, sizeof(*sc));
 	sc->sc_dev = dev;
-	if (!hyperv_identify(&sc->sc_info))
+	if (!vmbus_host(&sc->sc_info))
 		return (ENXIO);
 	device_printf(dev, "Hyper-V %u.%u build %u\n", sc->sc_info.hi_major,
 	    sc->sc_info.hi_minor, sc->sc_info.hi_build);
+	if (sc->sc_info.hi_nesting != 0)
+		device_printf(dev, "nested, %u hypervisor%s below\n",
+		    sc->sc_info.hi_nesting,
+		    sc->sc_info.hi_nesting == 1 ? "" : "s");
 	atomic_store_int(&vmbus_state, VMBUS_BUS_STARTING);
 	for (i = 0; i < nitems(steps); i++) {
 		error = steps[i](sc);
@@ -328,6 +368,7 @@ vmbus_attach(device_t dev)
 		}
 	}
 	vmbus_sysctl_attach(sc);
+	vmbus_et_attach(sc);
 	/* What is there at boot is attached before boot goes on. */
 	vmbus_dev_run(sc);
 	atomic_store_int(&vmbus_state, VMBUS_BUS_READY);
@@ -352,6 +393,8 @@ vmbus_detach(device_t dev)
 	error = bus_generic_detach(dev);
 	if (error == 0)
 		error = device_delete_children(dev);
+	if (error == 0)
+		error = vmbus_et_detach(sc);
 	if (error != 0) {
 		vmbus_dev_hold(sc, false);
 		sc->sc_detaching = false;
@@ -373,9 +416,14 @@ vmbus_suspend(device_t dev)
 	struct vmbus_softc *sc = device_get_softc(dev);
 	int error;
 
-	error = bus_generic_suspend(dev);
+	error = vmbus_et_detach(sc);
 	if (error != 0)
 		return (error);
+	error = bus_generic_suspend(dev);
+	if (error != 0) {
+		vmbus_et_resume(sc);
+		return (error);
+	}
 	vmbus_dev_hold(sc, true);
 	vmbus_close_all(sc);
 	(void)vmbus_disconnect(sc);
@@ -383,6 +431,7 @@ vmbus_suspend(device_t dev)
 	vmbus_synic_disable(sc);
 	sc->sc_steps &= ~VMBUS_STEP_SYNIC;
 	vmbus_offer_suspend(sc);
+	hyperv_crash_detach();
 	hyperv_detach();
 	sc->sc_steps &= ~VMBUS_STEP_HYPERV;
 	return (0);
@@ -398,6 +447,7 @@ vmbus_resume(device_t dev)
 	if (error == 0) {
 		vmbus_synic_enable(sc);
 		sc->sc_steps |= VMBUS_STEP_SYNIC;
+		vmbus_et_resume(sc);
 		sc->sc_resuming = true;
 		error = vmbus_connect(sc);
 	}

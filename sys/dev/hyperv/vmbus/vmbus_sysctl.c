@@ -33,6 +33,10 @@ int vmbus_pin_evttask = 1;
 SYSCTL_INT(_hw_vmbus, OID_AUTO, pin_evttask, CTLFLAG_RDTUN,
     &vmbus_pin_evttask, 0, "Bind channel threads to their processors");
 
+int vmbus_allow_isolated;
+SYSCTL_INT(_hw_vmbus, OID_AUTO, allow_isolated, CTLFLAG_RDTUN,
+    &vmbus_allow_isolated, 0, "Attach in an isolated partition all the same");
+
 static int
 vmbus_sysctl_version(SYSCTL_HANDLER_ARGS)
 {
@@ -94,6 +98,9 @@ vmbus_sysctl_attach(struct vmbus_softc *sc)
 		SYSCTL_ADD_U64(ctx, cpus, OID_AUTO, "stray", CTLFLAG_RD,
 		    &sc->sc_pcpu[cpu].pc_stray, 0,
 		    "Events without an open channel");
+		SYSCTL_ADD_U64(ctx, cpus, OID_AUTO, "timer_events",
+		    CTLFLAG_RD, &sc->sc_pcpu[cpu].pc_et_events, 0,
+		    "Expiries of the event timer");
 		SYSCTL_ADD_U32(ctx, cpus, OID_AUTO, "vp", CTLFLAG_RD,
 		    &sc->sc_pcpu[cpu].pc_vp, 0, "Hypervisor's number");
 	}
