@@ -44,6 +44,7 @@ int	 cmd_raw(int, char **);
 int	 cmd_route(int, char **);
 int	 cmd_sysctl(int, char **);
 int	 cmd_tcp(int, char **);
+int	 cmd_tlb(int, char **);
 int	 cmd_udp(int, char **);
 int	 cmd_vmstat(int, char **);
 int	 cmd_vss(int, char **);

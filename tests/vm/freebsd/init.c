@@ -81,6 +81,7 @@ static const struct command {
 	    "count NAME" },
 	{ "tcp", cmd_tcp, "[serve] send | recv | give | sum ADDRESS PORT "
 	    "[BYTES [SEED]]" },
+	{ "tlb", cmd_tlb, "torture MS [IDLE_US] | cost TIMES" },
 	{ "udp", cmd_udp, "send | recv | ping ADDRESS PORT COUNT SIZE [SEED "
 	    "[MS]]" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },

@@ -174,6 +174,13 @@ hyperv_signal_event(uint32_t conn)
 	    HYPERV_STATUS_MASK);
 }
 
+HYPERV_HOT uint64_t
+hyperv_hypercall(uint64_t control, uint64_t in, uint64_t out)
+{
+
+	return (hyperv_md_hypercall(hyperv.page, control, in, out));
+}
+
 /* Protocol: hypervisor, 2.5. */
 static bool
 hyperv_reftsc_read(struct hyperv_reftsc *rt, uint64_t *timep)
