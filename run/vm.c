@@ -193,10 +193,10 @@ vm_op_event(void *arg, enum hvh_event event, const uint64_t params[5],
 {
 
 	if (event == HVH_EVENT_CRASH)
-		fprintf(stderr, "guest crash: %#jx %#jx %#jx %#jx %#jx\n",
+		fprintf(stderr, "guest crash: %#jx %#jx %#jx %#jx %#jx\n%s",
 		    (uintmax_t)params[0], (uintmax_t)params[1],
 		    (uintmax_t)params[2], (uintmax_t)params[3],
-		    (uintmax_t)params[4]);
+		    (uintmax_t)params[4], text != NULL ? text : "");
 	else
 		fprintf(stderr, "guest asked for a reset\n");
 }
@@ -314,6 +314,8 @@ vm_create(const struct vm_config *cf)
 	hc.no_autoeoi = vm.cf.no_autoeoi;
 	hc.monitor_pages = vm.cf.monitor_pages;
 	hc.moderate_ns = vm.cf.moderate_ns;
+	hc.tsc_hz = vm.cf.tsc_hz;
+	hc.shown = vm.cf.shown;
 	hc.hypercall_code = code;
 	hc.hypercall_code_len = sizeof(code);
 	error = hvh_create(&hc, &vm_ops, NULL, &vm.host);

@@ -38,6 +38,8 @@ struct vm_config {
 	bool		 monitor_pages;
 	uint64_t	 moderate_ns;		/* see struct hvh_config */
 	uint32_t	 max_version;		/* VMBus, 0: newest */
+	uint64_t	 tsc_hz;		/* see struct hvh_config */
+	struct hvh_shown shown;			/* of the hypervisor */
 	const char	*const *kenv;		/* "name=value", then NULL */
 	void		(*console)(void *arg, const char *line);
 	void		*console_arg;

@@ -36,9 +36,10 @@ struct ctl_status {
 	unsigned	 cpus;
 	uint64_t	 memory;	/* bytes */
 	uint64_t	 os_id;		/* guest's, 0: none given */
-	bool		 crashed;	/* and reported it */
+	uint64_t	 crashes;	/* reported; of the last: */
+	bool		 crash_no_dump;	/* it will not write one */
 	uint64_t	 crash[5];
-	char		 crash_text[4096];	/* may be empty */
+	char		 crash_text[HVH_CRASH_TEXT + 1];	/* may be empty */
 };
 
 struct ctl_disk {

@@ -20,7 +20,7 @@ get_point(struct ctl_call *c, const char *name, enum hvh_fault_point *point)
 	if (name_to_fault_point(name, point))
 		return (0);
 	return (ctl_bad(c, "\"point\" is none of msg_out, msg_in, post, "
-	    "signal_out, pkt_out, pkt_in, blk, rndis_out"));
+	    "signal_out, pkt_out, pkt_in, blk, rndis_out, hypercall"));
 }
 
 static int

@@ -99,12 +99,14 @@ crash_report(const struct ctl_status *st)
 {
 	json_t *crash, *params;
 
-	if (!st->crashed)
+	if (st->crashes == 0)
 		return (json_null());
 	crash = json_object();
 	params = json_array();
 	for (unsigned i = 0; i < 5; i++)
 		json_array_append_new(params, hex(st->crash[i]));
+	put(crash, "count", st->crashes);
+	json_object_set_new(crash, "dump", json_boolean(!st->crash_no_dump));
 	json_object_set_new(crash, "params", params);
 	json_object_set_new(crash, "text", st->crash_text[0] == '\0' ?
 	    json_null() : harmless(st->crash_text));
@@ -174,6 +176,20 @@ host_stats(const struct hvh_stats *st)
 	PUT(net_rx_packets);
 	PUT(net_rx_bytes);
 	PUT(net_rx_lost);
+	PUT(flushes);
+	PUT(flush_vps);
+	PUT(flush_ranges);
+	PUT(ipis);
+	PUT(ipi_vps);
+	PUT(spins);
+	PUT(time_reads);
+	PUT(tsc_moves);
+	PUT(timer_sets);
+	PUT(timer_expiries);
+	PUT(apic_eois);
+	PUT(apic_icrs);
+	PUT(apic_tprs);
+	PUT(crashes);
 #undef PUT
 	return (o);
 }

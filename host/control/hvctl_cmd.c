@@ -286,7 +286,7 @@ fault_add(const struct hvctl *hc, int argc, char **argv, json_t *request)
 	if (!name_to_fault_point(argv[1], &point))
 		return (hvctl_usage("fault add: there is no point \"%s\"; "
 		    "there are msg_out, msg_in, post, signal_out, pkt_out, "
-		    "pkt_in, blk and rndis_out", argv[1]));
+		    "pkt_in, blk, rndis_out and hypercall", argv[1]));
 	if (!name_to_fault_action(argv[2], &action))
 		return (hvctl_usage("fault add: there is no action \"%s\"; "
 		    "there are drop, delay, dup, hold, corrupt, truncate, "

@@ -63,6 +63,8 @@ print_crash(json_t *crash)
 		printf("Crash     none reported\n");
 		return;
 	}
+	if (number(crash, "count") > 1)
+		printf("Crashes   %lld, the last\n", number(crash, "count"));
 	printf("Crash    ");
 	for (size_t i = 0; i < json_array_size(params); i++) {
 		const char *s = json_string_value(json_array_get(params, i));
@@ -201,6 +203,42 @@ print_channel(const struct view *v, json_t *ch)
 	fputc('\n', v->out);
 }
 
+/* What a processor cost: its exits, and what they were for. */
+static void
+print_vcpus(const struct view *v)
+{
+	static const struct {
+		const char	*object, *key, *title;
+	} columns[] = {
+		{ "kvm", "exits", "EXITS" },
+		{ "kvm", "hypercalls", "HYPERCALLS" },
+		{ "kvm", "halt_exits", "HALTS" },
+		{ "kvm", "irq_injections", "INTERRUPTS" },
+		{ "kvm", "tlb_flush", "FLUSHES" },
+		{ "exits", "rdmsr", "RDMSR" },
+		{ "exits", "wrmsr", "WRMSR" },
+		{ "exits", "io", "IO" },
+	};
+	const size_t n = sizeof(columns) / sizeof(columns[0]);
+	json_t *list = json_object_get(json_object_get(v->now, "vmm"),
+	    "vcpus"), *cpu;
+
+	if (json_array_size(list) == 0)
+		return;
+	fprintf(v->out, "\n%7s", "VCPU");
+	for (size_t i = 0; i < n; i++)
+		fprintf(v->out, " %11s", columns[i].title);
+	fputc('\n', v->out);
+	for (size_t c = 0; c < json_array_size(list); c++) {
+		cpu = json_array_get(list, c);
+		fprintf(v->out, "%7lld", number(cpu, "vcpu"));
+		for (size_t i = 0; i < n; i++)
+			fprintf(v->out, " %11lld", number(json_object_get(cpu,
+			    columns[i].object), columns[i].key));
+		fputc('\n', v->out);
+	}
+}
+
 static void
 print_stats(const struct view *v)
 {
@@ -216,6 +254,7 @@ print_stats(const struct view *v)
 	    json_object_get(v->before, "vmm"), 4);
 	print_numbers(v, "", json_object_get(v->now, "host"),
 	    json_object_get(v->before, "host"), 4);
+	print_vcpus(v);
 	list = json_object_get(v->now, "channels");
 	if (json_array_size(list) == 0)
 		return;

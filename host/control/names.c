@@ -78,6 +78,7 @@ static const char *const points[] = {
 	[HVH_FAULT_PKT_IN] = "pkt_in",
 	[HVH_FAULT_BLK] = "blk",
 	[HVH_FAULT_RNDIS_OUT] = "rndis_out",
+	[HVH_FAULT_HYPERCALL] = "hypercall",
 };
 _Static_assert(COUNT(points) == HVH_FAULT_POINTS, "a point without a name");
 

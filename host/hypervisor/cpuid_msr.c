@@ -5,8 +5,9 @@
  */
 
 /*
- * CPUID leaves and the partition's MSRs (protocol: hypervisor, 1 and 2).  The
- * MSRs of a VP are in synic.c and timer.c.
+ * CPUID leaves, the way of an MSR access, and the partition's first MSRs
+ * (protocol: hypervisor, 1 and 2).  The others are in clock.c and crash.c,
+ * those of a VP in apic.c, synic.c and timer.c.
  */
 
 #include <errno.h>
@@ -18,14 +19,14 @@
 #define	VERSION_MAJOR	10
 #define	VERSION_BUILD	14393
 
-/* A LAPIC timer whose bus cycle is 1 ns, KVM's default. */
-#define	APIC_HZ		1000000000ull
+/* As KVM: so long before a guest that spins says so. */
+#define	SPINS		0xFFF
 
 bool
 hvh_cpuid(struct hvh *h, uint32_t vp, uint32_t leaf, uint32_t subleaf,
     uint32_t regs[4])
 {
-	bool freq = h->h_tsc_scale != 0;
+	bool freq = h->h_cf.tsc_hz != 0;
 
 	if (leaf == 1) {
 		regs[2] |= 1u << 31;
@@ -36,7 +37,6 @@ hvh_cpuid(struct hvh *h, uint32_t vp, uint32_t leaf, uint32_t subleaf,
 	memset(regs, 0, 4 * sizeof(regs[0]));
 	switch (leaf) {
 	case HV_CPUID_VENDOR:
-		regs[0] = HV_CPUID_MAX;
 		regs[1] = 0x7263694D;		/* "Micr" */
 		regs[2] = 0x666F736F;		/* "osof" */
 		regs[3] = 0x76482074;		/* "t Hv" */
@@ -52,21 +52,25 @@ hvh_cpuid(struct hvh *h, uint32_t vp, uint32_t leaf, uint32_t subleaf,
 		regs[0] = HV_FEAT_EAX_REFCOUNT | HV_FEAT_EAX_SYNIC |
 		    HV_FEAT_EAX_STIMER | HV_FEAT_EAX_HYPERCALL |
 		    HV_FEAT_EAX_VPINDEX | HV_FEAT_EAX_RESET |
-		    HV_FEAT_EAX_REFTSC | (freq ? HV_FEAT_EAX_FREQUENCY : 0);
+		    HV_FEAT_EAX_APIC | HV_FEAT_EAX_REFTSC |
+		    (freq ? HV_FEAT_EAX_FREQUENCY : 0);
 		regs[1] = HV_FEAT_EBX_POST | HV_FEAT_EBX_SIGNAL;
 		regs[3] = HV_FEAT_EDX_CRASH | HV_FEAT_EDX_POLLING |
 		    HV_FEAT_EDX_STIMER_DIRECT |
 		    (freq ? HV_FEAT_EDX_FREQUENCY : 0);
 		break;
 	case HV_CPUID_RECOMMEND:
-		regs[0] = HV_REC_RELAXED_TIMING |
+		regs[0] = HV_REC_RELAXED_TIMING | HV_REC_APIC_MSRS |
+		    HV_REC_REMOTE_FLUSH | HV_REC_CLUSTER_IPI |
+		    HV_REC_EX_MASKS |
 		    (h->h_cf.no_autoeoi ? HV_REC_NO_AUTOEOI : 0);
-		regs[1] = UINT32_MAX;	/* never ask for a long spin */
+		regs[1] = SPINS;
 		break;
 	case HV_CPUID_LIMITS:
 		regs[0] = regs[1] = h->h_cf.vps;
 		break;
 	}
+	hvh_cpuid_show(&h->h_cf.shown, leaf, regs);
 	return (true);
 }
 
@@ -105,62 +109,6 @@ msr_os_id(struct hvh *h, uint64_t val)
 }
 
 static int
-msr_ref_tsc(struct hvh *h, uint64_t val)
-{
-	struct hvh_overlay *ov = &h->h_tsc_page;
-	struct hv_tsc_page *ts;
-	uint32_t seq;
-
-	if ((val & HV_PAGE_MSR_RESERVED) != 0)
-		return (EPERM);
-	if ((val & HV_PAGE_MSR_ENABLE) == 0) {
-		hvh_overlay_take(ov);
-		h->h_ref_tsc = val;
-		return (0);
-	}
-	if (hvh_overlay_put(h, ov, HV_PAGE_MSR_GPA(val)) != 0)
-		return (EPERM);
-	h->h_ref_tsc = val;
-	ts = (struct hv_tsc_page *)ov->ov_page;
-	/* Invalid while it changes: others may be reading (2.5). */
-	__atomic_store_n(&ts->ts_sequence, 0, __ATOMIC_SEQ_CST);
-	if (h->h_tsc_scale == 0)
-		return (0);
-	ts->ts_scale = h->h_tsc_scale;
-	ts->ts_offset = -(int64_t)((unsigned __int128)h->h_tsc_born *
-	    h->h_tsc_scale >> 64);
-	seq = h->h_tsc_sequence + 1;
-	if (seq == 0 || seq == UINT32_MAX)
-		seq = 1;
-	h->h_tsc_sequence = seq;
-	__atomic_store_n(&ts->ts_sequence, seq, __ATOMIC_RELEASE);
-	return (0);
-}
-
-static void
-crash_report(struct hvh *h, uint64_t ctl, const uint64_t params[5])
-{
-	char text[HV_PAGE_SIZE + 1];
-	size_t len;
-	bool said = false;
-
-	hvh_log(h, HVH_LOG_WARN, "guest crash: %#jx %#jx %#jx %#jx %#jx",
-	    (uintmax_t)params[0], (uintmax_t)params[1], (uintmax_t)params[2],
-	    (uintmax_t)params[3], (uintmax_t)params[4]);
-	if ((ctl & HV_CRASH_MESSAGE) != 0) {
-		len = params[4] < HV_PAGE_SIZE ? params[4] : HV_PAGE_SIZE;
-		if (hvh_gpa_read(h, (hvh_gpa_t){ params[3] }, text, len) == 0) {
-			text[len] = '\0';
-			said = true;
-			hvh_log(h, HVH_LOG_WARN, "guest says: %s", text);
-		}
-	}
-	if (h->h_ops.event != NULL)
-		h->h_ops.event(h->h_arg, HVH_EVENT_CRASH, params,
-		    said ? text : NULL);
-}
-
-static int
 partition_read(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t *val)
 {
 	int error = 0;
@@ -179,28 +127,8 @@ partition_read(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t *val)
 	case HV_MSR_RESET:
 		*val = 0;
 		break;
-	case HV_MSR_REF_COUNT:
-		*val = hvh_ref_time(h);
-		break;
-	case HV_MSR_REF_TSC:
-		*val = h->h_ref_tsc;
-		break;
-	case HV_MSR_TSC_FREQ:
-	case HV_MSR_APIC_FREQ:
-		if (h->h_tsc_scale == 0)
-			error = EPERM;
-		else
-			*val = msr == HV_MSR_TSC_FREQ ? h->h_cf.tsc_hz :
-			    APIC_HZ;
-		break;
-	case HV_MSR_CRASH_CTL:
-		*val = HV_CRASH_NOTIFY | HV_CRASH_MESSAGE;
-		break;
 	default:
-		if (msr >= HV_MSR_CRASH_P0 && msr <= HV_MSR_CRASH_P4)
-			*val = h->h_crash[msr - HV_MSR_CRASH_P0];
-		else
-			error = EPERM;
+		error = EPERM;
 	}
 	pthread_mutex_unlock(&h->h_part_mtx);
 	return (error);
@@ -210,8 +138,7 @@ static int
 partition_write(struct hvh *h, uint32_t msr, uint64_t val)
 {
 	static const uint64_t none[5];
-	uint64_t params[5];
-	bool reset = false, crash = false;
+	bool reset = false;
 	int error = 0;
 
 	pthread_mutex_lock(&h->h_part_mtx);
@@ -225,26 +152,44 @@ partition_write(struct hvh *h, uint32_t msr, uint64_t val)
 	case HV_MSR_RESET:
 		reset = (val & 1) != 0;
 		break;
-	case HV_MSR_REF_TSC:
-		error = msr_ref_tsc(h, val);
-		break;
-	case HV_MSR_CRASH_CTL:
-		crash = (val & HV_CRASH_NOTIFY) != 0;
-		memcpy(params, h->h_crash, sizeof(params));
-		break;
 	default:
-		if (msr >= HV_MSR_CRASH_P0 && msr <= HV_MSR_CRASH_P4)
-			h->h_crash[msr - HV_MSR_CRASH_P0] = val;
-		else
-			error = EPERM;	/* read-only or reserved */
+		error = EPERM;	/* read-only or reserved */
 	}
 	pthread_mutex_unlock(&h->h_part_mtx);
 	/* Out of the lock: the user may look at the partition. */
 	if (reset && h->h_ops.event != NULL)
 		h->h_ops.event(h->h_arg, HVH_EVENT_RESET, none, NULL);
-	if (crash)
-		crash_report(h, val, params);
 	return (error);
+}
+
+static int
+vp_read(struct hvh *h, struct hvh_vp *vp, uint32_t msr, uint64_t *val)
+{
+	int error = 0;
+
+	pthread_mutex_lock(&vp->vp_mtx);
+	if (msr >= HV_MSR_EOI && msr <= HV_MSR_VP_ASSIST)
+		error = hvh_apic_read(vp, msr, val);
+	else
+		*val = hvh_stimer_read(vp, msr - HV_MSR_STIMER0_CONFIG);
+	pthread_mutex_unlock(&vp->vp_mtx);
+	return (error);
+}
+
+static int
+stimer_write(struct hvh *h, struct hvh_vp *vp, uint32_t msr, uint64_t val)
+{
+	struct hvh_irqs irqs = { .n = 0 };
+	unsigned reg = msr - HV_MSR_STIMER0_CONFIG;
+
+	if (reg % 2 == 0 && (val & HV_STIMER_DIRECT) != 0 &&
+	    hvh_hides(h, HVH_FEAT_DIRECT))
+		return (EPERM);
+	pthread_mutex_lock(&vp->vp_mtx);
+	hvh_stimer_write(h, vp, reg, val, &irqs);
+	pthread_mutex_unlock(&vp->vp_mtx);
+	hvh_irqs_fire(h, vp, &irqs);
+	return (0);
 }
 
 int
@@ -256,43 +201,49 @@ hvh_rdmsr(struct hvh *h, uint32_t vpi, uint32_t msr, uint64_t *val)
 		return (ENOENT);
 	if (vpi >= h->h_cf.vps)
 		return (EPERM);
+	vp = &h->h_vp[vpi];
 	atomic_fetch_add_explicit(&h->h_counters.msr_reads, 1,
 	    memory_order_relaxed);
-	vp = &h->h_vp[vpi];
+	atomic_fetch_add_explicit(&vp->vp_msr_reads, 1, memory_order_relaxed);
+	if (hvh_hides_msr(h, msr))
+		return (EPERM);
+	if (msr >= HV_MSR_REF_COUNT && msr <= HV_MSR_APIC_FREQ)
+		return (hvh_clock_msr_read(h, msr, val));
 	if (msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15)
 		return (hvh_synic_read(h, vp, msr, val));
-	if (msr >= HV_MSR_STIMER0_CONFIG && msr <= HV_MSR_STIMER3_COUNT) {
-		pthread_mutex_lock(&vp->vp_mtx);
-		*val = hvh_stimer_read(vp, msr - HV_MSR_STIMER0_CONFIG);
-		pthread_mutex_unlock(&vp->vp_mtx);
-		return (0);
-	}
+	if ((msr >= HV_MSR_EOI && msr <= HV_MSR_VP_ASSIST) ||
+	    (msr >= HV_MSR_STIMER0_CONFIG && msr <= HV_MSR_STIMER3_COUNT))
+		return (vp_read(h, vp, msr, val));
+	if (msr >= HV_MSR_CRASH_P0 && msr <= HV_MSR_CRASH_CTL)
+		return (hvh_crash_msr_read(h, msr, val));
 	return (partition_read(h, vpi, msr, val));
 }
 
 int
 hvh_wrmsr(struct hvh *h, uint32_t vpi, uint32_t msr, uint64_t val)
 {
-	struct hvh_irqs irqs = { .n = 0 };
 	struct hvh_vp *vp;
 
 	if (msr < HV_MSR_FIRST || msr > HV_MSR_LAST)
 		return (ENOENT);
 	if (vpi >= h->h_cf.vps)
 		return (EPERM);
+	vp = &h->h_vp[vpi];
 	atomic_fetch_add_explicit(&h->h_counters.msr_writes, 1,
 	    memory_order_relaxed);
-	vp = &h->h_vp[vpi];
+	atomic_fetch_add_explicit(&vp->vp_msr_writes, 1, memory_order_relaxed);
+	if (hvh_hides_msr(h, msr))
+		return (EPERM);
+	if (msr >= HV_MSR_REF_COUNT && msr <= HV_MSR_APIC_FREQ)
+		return (hvh_clock_msr_write(h, msr, val));
+	if (msr >= HV_MSR_EOI && msr <= HV_MSR_VP_ASSIST)
+		return (hvh_apic_write(h, vp, msr, val));
 	if (msr >= HV_MSR_SCONTROL && msr <= HV_MSR_SINT15)
 		return (hvh_synic_write(h, vp, msr, val));
-	if (msr >= HV_MSR_STIMER0_CONFIG && msr <= HV_MSR_STIMER3_COUNT) {
-		pthread_mutex_lock(&vp->vp_mtx);
-		hvh_stimer_write(h, vp, msr - HV_MSR_STIMER0_CONFIG, val,
-		    &irqs);
-		pthread_mutex_unlock(&vp->vp_mtx);
-		hvh_irqs_fire(h, vp, &irqs);
-		return (0);
-	}
+	if (msr >= HV_MSR_STIMER0_CONFIG && msr <= HV_MSR_STIMER3_COUNT)
+		return (stimer_write(h, vp, msr, val));
+	if (msr >= HV_MSR_CRASH_P0 && msr <= HV_MSR_CRASH_CTL)
+		return (hvh_crash_msr_write(h, msr, val));
 	return (partition_write(h, msr, val));
 }
 
@@ -302,8 +253,8 @@ hvh_msr_reset(struct hvh *h)
 
 	pthread_mutex_lock(&h->h_part_mtx);
 	hvh_overlay_take(&h->h_code_page);
-	hvh_overlay_take(&h->h_tsc_page);
-	h->h_os_id = h->h_hypercall = h->h_ref_tsc = 0;
+	h->h_os_id = h->h_hypercall = 0;
 	memset(h->h_crash, 0, sizeof(h->h_crash));
 	pthread_mutex_unlock(&h->h_part_mtx);
+	hvh_clock_reset(h);
 }

@@ -26,7 +26,7 @@
 #define	HV_CPUID_RECOMMEND	0x40000004u
 #define	HV_CPUID_LIMITS		0x40000005u
 #define	HV_CPUID_HARDWARE	0x40000006u
-#define	HV_CPUID_MAX		HV_CPUID_HARDWARE
+#define	HV_CPUID_ISOLATION	0x4000000Cu
 #define	HV_CPUID_RANGE_END	0x400000FFu
 
 #define	HV_FEAT_EAX_RUNTIME	(1u << 0)
@@ -42,6 +42,7 @@
 #define	HV_FEAT_EAX_INVARIANT	(1u << 15)
 #define	HV_FEAT_EBX_POST	(1u << 4)
 #define	HV_FEAT_EBX_SIGNAL	(1u << 5)
+#define	HV_FEAT_EBX_ISOLATION	(1u << 22)
 #define	HV_FEAT_EDX_XMM_INPUT	(1u << 4)
 #define	HV_FEAT_EDX_FREQUENCY	(1u << 8)
 #define	HV_FEAT_EDX_CRASH	(1u << 10)
@@ -53,6 +54,12 @@
 #define	HV_REC_NO_AUTOEOI	(1u << 9)
 #define	HV_REC_CLUSTER_IPI	(1u << 10)
 #define	HV_REC_EX_MASKS		(1u << 11)
+#define	HV_REC_SPIN_NEVER	UINT32_MAX	/* EBX */
+#define	HV_HARDWARE_NESTING(n)	(((uint32_t)(n) & 15) << 10)
+#define	HV_ISOLATION_PARAVISOR	(1u << 0)	/* EAX */
+#define	HV_ISOLATION_TYPE(t)	((uint32_t)(t) & 15)	/* EBX */
+#define	HV_ISOLATION_SHARED	(1u << 5)
+#define	HV_ISOLATION_BITS(n)	(((uint32_t)(n) & 63) << 6)
 
 /* MSRs (protocol: hypervisor, 2). */
 #define	HV_MSR_FIRST		0x40000000u
@@ -64,6 +71,10 @@
 #define	HV_MSR_REF_TSC		0x40000021u
 #define	HV_MSR_TSC_FREQ		0x40000022u
 #define	HV_MSR_APIC_FREQ	0x40000023u
+#define	HV_MSR_EOI		0x40000070u
+#define	HV_MSR_ICR		0x40000071u
+#define	HV_MSR_TPR		0x40000072u
+#define	HV_MSR_VP_ASSIST	0x40000073u
 #define	HV_MSR_SCONTROL		0x40000080u
 #define	HV_MSR_SVERSION		0x40000081u
 #define	HV_MSR_SIEFP		0x40000082u
@@ -79,11 +90,28 @@
 #define	HV_MSR_CRASH_CTL	0x40000105u
 #define	HV_MSR_LAST		0x400010FFu
 
+/* A LAPIC timer whose bus cycle is 1 ns, KVM's default. */
+#define	HV_APIC_HZ		1000000000ull
+
 #define	HV_PAGE_MSR_ENABLE	1ull
 #define	HV_PAGE_MSR_RESERVED	0xFFEull
 #define	HV_PAGE_MSR_GPA(v)	((v) & ~0xFFFull)
 #define	HV_CRASH_NOTIFY		(1ull << 63)
 #define	HV_CRASH_MESSAGE	(1ull << 62)
+#define	HV_CRASH_NO_DUMP	(1ull << 61)
+
+/* ICR, in the form of the xAPIC's two halves (protocol: hypervisor, 2.7). */
+#define	HV_ICR_VECTOR(v)	((uint8_t)(v))
+#define	HV_ICR_MODE(v)		((unsigned)((v) >> 8) & 7)
+#define	HV_ICR_MODE_FIXED	0u
+#define	HV_ICR_MODE_LOWEST	1u
+#define	HV_ICR_LOGICAL		(1ull << 11)
+#define	HV_ICR_SHORTHAND(v)	((unsigned)((v) >> 18) & 3)
+#define	HV_ICR_NO_SHORTHAND	0u
+#define	HV_ICR_SELF		1u
+#define	HV_ICR_ALL		2u
+#define	HV_ICR_OTHERS		3u
+#define	HV_ICR_DEST(v)		((uint8_t)((v) >> 56))
 
 /* SynIC (protocol: hypervisor, 3). */
 #define	HV_SINTS		16
@@ -153,9 +181,15 @@ _Static_assert(sizeof(struct hv_tsc_page) == 24, "TSC page");
 #define	HV_CALL_CODE(c)		((uint16_t)(c))
 #define	HV_CALL_FAST		(1ull << 16)
 #define	HV_CALL_VARHEAD		(0x3FFull << 17)
+#define	HV_CALL_VARWORDS(c)	((unsigned)((c) >> 17) & 0x3FF)
 #define	HV_CALL_RESERVED	((0xFull << 27) | (1ull << 31) | \
 				    (0xFull << 44) | (0xFull << 60))
 #define	HV_CALL_REPS		((0xFFFull << 32) | (0xFFFull << 48))
+#define	HV_CALL_REP_COUNT(c)	((unsigned)((c) >> 32) & 0xFFF)
+#define	HV_CALL_REP_START(c)	((unsigned)((c) >> 48) & 0xFFF)
+#define	HV_CALL_FAST_BYTES	16	/* without XMM registers */
+
+#define	HV_RESULT_REPS(n)	((uint64_t)(n) << 32)
 
 #define	HV_CALL_FLUSH_SPACE	0x0002
 #define	HV_CALL_FLUSH_LIST	0x0003
@@ -172,6 +206,7 @@ _Static_assert(sizeof(struct hv_tsc_page) == 24, "TSC page");
 #define	HV_STATUS_INVALID_INPUT		0x03
 #define	HV_STATUS_INVALID_ALIGNMENT	0x04
 #define	HV_STATUS_INVALID_PARAMETER	0x05
+#define	HV_STATUS_ACCESS_DENIED		0x06
 #define	HV_STATUS_INVALID_CONNECTION	0x12
 #define	HV_STATUS_NO_BUFFERS		0x13
 
@@ -192,5 +227,57 @@ struct hv_signal_input {
 	uint16_t	hs_rsvd;
 };
 _Static_assert(sizeof(struct hv_signal_input) == 8, "signal event");
+
+struct hv_spin_input {
+	uint32_t	hn_spins;
+	uint32_t	hn_rsvd;
+};
+_Static_assert(sizeof(struct hv_spin_input) == 8, "long spin");
+
+/* A set of VPs; banks of 64 follow, those of hv_banks' bits, in order. */
+struct hv_vpset {
+	uint64_t	hv_format;
+	uint64_t	hv_banks;
+};
+_Static_assert(sizeof(struct hv_vpset) == 16, "VP set");
+
+#define	HV_VPSET_SPARSE		0
+#define	HV_VPSET_ALL		1
+
+#define	HV_FLUSH_ALL_VPS	(1ull << 0)
+#define	HV_FLUSH_ALL_SPACES	(1ull << 1)
+#define	HV_FLUSH_NON_GLOBAL	(1ull << 2)
+
+struct hv_flush_input {
+	uint64_t	hf_space;
+	uint64_t	hf_flags;
+	uint64_t	hf_vps;
+};
+_Static_assert(sizeof(struct hv_flush_input) == 24, "flush");
+
+struct hv_flush_ex_input {
+	uint64_t	hf_space;
+	uint64_t	hf_flags;
+	struct hv_vpset	hf_set;
+};
+_Static_assert(sizeof(struct hv_flush_ex_input) == 32, "flush Ex");
+
+struct hv_ipi_input {
+	uint32_t	hi_vector;
+	uint8_t		hi_vtl;
+	uint8_t		hi_flags;
+	uint16_t	hi_rsvd;
+	uint64_t	hi_vps;
+};
+_Static_assert(sizeof(struct hv_ipi_input) == 16, "IPI");
+
+struct hv_ipi_ex_input {
+	uint32_t	hi_vector;
+	uint8_t		hi_vtl;
+	uint8_t		hi_flags;
+	uint16_t	hi_rsvd;
+	struct hv_vpset	hi_set;
+};
+_Static_assert(sizeof(struct hv_ipi_ex_input) == 24, "IPI Ex");
 
 #endif	/* !HV_REG_H */

@@ -16,9 +16,6 @@
 
 #include "hypervisor/partition.h"
 
-/* TSC scales are 64.64 fixed point: slower than 10 MHz does not fit. */
-#define	TSC_HZ_MIN	10000001ull
-
 static int
 config_check(const struct hvh_config *cf, const struct hvh_ops *ops)
 {
@@ -26,7 +23,8 @@ config_check(const struct hvh_config *cf, const struct hvh_ops *ops)
 	if (cf->vps < 1 || cf->vps > HVH_VPS_MAX || cf->nmem < 1 ||
 	    cf->nmem > sizeof(cf->mem) / sizeof(cf->mem[0]) ||
 	    cf->hypercall_code_len > HV_PAGE_SIZE ||
-	    (cf->tsc_hz != 0 && cf->tsc_hz < TSC_HZ_MIN) ||
+	    !hvh_clock_good(cf->tsc_hz) ||
+	    cf->shown.isolation >= HVH_ISOLATIONS ||
 	    ops->interrupt == NULL || ops->kick == NULL || ops->now == NULL)
 		return (EINVAL);
 	for (unsigned i = 0; i < cf->nmem; i++) {
@@ -65,6 +63,7 @@ hvh_create(const struct hvh_config *cf, const struct hvh_ops *ops, void *arg,
 	h->h_epoll = -1;
 	pthread_mutex_init(&h->h_part_mtx, NULL);
 	pthread_mutex_init(&h->h_pump_mtx, NULL);
+	hvh_clock_init(h);
 	atomic_store(&h->h_deadline, HVH_NEVER);
 	/* Past the code int3: a guest that jumps there learns of it. */
 	h->h_code = malloc(HV_PAGE_SIZE);
@@ -75,12 +74,6 @@ hvh_create(const struct hvh_config *cf, const struct hvh_ops *ops, void *arg,
 	memset(h->h_code, 0xCC, HV_PAGE_SIZE);
 	if (cf->hypercall_code_len > 0)
 		memcpy(h->h_code, cf->hypercall_code, cf->hypercall_code_len);
-	h->h_born = hvh_now(h);
-	if (cf->tsc_hz != 0) {
-		h->h_tsc_scale = (uint64_t)(((unsigned __int128)10000000 <<
-		    64) / cf->tsc_hz);
-		h->h_tsc_born = __builtin_ia32_rdtsc();
-	}
 	h->h_epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (h->h_epoll < 0) {
 		error = errno;
@@ -111,7 +104,7 @@ hvh_destroy(struct hvh *h)
 		hvh_faults_destroy(h);
 	hvh_synic_fini(h);
 	hvh_overlay_free(&h->h_code_page);
-	hvh_overlay_free(&h->h_tsc_page);
+	hvh_clock_fini(h);
 	if (h->h_epoll >= 0)
 		close(h->h_epoll);
 	free(h->h_code);

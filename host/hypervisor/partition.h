@@ -9,14 +9,15 @@
  * this header only for locks, time, log and delivery; devices know channel.h.
  *
  * Lock order:  h_pump_mtx > vp_mtx, h_pump_mtx > h_part_mtx,
- *              h_pump_mtx > the VMBus input queue and the fault table.
- * No two of the later ones are ever held together; ops->interrupt and
+ *              h_pump_mtx > the VMBus input queue and the fault table,
+ *              all > ck_mtx, under which only ops->now and ops->tsc are called.
+ * No two others of the later ones are ever held together; ops->interrupt and
  * ops->kick are called with none but h_pump_mtx held.
  *
  * Lock key:
  *	(c) constant after hvh_create()
  *	(p) h_pump_mtx		(h) h_part_mtx		(v) vp_mtx
- *	(a) atomic
+ *	(k) ck_mtx		(a) atomic
  */
 
 #ifndef HVH_PARTITION_H
@@ -79,6 +80,10 @@ struct hvh_vp {
 	uint16_t	 vp_missed;	/* (v) SINTs with flags set masked */
 	struct hvh_stimer vp_timer[HV_STIMERS];		/* (v) */
 	_Atomic uint64_t vp_due;	/* (a) earliest st_due */
+	uint64_t	 vp_icr, vp_tpr, vp_assist;	/* (v) */
+	struct hvh_overlay vp_assist_page;		/* (v) */
+	_Atomic uint64_t vp_hypercalls, vp_msr_reads, vp_msr_writes; /* (a) */
+	_Atomic uint64_t vp_interrupts, vp_flushes, vp_ipis; /* (a) */
 } __attribute__((aligned(64)));
 
 /* Interrupts found due under a VP's lock, asserted after it is dropped. */
@@ -107,10 +112,34 @@ struct hvh_delivery {
 	void	*arg;
 };
 
+/* A hypercall whose form is right, its input fetched. */
+struct hvh_call {
+	struct hvh	*c_h;
+	uint32_t	 c_vp;
+	unsigned	 c_words;	/* of the variable header, 8 bytes each */
+	unsigned	 c_reps, c_start;
+	uint64_t	 c_in[HV_PAGE_SIZE / 8]; /* header, words, elements */
+};
+
 /* Statistics that any thread counts. */
 struct hvh_counters {
 	_Atomic uint64_t hypercalls, posts, signals_in, interrupts;
 	_Atomic uint64_t events_out, msr_reads, msr_writes;
+	_Atomic uint64_t flushes, flush_vps, flush_ranges, ipis, ipi_vps;
+	_Atomic uint64_t spins, time_reads, timer_sets, timer_expiries;
+	_Atomic uint64_t apic_eois, apic_icrs, apic_tprs;
+};
+
+/* Reference time: ref = tsc * scale + offset, or now + offset. */
+struct hvh_clock {
+	pthread_mutex_t	 ck_mtx;
+	uint64_t	 ck_scale;	/* (k) 0: no use of the TSC */
+	uint64_t	 ck_offset;	/* (k) modulo 2^64 */
+	uint64_t	 ck_hz;		/* (k) of the last TSC in use */
+	uint64_t	 ck_msr;	/* (k) the TSC page's */
+	struct hvh_overlay ck_page;	/* (k) */
+	uint32_t	 ck_sequence;	/* (k) the last one published */
+	uint64_t	 ck_moves;	/* (k) */
 };
 
 struct hvh_bus;
@@ -121,19 +150,16 @@ struct hvh {
 	struct hvh_ops	 h_ops;				/* (c) */
 	void		*h_arg;				/* (c) */
 	uint8_t		*h_code;	/* (c) the hypercall page */
-	uint64_t	 h_born;	/* (c) ops->now at creation */
-	uint64_t	 h_tsc_born;	/* (c) TSC at creation */
-	uint64_t	 h_tsc_scale;	/* (c) 0: no use of the TSC */
 	struct hvh_delivery h_delivery;			/* (c) */
 
 	pthread_mutex_t	 h_part_mtx;
 	uint64_t	 h_os_id;			/* (h) */
 	uint64_t	 h_hypercall;			/* (h) */
-	uint64_t	 h_ref_tsc;			/* (h) */
-	uint64_t	 h_crash[5];			/* (h) */
+	uint64_t	 h_crash[5];	/* (h) the registers */
+	struct hvh_crash h_crashed;	/* (h) what was reported */
 	struct hvh_overlay h_code_page;			/* (h) */
-	struct hvh_overlay h_tsc_page;			/* (h) */
-	uint32_t	 h_tsc_sequence;		/* (h) */
+
+	struct hvh_clock h_clock;
 
 	pthread_mutex_t	 h_pump_mtx;
 	struct hvh_timer *h_timers;	/* (p) by time */
@@ -160,11 +186,45 @@ int	hvh_overlay_put(struct hvh *h, struct hvh_overlay *ov, uint64_t gpa);
 void	hvh_overlay_take(struct hvh_overlay *ov);
 void	hvh_overlay_free(struct hvh_overlay *ov);
 
+/* feature.c */
+bool	hvh_hides(const struct hvh *h, enum hvh_feature f);
+bool	hvh_hides_msr(const struct hvh *h, uint32_t msr);
+
 /* cpuid_msr.c */
 void	hvh_msr_reset(struct hvh *h);
 
-/* timer.c */
+/* clock.c */
+/* What the TSC page can express. */
+bool	hvh_clock_good(uint64_t tsc_hz);
+void	hvh_clock_init(struct hvh *h);
+void	hvh_clock_reset(struct hvh *h);
+void	hvh_clock_fini(struct hvh *h);
+uint64_t hvh_clock_moves(struct hvh *h);
 uint64_t hvh_ref_time(struct hvh *h);
+int	hvh_clock_msr_read(struct hvh *h, uint32_t msr, uint64_t *val);
+int	hvh_clock_msr_write(struct hvh *h, uint32_t msr, uint64_t val);
+
+/* crash.c */
+int	hvh_crash_msr_read(struct hvh *h, uint32_t msr, uint64_t *val);
+int	hvh_crash_msr_write(struct hvh *h, uint32_t msr, uint64_t val);
+
+/* apic.c */
+/* vp_mtx held. */
+void	hvh_apic_reset(struct hvh_vp *vp);
+int	hvh_apic_read(struct hvh_vp *vp, uint32_t msr, uint64_t *val);
+/* No lock held. */
+int	hvh_apic_write(struct hvh *h, struct hvh_vp *vp, uint32_t msr,
+	    uint64_t val);
+/* Asserts vector on the VPs of a mask; returns how many there are. */
+unsigned hvh_apic_send(struct hvh *h, uint64_t vps, uint8_t vector);
+
+/* hypercall_vp.c: those that reach other VPs. */
+uint16_t hvh_call_flush(struct hvh_call *c);
+uint16_t hvh_call_flush_ex(struct hvh_call *c);
+uint16_t hvh_call_ipi(struct hvh_call *c);
+uint16_t hvh_call_ipi_ex(struct hvh_call *c);
+
+/* timer.c */
 /* vp_mtx held. */
 void	hvh_stimer_reset(struct hvh_vp *vp);
 uint64_t hvh_stimer_read(struct hvh_vp *vp, unsigned reg);

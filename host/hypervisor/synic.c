@@ -44,6 +44,8 @@ hvh_irqs_fire(struct hvh *h, struct hvh_vp *vp, const struct hvh_irqs *irqs)
 	for (unsigned i = 0; i < irqs->n; i++) {
 		atomic_fetch_add_explicit(&h->h_counters.interrupts, 1,
 		    memory_order_relaxed);
+		atomic_fetch_add_explicit(&vp->vp_interrupts, 1,
+		    memory_order_relaxed);
 		h->h_ops.interrupt(h->h_arg, vp->vp_index,
 		    irqs->irq[i].vector, irqs->irq[i].autoeoi);
 	}
@@ -370,7 +372,8 @@ hvh_synic_write(struct hvh *h, struct hvh_vp *vp, uint32_t msr, uint64_t val)
 static void
 synic_reset_vp(struct hvh_vp *vp)
 {
-	struct hvh_overlay *ov[2] = { &vp->vp_events, &vp->vp_messages };
+	struct hvh_overlay *ov[3] = { &vp->vp_events, &vp->vp_messages,
+	    &vp->vp_assist_page };
 
 	vp->vp_scontrol = vp->vp_siefp = vp->vp_simp = vp->vp_sirbp = 0;
 	vp->vp_missed = 0;
@@ -379,11 +382,12 @@ synic_reset_vp(struct hvh_vp *vp)
 		queue_clear(&vp->vp_queue[i]);
 	}
 	/* A reset empties the pages; the next enable shows zeros. */
-	for (unsigned i = 0; i < 2; i++) {
+	for (unsigned i = 0; i < 3; i++) {
 		hvh_overlay_take(ov[i]);
 		if (ov[i]->ov_content != NULL)
 			memset(ov[i]->ov_content, 0, HV_PAGE_SIZE);
 	}
+	hvh_apic_reset(vp);
 	hvh_stimer_reset(vp);
 }
 
@@ -427,6 +431,7 @@ hvh_synic_fini(struct hvh *h)
 		synic_reset_vp(&h->h_vp[i]);
 		hvh_overlay_free(&h->h_vp[i].vp_events);
 		hvh_overlay_free(&h->h_vp[i].vp_messages);
+		hvh_overlay_free(&h->h_vp[i].vp_assist_page);
 		pthread_mutex_destroy(&h->h_vp[i].vp_mtx);
 	}
 	free(h->h_vp);

@@ -5,11 +5,9 @@
  */
 
 /*
- * Reference time and the four synthetic timers of each VP (protocol:
- * hypervisor, 2.4 and 4).  Timers expire in hvh_pump(), never early.
+ * The four synthetic timers of each VP (protocol: hypervisor, 4).  They expire
+ * in hvh_pump(), never early.
  */
-
-#include <time.h>
 
 #include "hypervisor/partition.h"
 
@@ -18,39 +16,6 @@
  * busy for nobody's good.  100 ns units.
  */
 #define	PERIOD_MIN	1000
-
-uint64_t
-hvh_ref_time(struct hvh *h)
-{
-	uint64_t tsc;
-
-	if (h->h_tsc_scale == 0)
-		return ((hvh_now(h) - h->h_born) / 100);
-	/* As a guest computes it from the TSC page, rounding included. */
-	tsc = __builtin_ia32_rdtsc();
-	return ((uint64_t)((unsigned __int128)tsc * h->h_tsc_scale >> 64) -
-	    (uint64_t)((unsigned __int128)h->h_tsc_born * h->h_tsc_scale >>
-	    64));
-}
-
-uint64_t
-hvh_guest_time(struct hvh *h)
-{
-
-	return (h->h_ops.reftime != NULL ? h->h_ops.reftime(h->h_arg) :
-	    hvh_ref_time(h));
-}
-
-uint64_t
-hvh_wall_time(struct hvh *h)
-{
-	struct timespec ts;
-
-	if (h->h_ops.wall != NULL)
-		return (h->h_ops.wall(h->h_arg));
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return ((uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec);
-}
 
 /* The earliest expiry changed: the pump may have to be called sooner. */
 static void
@@ -131,6 +96,8 @@ stimer_expire(struct hvh *h, struct hvh_vp *vp, unsigned n,
 	struct hvh_stimer *st = &vp->vp_timer[n];
 	uint64_t period, ref;
 
+	atomic_fetch_add_explicit(&h->h_counters.timer_expiries, 1,
+	    memory_order_relaxed);
 	st->st_expired = st->st_due;
 	if ((st->st_config & HV_STIMER_DIRECT) != 0) {
 		if (HV_STIMER_VECTOR(st->st_config) >= HV_VECTOR_MIN)
@@ -182,6 +149,8 @@ hvh_stimer_write(struct hvh *h, struct hvh_vp *vp, unsigned reg, uint64_t val,
 	if (reg % 2 == 0) {
 		st->st_config = val & ~HV_STIMER_RESERVED;
 	} else {
+		atomic_fetch_add_explicit(&h->h_counters.timer_sets, 1,
+		    memory_order_relaxed);
 		st->st_count = val;
 		if (val == 0)
 			st->st_config &= ~HV_STIMER_ENABLE;

@@ -71,6 +71,21 @@ struct hvh_trace_event {
 	size_t		 total;		/* bytes there were */
 };
 
+/* What the guest tells processors to forget: a flush hypercall. */
+struct hvh_flush {
+	uint64_t	 vps;		/* the VPs, a bit each; the one that
+					 * asks is mostly among them */
+	uint64_t	 space;		/* CR3, unless all_spaces */
+	bool		 all_spaces;
+	bool		 non_global;	/* global mappings may stay */
+	/*
+	 * As the guest sent them: page number of an address, and in the low 12
+	 * bits how many pages more.  NULL: everything.
+	 */
+	const uint64_t	*ranges;
+	unsigned	 nranges;
+};
+
 /* What the library asks of its user.  All may be called from any thread. */
 struct hvh_ops {
 	/*
@@ -113,6 +128,72 @@ struct hvh_ops {
 	 * somebody else (a KVM): what that is now, in 100 ns.
 	 */
 	uint64_t (*reftime)(void *arg);
+	/*
+	 * What the guest's RDTSC reads, if that is not this processor's.  With
+	 * locks held: must not block nor call back.
+	 */
+	uint64_t (*tsc)(void *arg);
+	/*
+	 * The VPs shall have dropped these translations when it returns, or
+	 * before they run guest code again.  NULL: they keep none.  vp asks;
+	 * must not call back.
+	 */
+	void	 (*flush)(void *arg, uint32_t vp, const struct hvh_flush *f);
+	/* The guest ended its highest interrupt by MSR.  NULL: nothing to do. */
+	void	 (*eoi)(void *arg, uint32_t vp);
+};
+
+/*
+ * What can be withheld from guests, which then have to do without: not in
+ * CPUID, and refused if they try.
+ */
+enum hvh_feature {
+	HVH_FEAT_COUNTER,	/* reference counter */
+	HVH_FEAT_TSC,		/* reference TSC page */
+	HVH_FEAT_FREQUENCY,	/* frequencies of TSC and APIC timer */
+	HVH_FEAT_INVARIANT,	/* "this TSC is invariant"; the library itself
+				 * has none */
+	HVH_FEAT_STIMER,	/* synthetic timers */
+	HVH_FEAT_DIRECT,	/* their direct mode */
+	HVH_FEAT_APIC,		/* EOI, ICR, TPR by MSR, VP assist page */
+	HVH_FEAT_TLBFLUSH,
+	HVH_FEAT_IPI,
+	HVH_FEAT_EX,		/* both with more than 64 processors */
+	HVH_FEAT_SPIN,		/* long spin wait */
+	HVH_FEAT_CRASH,		/* crash report */
+	HVH_FEAT_MESSAGE,	/* with a text */
+	HVH_FEATS
+};
+
+#define	HVH_FEAT_BIT(f)		(1u << (f))
+
+/* "counter", "tsc", ...: for command lines. */
+const char *hvh_feature_name(enum hvh_feature f);
+
+/* What CPUID says about who may look into the guest's memory. */
+enum hvh_isolation {
+	HVH_ISOLATION_NONE,
+	HVH_ISOLATION_VBS,
+	HVH_ISOLATION_SNP,
+	HVH_ISOLATION_TDX,
+	HVH_ISOLATION_CCA,
+	HVH_ISOLATIONS
+};
+
+/* "none", "vbs", ... */
+const char *hvh_isolation_name(enum hvh_isolation i);
+
+/* What of it all a guest is told. */
+struct hvh_shown {
+	uint32_t	 hidden;	/* HVH_FEAT_BIT()s that are not */
+	/*
+	 * Says only, isolates nothing: to see what guests do.  shared_bits: of
+	 * the boundary to shared memory, 0: there is none.
+	 */
+	enum hvh_isolation isolation;
+	bool		 paravisor;
+	uint8_t		 shared_bits;
+	uint8_t		 nesting;	/* hypervisors below this one */
 };
 
 struct hvh_mem_region {
@@ -155,6 +236,7 @@ struct hvh_config {
 	 * moderated: one in so many nanoseconds.  0: never.
 	 */
 	uint64_t	 moderate_ns;
+	struct hvh_shown shown;
 };
 
 /* EINVAL: configuration; ENOMEM. */
@@ -180,6 +262,14 @@ bool	hvh_cpuid(struct hvh *h, uint32_t vp, uint32_t leaf, uint32_t subleaf,
 /* 0; EPERM: the guest gets #GP; ENOENT: not a hypervisor MSR. */
 int	hvh_rdmsr(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t *val);
 int	hvh_wrmsr(struct hvh *h, uint32_t vp, uint32_t msr, uint64_t val);
+/*
+ * For a user whose leaves come from elsewhere (a KVM): takes out of one what
+ * is not to be shown, and adds what is said of isolation and nesting.  Leaves
+ * up to hvh_cpuid_max() are asked for, absent ones as zeros.
+ */
+void	hvh_cpuid_show(const struct hvh_shown *hs, uint32_t leaf,
+	    uint32_t regs[4]);
+uint32_t hvh_cpuid_max(const struct hvh_shown *hs);
 /* RCX, RDX, R8 of the call; returns RAX. */
 uint64_t hvh_hypercall(struct hvh *h, uint32_t vp, uint64_t control,
 	    uint64_t input, uint64_t output);
@@ -205,6 +295,18 @@ uint64_t hvh_pump(struct hvh *h);
 bool	hvh_pump_try(struct hvh *h, uint64_t *at);
 /* Readable when storage completions wait for hvh_pump(); -1: there is none. */
 int	hvh_pump_fd(struct hvh *h);
+
+/* --- Management side: time --- */
+
+/*
+ * As when the partition goes on on another machine, or after a stop: reference
+ * time goes on from where it is, by a TSC of tsc_hz, 0: by none, which the TSC
+ * page then says for good.  moved, may be NULL, is called while the page is
+ * invalid and the counter waits; from its return on ops->tsc tells the new
+ * TSC.  VPs may run.  moved must not call the library.  EINVAL: tsc_hz.
+ */
+int	hvh_tsc_move(struct hvh *h, uint64_t tsc_hz, void (*moved)(void *arg),
+	    void *arg);
 
 /* --- Management side: storage --- */
 
@@ -655,6 +757,8 @@ enum hvh_fault_point {
 	HVH_FAULT_PKT_IN,	/* packet from the guest; key: as above */
 	HVH_FAULT_BLK,		/* back-end I/O; key: SCSI opcode */
 	HVH_FAULT_RNDIS_OUT,	/* RNDIS message to the guest; key: type */
+	HVH_FAULT_HYPERCALL,	/* any of them, before it is looked at; key:
+				 * call code; HVH_FAULT_STATUS only */
 	HVH_FAULT_POINTS
 };
 
@@ -716,11 +820,45 @@ struct hvh_stats {
 	/* Frames of all adapters, from and to the guest; lost to it. */
 	uint64_t	net_tx_packets, net_tx_bytes;
 	uint64_t	net_rx_packets, net_rx_bytes, net_rx_lost;
+	/* Served ones: hypercalls, the VPs they reached, ranges in lists. */
+	uint64_t	flushes, flush_vps, flush_ranges;
+	uint64_t	ipis, ipi_vps;
+	uint64_t	spins;		/* long spin waits */
+	uint64_t	time_reads;	/* of the reference counter */
+	uint64_t	tsc_moves;	/* new contents of the TSC page */
+	uint64_t	timer_sets;	/* synthetic timers' counts written */
+	uint64_t	timer_expiries;
+	uint64_t	apic_eois, apic_icrs, apic_tprs;	/* by MSR */
+	uint64_t	crashes;	/* reported */
 	uint32_t	connected;	/* VMBus version word, 0: none */
 	uint32_t	channels_offered, channels_open, gpadls;
 };
 
 void	hvh_get_stats(struct hvh *h, struct hvh_stats *st);
+
+/* What one VP asked for, and what was done to it. */
+struct hvh_vp_stats {
+	uint64_t	hypercalls;	/* its own */
+	uint64_t	msr_reads, msr_writes;
+	uint64_t	interrupts;	/* vectors asserted, IPIs too */
+	uint64_t	flushes, ipis;	/* of all VPs, that reached it */
+};
+
+/* No such VP: zeros. */
+void	hvh_get_vp_stats(struct hvh *h, uint32_t vp, struct hvh_vp_stats *vs);
+
+#define	HVH_CRASH_TEXT		4096
+
+/* The guest's last crash report; guests reset, the report stays. */
+struct hvh_crash {
+	uint64_t	 count;		/* reports so far, 0: none */
+	uint64_t	 param[5];
+	bool		 no_dump;	/* it will not write one */
+	/* Its words, as it sent them but for NULs, which end them. */
+	char		 text[HVH_CRASH_TEXT + 1];
+};
+
+void	hvh_get_crash(struct hvh *h, struct hvh_crash *hc);
 
 enum hvh_chan_state {
 	HVH_CHAN_HIDDEN,	/* no guest has been told of it */

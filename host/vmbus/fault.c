@@ -55,6 +55,8 @@ hvh_fault_add(struct hvh *h, const struct hvh_fault *f)
 	int error = 0;
 
 	if (f->point >= HVH_FAULT_POINTS || f->action > HVH_FAULT_CALL ||
+	    (f->point == HVH_FAULT_HYPERCALL &&
+	    f->action != HVH_FAULT_STATUS) ||
 	    (f->action == HVH_FAULT_CORRUPT && f->len != 1 && f->len != 2 &&
 	    f->len != 4 && f->len != 8))
 		return (EINVAL);

@@ -30,6 +30,22 @@ hvh_get_stats(struct hvh *h, struct hvh_stats *st)
 	st->events_out = atomic_load(&c->events_out);
 	st->msr_reads = atomic_load(&c->msr_reads);
 	st->msr_writes = atomic_load(&c->msr_writes);
+	st->flushes = atomic_load(&c->flushes);
+	st->flush_vps = atomic_load(&c->flush_vps);
+	st->flush_ranges = atomic_load(&c->flush_ranges);
+	st->ipis = atomic_load(&c->ipis);
+	st->ipi_vps = atomic_load(&c->ipi_vps);
+	st->spins = atomic_load(&c->spins);
+	st->time_reads = atomic_load(&c->time_reads);
+	st->timer_sets = atomic_load(&c->timer_sets);
+	st->timer_expiries = atomic_load(&c->timer_expiries);
+	st->apic_eois = atomic_load(&c->apic_eois);
+	st->apic_icrs = atomic_load(&c->apic_icrs);
+	st->apic_tprs = atomic_load(&c->apic_tprs);
+	st->tsc_moves = hvh_clock_moves(h);
+	pthread_mutex_lock(&h->h_part_mtx);
+	st->crashes = h->h_crashed.count;
+	pthread_mutex_unlock(&h->h_part_mtx);
 	st->connected = s->s_conn.n_version;
 	st->channels_open = h->h_bus->b_open;
 	st->gpadls = s->s_ngpadls;
@@ -40,6 +56,23 @@ hvh_get_stats(struct hvh *h, struct hvh_stats *st)
 			st->channels_offered++;
 	}
 	pthread_mutex_unlock(&h->h_pump_mtx);
+}
+
+void
+hvh_get_vp_stats(struct hvh *h, uint32_t vpi, struct hvh_vp_stats *vs)
+{
+	struct hvh_vp *vp;
+
+	*vs = (struct hvh_vp_stats){ 0 };
+	if (vpi >= h->h_cf.vps)
+		return;
+	vp = &h->h_vp[vpi];
+	vs->hypercalls = atomic_load(&vp->vp_hypercalls);
+	vs->msr_reads = atomic_load(&vp->vp_msr_reads);
+	vs->msr_writes = atomic_load(&vp->vp_msr_writes);
+	vs->interrupts = atomic_load(&vp->vp_interrupts);
+	vs->flushes = atomic_load(&vp->vp_flushes);
+	vs->ipis = atomic_load(&vp->vp_ipis);
 }
 
 static enum hvh_chan_state

@@ -167,10 +167,10 @@ topology_levels(struct table *t, unsigned id, unsigned cpus)
 static void
 hyperv_leaf(struct kvm_cpuid_entry2 *e, const struct vmm_config *cf)
 {
+	uint32_t regs[4];
 
 	switch (e->function) {
 	case HV_CPUID_VENDOR:
-		e->eax = HV_CPUID_MAX;
 		e->ebx = 0x7263694D;		/* "Micr" */
 		e->ecx = 0x666F736F;		/* "osof" */
 		e->edx = 0x76482074;		/* "t Hv" */
@@ -189,18 +189,34 @@ hyperv_leaf(struct kvm_cpuid_entry2 *e, const struct vmm_config *cf)
 	case HV_CPUID_LIMITS:
 		e->eax = e->ebx = cf->cpus;
 		break;
-	case HV_CPUID_HARDWARE:
+	case HV_CPUID_INTERFACE:
+	case HV_CPUID_VERSION:
+		break;
+	default:
 		e->eax = e->ebx = e->ecx = e->edx = 0;
 		break;
 	}
+	regs[0] = e->eax;
+	regs[1] = e->ebx;
+	regs[2] = e->ecx;
+	regs[3] = e->edx;
+	hvh_cpuid_show(&cf->shown, e->function, regs);
+	e->eax = regs[0];
+	e->ebx = regs[1];
+	e->ecx = regs[2];
+	e->edx = regs[3];
 }
 
-/* KVM's list of Hyper-V leaves, of which ours are a part. */
+/*
+ * KVM's list of Hyper-V leaves, of which ours are a part; those between that
+ * it does not have are zeros.
+ */
 static int
 add_hyperv(struct vmm_vcpu *c, struct table *t)
 {
+	const struct vmm_config *cf = &c->c_m->m_cf;
+	uint32_t max = hvh_cpuid_max(&cf->shown);
 	struct table *hv;
-	struct kvm_cpuid_entry2 e;
 
 	hv = calloc(1, sizeof(*hv));
 	if (hv == NULL)
@@ -210,11 +226,16 @@ add_hyperv(struct vmm_vcpu *c, struct table *t)
 		free(hv);
 		return (-1);
 	}
-	for (unsigned i = 0; i < hv->head.nent; i++) {
-		e = hv->entry[i];
-		if (e.function > HV_CPUID_MAX || t->head.nent == LEAVES_MAX)
-			continue;
-		hyperv_leaf(&e, &c->c_m->m_cf);
+	for (uint32_t leaf = HV_CPUID_VENDOR; leaf <= max; leaf++) {
+		struct kvm_cpuid_entry2 e = { .function = leaf };
+
+		for (unsigned i = 0; i < hv->head.nent; i++) {
+			if (hv->entry[i].function == leaf)
+				e = hv->entry[i];
+		}
+		if (t->head.nent == LEAVES_MAX)
+			break;
+		hyperv_leaf(&e, cf);
 		t->entry[t->head.nent++] = e;
 	}
 	free(hv);

@@ -337,8 +337,8 @@ stats_describe(int fd, struct stats *s)
 }
 
 void
-vmm_kvm_counters(struct vmm *m, void (*fn)(void *arg, const char *name,
-    uint64_t value), void *arg)
+vmm_kvm_counters(struct vmm *m, unsigned first, unsigned count,
+    void (*fn)(void *arg, const char *name, uint64_t value), void *arg)
 {
 	struct kvm_stats_desc *d;
 	struct stats s;
@@ -353,7 +353,7 @@ vmm_kvm_counters(struct vmm *m, void (*fn)(void *arg, const char *name,
 			continue;
 		d->name[s.head.name_size - 1] = '\0';
 		sum = 0;
-		for (unsigned n = 0; n < m->m_cf.cpus; n++) {
+		for (unsigned n = first; n < first + count; n++) {
 			if (pread(m->m_cpu[n].c_stats, &v, sizeof(v),
 			    s.head.data_offset + d->offset) == sizeof(v))
 				sum += v;

@@ -225,17 +225,17 @@ op_attend(void *arg, uint32_t vp)
 
 /* What a guest says stays on lines of its own and is printable. */
 static void
-say_crash(struct vmm *m, const struct vmm_crash *c)
+say_crash(struct vmm *m, const uint64_t params[5], const char *text)
 {
 	const char *p, *end;
 
 	if (!may_say(m))
 		return;
 	vmm_say("guest crash: %#jx %#jx %#jx %#jx %#jx",
-	    (uintmax_t)c->param[0], (uintmax_t)c->param[1],
-	    (uintmax_t)c->param[2], (uintmax_t)c->param[3],
-	    (uintmax_t)c->param[4]);
-	for (p = c->text; *p != '\0'; p = *end == '\n' ? end + 1 : end) {
+	    (uintmax_t)params[0], (uintmax_t)params[1],
+	    (uintmax_t)params[2], (uintmax_t)params[3],
+	    (uintmax_t)params[4]);
+	for (p = text; *p != '\0'; p = *end == '\n' ? end + 1 : end) {
 		end = p + strcspn(p, "\n");
 		if (end > p && may_say(m))
 			vmm_say("guest: %.*s", (int)(end - p), p);
@@ -247,19 +247,11 @@ op_event(void *arg, enum hvh_event event, const uint64_t params[5],
     const char *text)
 {
 	struct vmm *m = arg;
-	struct vmm_crash c;
 
-	if (event == HVH_EVENT_RESET) {
+	if (event == HVH_EVENT_RESET)
 		vmm_end(m, VMM_RESET);
-		return;
-	}
-	memcpy(c.param, params, sizeof(c.param));
-	snprintf(c.text, sizeof(c.text), "%s", text != NULL ? text : "");
-	pthread_mutex_lock(&m->m_mtx);
-	c.count = m->m_crash.count + 1;
-	m->m_crash = c;
-	pthread_mutex_unlock(&m->m_mtx);
-	say_crash(m, &c);
+	else
+		say_crash(m, params, text != NULL ? text : "");
 }
 
 static void
@@ -351,10 +343,14 @@ create_partition(struct vmm *m, char *err, size_t errlen)
 		.no_autoeoi = m->m_cf.no_autoeoi,
 		.monitor_pages = m->m_cf.monitor_pages,
 		.linger_ns = LINGER_NS,
+		.shown = m->m_cf.shown,
 	};
 	struct hvh_ops ops = partition_ops;
 	int error;
 
+	/* KVM does them; what it does not is not done here either. */
+	hc.shown.hidden |= HVH_FEAT_BIT(HVH_FEAT_TLBFLUSH) |
+	    HVH_FEAT_BIT(HVH_FEAT_IPI);
 	if (m->m_cf.tracer != NULL)
 		ops.trace = op_trace;
 	if (m->m_high > 0)

@@ -70,17 +70,11 @@ struct vmm_config {
 	bool		 hide_x2apic;
 	bool		 quiet;			/* no informational lines */
 	uint32_t	 max_version;		/* VMBus, 0: newest */
+	struct hvh_shown shown;			/* of the hypervisor */
 	/* Where the serial port's output goes; vCPU threads. */
 	void		(*console_put)(void *arg, const void *buf, size_t len);
 	void		*console_arg;
 	struct tracer	*tracer;		/* or NULL */
-};
-
-/* The guest's last crash report. */
-struct vmm_crash {
-	unsigned	 count;
-	uint64_t	 param[5];
-	char		 text[4097];		/* printable, may be empty */
 };
 
 struct vmm {
@@ -116,7 +110,6 @@ struct vmm {
 	bool		 m_running;			/* (m) vCPUs exist */
 	uint64_t	 m_started;	/* (m) vmm_now() of the last start */
 	unsigned	 m_resets;			/* (m) */
-	struct vmm_crash m_crash;			/* (m) */
 };
 
 /* kvm.c */
@@ -130,10 +123,11 @@ int	vmm_kvm_vcpu(struct vmm *m, unsigned id, char *err, size_t errlen);
 void	vmm_kvm_destroy(struct vmm *m);
 /*
  * KVM's own counters of vCPUs (exits, halt_exits, irq_injections, ...), each
- * summed over them; none where KVM does not tell.  m_mtx held.
+ * summed over count of them from first on; none where KVM does not tell.
+ * m_mtx held.
  */
-void	vmm_kvm_counters(struct vmm *m, void (*fn)(void *arg,
-	    const char *name, uint64_t value), void *arg);
+void	vmm_kvm_counters(struct vmm *m, unsigned first, unsigned count,
+	    void (*fn)(void *arg, const char *name, uint64_t value), void *arg);
 
 /* cpuid.c */
 int	vmm_cpuid_set(struct vmm_vcpu *c);

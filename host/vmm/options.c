@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "vmm/enlighten.h"
 #include "vmm/options.h"
 
 #define	MIB		(1ull << 20)
@@ -77,6 +78,12 @@ static const char usage_text[] =
 "                        (15): --subchannels 0\n"
 "  --no-autoeoi          tell guests not to use AutoEOI: --no-autoeoi\n"
 "  --monitor-pages       monitored notification: --monitor-pages\n"
+"  --enlighten LIST      what guests are shown beside I/O (all): none, NAME or\n"
+"                        -NAME; counter, tsc, frequency, invariant, stimer,\n"
+"                        direct, apic, tlbflush, ipi, ex, spin, crash, message;\n"
+"                        to be said only, not done: isolation=vbs|snp|tdx|cca,\n"
+"                        paravisor, shared-bits=N, nesting=N:\n"
+"                        --enlighten -tlbflush,-ipi\n"
 "  --services LIST       integration services offered (all): none, or some of\n"
 "                        heartbeat,shutdown,time,kvp,vss,copy:\n"
 "                        --services heartbeat,shutdown\n"
@@ -466,6 +473,18 @@ set_cpu(struct options *op, const char *arg)
 }
 
 static void
+set_enlighten(struct options *op, const char *arg)
+{
+	char *list = copy(arg), *all = list, *word;
+
+	while ((word = next_word(&list)) != NULL) {
+		if (!enlighten_word(&op->vmm.shown, word))
+			wrong("--enlighten: \"%s\" is no word for it", word);
+	}
+	free(all);
+}
+
+static void
 set_services(struct options *op, const char *arg)
 {
 	static const char *const words[HVH_IC_KINDS] = {
@@ -515,7 +534,7 @@ add_kenv(struct options *op, const char *arg)
 
 enum opt {
 	O_APPEND_ = 256, O_CDROM, O_CONSOLE, O_CONTROL, O_CPU, O_CPUS, O_DISK,
-	O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY, O_MODULE,
+	O_ENLIGHTEN, O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY, O_MODULE,
 	O_MONITOR, O_NET, O_NO_AUTOEOI, O_NO_REBOOT, O_NO_URING, O_PROBE,
 	O_QUIET, O_SANDBOX, O_SERVICES, O_STATS, O_STORVSP, O_SUBCHANNELS,
 	O_TRACE, O_VERSION, O_VMBUS
@@ -529,6 +548,7 @@ static const struct option long_options[] = {
 	{ "cpu", required_argument, NULL, O_CPU },
 	{ "cpus", required_argument, NULL, O_CPUS },
 	{ "disk", required_argument, NULL, O_DISK },
+	{ "enlighten", required_argument, NULL, O_ENLIGHTEN },
 	{ "help", no_argument, NULL, O_HELP },
 	{ "initrd", required_argument, NULL, O_INITRD },
 	{ "kenv", required_argument, NULL, O_KENV },
@@ -565,6 +585,9 @@ set_machine(struct options *op, int opt, const char *arg)
 	case O_CPUS:
 		op->vmm.cpus = (unsigned)number("--cpus", arg, 1,
 		    VMM_CPUS_MAX);
+		break;
+	case O_ENLIGHTEN:
+		set_enlighten(op, arg);
 		break;
 	case O_MEMORY:
 		op->vmm.memory = size("--memory", arg, MIB);

@@ -23,7 +23,7 @@ op_status(void *arg, struct ctl_status *cs)
 {
 	struct status *st = arg;
 	struct vmm *m = st->st_vmm;
-	const struct vmm_crash *c = &m->m_crash;
+	struct hvh_crash crash;
 
 	snprintf(cs->kernel, sizeof(cs->kernel), "%s",
 	    vmm_boot_name(m->m_boot));
@@ -33,10 +33,12 @@ op_status(void *arg, struct ctl_status *cs)
 	pthread_mutex_lock(&m->m_mtx);
 	cs->paused = m->m_paused;
 	cs->uptime = vmm_now() - m->m_started;
-	cs->crashed = c->count > 0;
-	memcpy(cs->crash, c->param, sizeof(cs->crash));
-	snprintf(cs->crash_text, sizeof(cs->crash_text), "%s", c->text);
 	pthread_mutex_unlock(&m->m_mtx);
+	hvh_get_crash(m->m_h, &crash);
+	cs->crashes = crash.count;
+	cs->crash_no_dump = crash.no_dump;
+	memcpy(cs->crash, crash.param, sizeof(cs->crash));
+	memcpy(cs->crash_text, crash.text, sizeof(cs->crash_text));
 }
 
 static void
@@ -53,33 +55,73 @@ put_counter(void *arg, const char *name, uint64_t value)
 	put(arg, name, value);
 }
 
-/* Exits to user space by reason; and what KVM counts, all exits among it. */
+/* Exits to user space by reason, of count vCPUs from first on. */
+static json_t *
+exits_of(struct vmm *m, unsigned first, unsigned count)
+{
+	json_t *exits = json_object();
+	uint64_t n;
+
+	for (unsigned r = 0; r < VMM_EXITS; r++) {
+		if (vmm_exit_name(r) == NULL)
+			continue;
+		n = 0;
+		for (unsigned i = first; i < first + count; i++)
+			n += atomic_load(&m->m_cpu[i].c_exits[r]);
+		put(exits, vmm_exit_name(r), n);
+	}
+	return (exits);
+}
+
+/* What KVM counts of them, all exits among it.  m_mtx held. */
+static json_t *
+kvm_of(struct vmm *m, unsigned first, unsigned count)
+{
+	json_t *kvm = json_object();
+
+	vmm_kvm_counters(m, first, count, put_counter, kvm);
+	return (kvm);
+}
+
+/*
+ * Beside the exits: how many of the vCPU's hypercalls came to user space, so
+ * that the rest are those which KVM did alone, flushes and IPIs above all.
+ */
+static json_t *
+vcpu_stats(struct vmm *m, unsigned id)
+{
+	json_t *o = json_object();
+	struct hvh_vp_stats vs;
+
+	hvh_get_vp_stats(m->m_h, id, &vs);
+	put(o, "vcpu", id);
+	put(o, "hypercalls", vs.hypercalls);
+	put(o, "msr_reads", vs.msr_reads);
+	put(o, "msr_writes", vs.msr_writes);
+	put(o, "interrupts", vs.interrupts);
+	json_object_set_new(o, "exits", exits_of(m, id, 1));
+	json_object_set_new(o, "kvm", kvm_of(m, id, 1));
+	return (o);
+}
+
 static void
 op_stats(void *arg, json_t *o)
 {
 	struct status *st = arg;
 	struct vmm *m = st->st_vmm;
-	json_t *exits = json_object(), *kvm = json_object();
-	json_t *net = json_object();
-	uint64_t n;
+	json_t *net = json_object(), *vcpus = json_array();
 
 	vmm_loop_count(m);
-	for (unsigned r = 0; r < VMM_EXITS; r++) {
-		if (vmm_exit_name(r) == NULL)
-			continue;
-		n = 0;
-		for (unsigned i = 0; i < m->m_cf.cpus; i++)
-			n += atomic_load(&m->m_cpu[i].c_exits[r]);
-		put(exits, vmm_exit_name(r), n);
-	}
+	json_object_set_new(o, "exits", exits_of(m, 0, m->m_cf.cpus));
 	pthread_mutex_lock(&m->m_mtx);
-	vmm_kvm_counters(m, put_counter, kvm);
+	json_object_set_new(o, "kvm", kvm_of(m, 0, m->m_cf.cpus));
+	for (unsigned i = 0; i < m->m_cf.cpus; i++)
+		json_array_append_new(vcpus, vcpu_stats(m, i));
 	put(o, "resets", m->m_resets);
 	pthread_mutex_unlock(&m->m_mtx);
 	put(o, "wakeups", atomic_load(&m->m_loop.l_wakeups));
 	put(o, "inline_rounds", atomic_load(&m->m_loop.l_inline));
-	json_object_set_new(o, "exits", exits);
-	json_object_set_new(o, "kvm", kvm);
+	json_object_set_new(o, "vcpus", vcpus);
 	nets_stats(st->st_nets, net);
 	json_object_set_new(o, "net", net);
 }

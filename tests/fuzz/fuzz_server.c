@@ -79,6 +79,18 @@ op_kick(void *arg)
 {
 }
 
+/* All that is told of a flush is there to be read, and exists. */
+static void
+op_flush(void *arg, uint32_t vp, const struct hvh_flush *f)
+{
+
+	if (vp >= 2 || f->vps > 3 || f->nranges > 509 ||
+	    (f->nranges > 0) != (f->ranges != NULL))
+		abort();
+	for (unsigned i = 0; i < f->nranges; i++)
+		dev_sum += f->ranges[i] != 0;
+}
+
 static uint64_t
 op_now(void *arg)
 {
@@ -354,7 +366,8 @@ host_step(struct script *s, unsigned what)
 static void
 step(struct script *s)
 {
-	static const uint16_t codes[] = { 0x5C, 0x5D, 8, 2, 0xB };
+	static const uint16_t codes[] = { 0x5C, 0x5D, 8, 2, 3, 0xB, 0x13,
+	    0x14, 0x15 };
 	uint8_t op = (uint8_t)take(s, 1), buf[240];
 	uint32_t at, val;
 	uint64_t v;
@@ -374,7 +387,7 @@ step(struct script *s)
 		    &v);
 		break;
 	case 3:
-		v = codes[take(s, 1) % 5] | take(s, 1) << 16 |
+		v = codes[take(s, 1) % 9] | take(s, 1) << 16 |
 		    take(s, 2) << 40;
 		hvh_hypercall(h, 0, v, take(s, 4), take(s, 2));
 		break;
@@ -435,6 +448,7 @@ start(void)
 		.kick = op_kick,
 		.now = op_now,
 		.log = op_log,
+		.flush = op_flush,
 	};
 	struct hvh_config cf = {
 		.vps = 2,

@@ -39,6 +39,34 @@ op_now(void *arg)
 	return (atomic_load(&((struct guest *)arg)->now));
 }
 
+static uint64_t
+op_tsc(void *arg)
+{
+
+	return (guest_tsc(arg));
+}
+
+static void
+op_flush(void *arg, uint32_t vp, const struct hvh_flush *f)
+{
+	struct guest *g = arg;
+
+	g->flushes++;
+	g->flush_vp = vp;
+	g->flush = *f;
+	ATF_REQUIRE(f->nranges <= 512);
+	if (f->nranges > 0)
+		memcpy(g->ranges, f->ranges, f->nranges * sizeof(uint64_t));
+	g->flush.ranges = NULL;
+}
+
+static void
+op_eoi(void *arg, uint32_t vp)
+{
+
+	((struct guest *)arg)->eois[vp]++;
+}
+
 static void
 op_event(void *arg, enum hvh_event event, const uint64_t params[5],
     const char *text)
@@ -50,6 +78,8 @@ op_event(void *arg, enum hvh_event event, const uint64_t params[5],
 	} else {
 		g->crashes++;
 		memcpy(g->crash, params, sizeof(g->crash));
+		snprintf(g->crash_text, sizeof(g->crash_text), "%s",
+		    text != NULL ? text : "");
 	}
 }
 
@@ -82,6 +112,9 @@ create(struct guest *g, const struct hvh_config *cf)
 		.event = op_event,
 		.log = op_log,
 		.trace = g->trace != NULL ? op_trace : NULL,
+		.tsc = g->tsc_rate != 0 ? op_tsc : NULL,
+		.flush = op_flush,
+		.eoi = op_eoi,
 	};
 	struct hvh_config c = { 0 };
 	int error;
@@ -109,6 +142,23 @@ guest_create(struct guest *g, const struct hvh_config *cf)
 
 	memset(g, 0, sizeof(*g));
 	create(g, cf);
+}
+
+void
+guest_create_tsc(struct guest *g, const struct hvh_config *cf)
+{
+
+	memset(g, 0, sizeof(*g));
+	g->tsc_rate = 2;
+	create(g, cf);
+}
+
+uint64_t
+guest_tsc(struct guest *g)
+{
+
+	return (atomic_load(&g->tsc_base) +
+	    atomic_load(&g->tsc_rate) * atomic_load(&g->now));
 }
 
 void

@@ -46,10 +46,18 @@ struct guest {
 	_Atomic unsigned autoeoi;	/* of the irqs */
 	unsigned	 resets, crashes;
 	uint64_t	 crash[5];
+	char		 crash_text[64];	/* its beginning */
 	unsigned	 loglines;
 	char		 log[512];	/* the last line */
 	bool		 verbose;
 	uint32_t	 next_gpadl;
+	/* The last flush, who asked for it, its ranges. */
+	unsigned	 flushes;
+	uint32_t	 flush_vp;
+	struct hvh_flush flush;
+	uint64_t	 ranges[512];
+	unsigned	 eois[GUEST_VPS];
+	_Atomic uint64_t tsc_rate, tsc_base;	/* of guest_create_tsc() */
 	/* What the library traces, if the test asked for it. */
 	void		(*trace)(void *arg, const struct hvh_trace_event *ev);
 	void		*trace_arg;
@@ -57,6 +65,12 @@ struct guest {
 
 /* A partition on 4 MiB; cf may be NULL, memory and VPs are filled in. */
 void	guest_create(struct guest *g, const struct hvh_config *cf);
+/*
+ * The same on a TSC that goes with the guest's clock: base and rate times its
+ * nanoseconds, 2 at first.
+ */
+void	guest_create_tsc(struct guest *g, const struct hvh_config *cf);
+uint64_t guest_tsc(struct guest *g);
 /* The same, and trace sees every event. */
 void	guest_create_traced(struct guest *g,
 	    void (*trace)(void *arg, const struct hvh_trace_event *ev),

@@ -96,12 +96,19 @@ noise_message(void)
 static void
 noise_hypercall(void)
 {
-	static const uint16_t codes[] = { 0x5C, 0x5D, 0x08, 0x02, 0x50,
-	    0x8001 };
+	static const uint16_t codes[] = { 0x5C, 0x5D, 0x08, 0x02, 0x03, 0x0B,
+	    0x13, 0x14, 0x15, 0x50, 0x8001 };
+	uint64_t control = codes[rnd() % 11];
 
-	(void)hvh_hypercall(g.h, rnd() % GUEST_VPS,
-	    codes[rnd() % 6] | (rnd() % 2 != 0 ? value() << 16 : 0),
-	    rnd() % 2 != 0 ? GPA(PG_POST) + rnd() % 4096 : value(), value());
+	/* Banks and elements where calls have them, or any bits. */
+	if (rnd() % 2 != 0)
+		control |= (uint64_t)(rnd() % 4) << 17 |
+		    (uint64_t)(rnd() % 600) << 32;
+	else if (rnd() % 2 != 0)
+		control |= value() << 16;
+	(void)hvh_hypercall(g.h, rnd() % GUEST_VPS, control,
+	    rnd() % 4 != 0 ? GPA(PG_POST) + rnd() % 512 * 8 : value(),
+	    value());
 }
 
 /*

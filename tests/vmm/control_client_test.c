@@ -44,7 +44,7 @@ op_status(void *arg, struct ctl_status *st)
 	snprintf(st->kernel, sizeof(st->kernel), "Linux 6.1.0");
 	st->cpus = 2;
 	st->memory = 512ull << 20;
-	st->crashed = true;
+	st->crashes = 2;
 	st->crash[0] = 0xDEAD;
 	snprintf(st->crash_text, sizeof(st->crash_text), "panic: one\ntwo");
 }
@@ -56,6 +56,9 @@ op_stats(void *arg, json_t *stats)
 	hlt += 1000;
 	json_object_set_new(stats, "exits", json_pack("{s:I, s:i}", "hlt",
 	    (json_int_t)hlt, "io", 5));
+	json_object_set_new(stats, "vcpus", json_pack(
+	    "[{s:i, s:{s:i, s:i}, s:{s:i}}]", "vcpu", 0, "kvm", "exits", 4711,
+	    "hypercalls", 12, "exits", "wrmsr", 7));
 }
 
 static int
@@ -203,6 +206,7 @@ ATF_TC_BODY(status, tc)
 	    "Memory    512 MiB\n"
 	    "VMBus     not connected\n"
 	    "Guest     has not said\n"
+	    "Crashes   2, the last\n"
 	    "Crash     0x000000000000dead 0x0000000000000000 "
 	    "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
 	    "          panic: one\n"
@@ -406,6 +410,7 @@ ATF_TC_BODY(stats, tc)
 	has("out", "exits.hlt                                    1000\n");
 	has("out", "messages_out                                    3\n");
 	has("out", "      1 SCSI           offered      -          0 ");
+	has("out", "\n      0        4711          12           0 ");
 	ATF_CHECK(strstr(slurp("out"), "\033") == NULL);
 	run(0, "--json stats");
 	has("out", "\"hlt\": 2000");

@@ -39,7 +39,7 @@ op_status(void *arg, struct ctl_status *st)
 {
 
 	st->cpus = 4;
-	st->crashed = true;
+	st->crashes = 2;
 	snprintf(st->crash_text, sizeof(st->crash_text), "bad \xFF\x01\"page");
 	st->crash[4] = UINT64_MAX;
 	st->os_id = 0x8200000000000000ull | 1500068ull << 16;
@@ -362,6 +362,8 @@ ATF_TC_BODY(status, tc)
 	ATF_CHECK_STREQ("FreeBSD 15.0",
 	    json_string_value(json_object_get(r, "guest_os")));
 	crash = json_object_get(r, "crash");
+	ATF_CHECK_EQ(2, json_integer_value(json_object_get(crash, "count")));
+	ATF_CHECK(json_is_true(json_object_get(crash, "dump")));
 	ATF_CHECK_STREQ("bad ..\"page",
 	    json_string_value(json_object_get(crash, "text")));
 	ATF_CHECK_STREQ("0xffffffffffffffff",

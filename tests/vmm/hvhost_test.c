@@ -79,7 +79,7 @@ ATF_TC_BODY(help, tc)
 {
 	static const char *const options[] = {
 		"--append", "--cdrom", "--console", "--control", "--cpu ",
-		"--cpus", "--disk", "--help", "--initrd", "--kenv", "--kernel",
+		"--cpus", "--disk", "--enlighten", "--help", "--initrd", "--kenv", "--kernel",
 		"--mdroot", "--memory", "--module", "--monitor-pages",
 		"--net", "--no-autoeoi", "--no-reboot", "--no-uring", "--probe",
 		"--quiet", "--sandbox", "--services", "--stats",
@@ -106,6 +106,12 @@ ATF_TC_BODY(wrong_words, tc)
 	wrong("--cpus 0", 2, "--cpus: \"0\" is not a number from 1 to 64");
 	wrong("--cpus 65", 2, "from 1 to 64");
 	wrong("--cpus 2x", 2, "\"2x\"");
+	wrong("--enlighten -time", 2, "--enlighten: \"-time\" is no word");
+	wrong("--enlighten -tsc,", 2, "--enlighten: \"\" is no word");
+	wrong("--enlighten isolation=sgx", 2, "\"isolation=sgx\" is no word");
+	wrong("--enlighten nesting=16", 2, "\"nesting=16\" is no word");
+	wrong("--enlighten none,-ipi,tsc,isolation=snp,paravisor,"
+	    "shared-bits=47,nesting=1", 2, "--kernel FILE is wanted");
 	wrong("--memory 1M", 2, "--memory: 1M is not from 16M to 1024G");
 	wrong("--memory -5", 2, "is not a size such as 512M or 4G");
 	wrong("--memory 99999999T", 2, "is not a size");
