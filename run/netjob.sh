@@ -18,6 +18,7 @@ export LC_ALL=C
 
 job=build/run
 vm=${HOSTEDVM:-build/release/run/hostedvm}
+ctl=build/release/host/control/hvctl
 cpus=${CPUS:-4}
 mb=${MB:-256}
 period=${PERIOD:-2}
@@ -60,7 +61,7 @@ cleanup() {
 		kill -TERM "$p" 2>/dev/null
 		wait "$p" 2>/dev/null
 	done
-	rm -f "$job/file" "$job/file.in"
+	rm -f "$job/file" "$job/file.in" "$job/load.img"
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM
@@ -75,8 +76,11 @@ far() {
 boot() {
 	[ -x "$vm" ] || fail "$vm is not built"
 	# shellcheck disable=SC2086
+	truncate -s 64M "$job/load.img"
 	"$vm" --cpus "$cpus" --net tap=wire0,guest=hn0 \
 	    --net tap=wire1,guest=hn1,softtag \
+	    --disk "$job/load.img" --nbd "$job/load.nbd" \
+	    --services --control "$job/control" \
 	    --stats "$job/net.json" ${VMFLAGS:-} >"$job/net.log" 2>&1 &
 	vmpid=$!
 	for _ in $(seq $((boot_seconds * 10))); do
@@ -326,6 +330,28 @@ files() {
 	since "a file of $mb MiB each way over TCP, SHA-256 ${sum%% *}" tcp
 }
 
+# The host's question is answered while disk and network have all they can do.
+heartbeats() {
+	local fiopid text
+
+	fio --name=load --ioengine=nbd \
+	    --uri="nbd+unix:///da0?socket=$PWD/$job/load.nbd" --thread=0 \
+	    --rw=randrw --bs=4k --iodepth=32 --size=64m --time_based \
+	    --runtime=12 >"$job/fio.log" 2>&1 &
+	fiopid=$!
+	sleep 1
+	iperf $b4 --parallel 4 --bidir --time 10
+	wait $fiopid || {
+		cat "$job/fio.log" >&2
+		fail 'fio beside iperf3'
+	}
+	text=$("$ctl" --socket "$job/control" heartbeat) ||
+	    fail "heartbeat under load: $text"
+	count since any >/dev/null
+	say "heartbeat under storage and network load: $(
+	    echo "$text" | tail -1)"
+}
+
 # --- The job ---
 
 mkdir -p "$job"
@@ -353,6 +379,7 @@ for way in sending 'receiving --reverse'; do
 	udp "UDP of 1472 bytes, 4 streams, $1" 1472 --parallel 4 ${2:-}
 done
 files
+heartbeats
 shut_down
 run/netcount.py total "$job/count.json" >"$job/step.log" 2>&1 || {
 	cat "$job/step.log" >&2

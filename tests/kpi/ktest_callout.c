@@ -25,7 +25,7 @@ static int	order[8];
 static u_int	norder;
 static struct callout co[3];
 static struct mtx mtx;
-static volatile u_int done, go;
+static volatile u_int done, draining, go;
 
 static void
 note(void *arg)
@@ -120,9 +120,10 @@ block(void *arg)
 static void
 unblock(void *arg)
 {
-	while (atomic_load_int(&go) == 0)
+	while (atomic_load_acq_int(&draining) == 0)
 		DELAY(100);
-	DELAY(2000);
+	/* Long enough for the other to be waiting, on a busy machine too. */
+	DELAY(50000);
 	atomic_store_rel_int(&done, 1);
 	kthread_exit();
 }
@@ -134,6 +135,7 @@ KTEST(real_callout_drain, "a drain waits for the handler that runs")
 	callout_reset(&co[0], 1, block, NULL);
 	while (atomic_load_int(&go) == 0)
 		DELAY(100);
+	atomic_store_rel_int(&draining, 1);
 	KT_EQ(callout_drain(&co[0]), 0);
 	KT_EQ(norder, 1);
 }

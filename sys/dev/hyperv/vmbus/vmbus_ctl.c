@@ -22,7 +22,7 @@
 
 /* How long a stopped machine polls for the answer to UNLOAD, and how often. */
 #define	VMBUS_UNLOAD_POLL_US	10000000
-#define	VMBUS_UNLOAD_STEP_US	100
+#define	VMBUS_UNLOAD_STEP_US	1000
 
 #define	VMBUS_VERSION_NONE	0	/* nobody speaks it */
 
