@@ -202,6 +202,9 @@ uint64_t kpi_intr_count(void);
 u_int	kpi_intr_leaks(void);
 void	kpi_smp_ipi(struct kpi_cpu *kc);
 
+/* subr_shootdown.c: how often the kernel itself did it. */
+extern volatile u_int kpi_native_shootdowns, kpi_native_ipis;
+
 /* subr_busdma.c, for kpi_get_stats(); a kernel without DMA has none */
 void	kpi_busdma_stats(uint64_t *bounced, uint64_t *loaded) __weak_symbol;
 

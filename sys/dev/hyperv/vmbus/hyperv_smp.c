@@ -18,6 +18,7 @@
 #include <sys/kernel.h>
 #include <sys/malloc.h>
 #include <sys/pcpu.h>
+#include <sys/proc.h>
 #include <sys/smp.h>
 #include <sys/sysctl.h>
 
