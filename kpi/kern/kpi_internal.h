@@ -141,6 +141,8 @@ void	kpi_thread_bootstrap(void);
 struct thread *kpi_thread_enter(void);
 void	kpi_thread_leave(struct thread *td);
 /* Runs fn on the calling thread, which is thread0 until it returns. */
+/* Returns when each thread that is pinned now has not been so at some time. */
+void	kpi_threads_unpinned(void);
 void	kpi_thread0_run(void (*fn)(void));
 /* cpu -1: any, not bound; intr: the CPU's interrupt thread. */
 int	kpi_thread_start(void (*fn)(void *), void *arg, int cpu, bool intr,

@@ -91,10 +91,14 @@ linker_file_lookup_symbol(linker_file_t file, const char *name, int deps)
 	return (NULL);
 }
 
-/* The text of a module stays here: nobody has to leave it. */
+/*
+ * There is no idle thread to look at.  A module's text stays here, but its
+ * variables do not: who is in a shoot-down, and so pinned, may need them yet.
+ */
 bool
 hyperv_md_quiesce(void)
 {
 
+	kpi_threads_unpinned();
 	return (true);
 }
