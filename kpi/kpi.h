@@ -114,6 +114,16 @@ void	kpi_clock_advance(kpi_u64 ns);
 kpi_u64	kpi_clock_utc(void);
 int	kpi_clock_set_utc(kpi_u64 ns);
 
+/*
+ * How programs read the clock without a system call: FreeBSD's
+ * VDSO_TH_ALGO_*; 0: they cannot.
+ */
+int	kpi_vdso_algo(void);
+/* The kernel's timecounter, read once, by whatever code of a kernel does. */
+unsigned kpi_timecount(void);
+/* What somebody has told the kernel, 0: it would have to measure. */
+kpi_u64	kpi_tsc_freq(void);
+
 /* Wired memory in guest-physical space, page-aligned; NULL. */
 void   *kpi_mem_alloc(kpi_size size);
 void	kpi_mem_free(void *p);
@@ -150,6 +160,12 @@ int	kpi_dev_write(struct kpi_devfile *f, const void *buf, kpi_size len,
 	    kpi_size *done);
 /* cmd as FreeBSD encodes it; data is copied in and out as it says. */
 int	kpi_dev_ioctl(struct kpi_devfile *f, unsigned long cmd, void *data);
+/*
+ * Memory of the device as mmap(2) would map a page of it; prot: 1 to read, 2 to
+ * write.
+ */
+int	kpi_dev_mmap(struct kpi_devfile *f, kpi_u64 ofs, int prot,
+	    const void **page);
 /* POLL* as poll(2); up to ms of kernel time, for ever if negative. */
 int	kpi_dev_poll(struct kpi_devfile *f, int events, int ms, int *revents);
 /* To polls of the file, under way and later, POLLHUP: its holder will close. */

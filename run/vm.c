@@ -266,10 +266,11 @@ vm_pump_thread(void *arg)
 	return (NULL);
 }
 
-/* In the order in which they are loaded. */
-static const char *const vm_modules[] = {
-	"hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", NULL
+/* In the order in which they are loaded; the first stays, and is optional. */
+static const char *const vm_all_modules[] = {
+	"hv_time", "hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", NULL
 };
+static const char *const *const vm_modules = &vm_all_modules[1];
 
 void
 vm_create(const struct vm_config *cf)
@@ -298,7 +299,8 @@ vm_create(const struct vm_config *cf)
 	kc.scatter = vm.cf.scatter;
 	kc.quiet = vm.cf.quiet;
 	kc.kenv = vm.cf.kenv;
-	kc.preload = vm.cf.preload ? vm_modules : NULL;
+	if (vm.cf.preload)
+		kc.preload = vm.cf.time ? vm_all_modules : vm_modules;
 	kc.machine = &vm_machine;
 	kc.console = vm.cf.console;
 	kc.console_arg = vm.cf.console_arg;
@@ -353,6 +355,8 @@ vm_load(void)
 	int error = 0;
 	unsigned i;
 
+	if (vm.cf.time)
+		error = kpi_kldload(vm_all_modules[0]);
 	for (i = 0; vm_modules[i] != NULL && error == 0; i++)
 		error = kpi_kldload(vm_modules[i]);
 	return (error);

@@ -35,6 +35,8 @@ struct vm_config {
 	bool		 no_autoeoi;
 	bool		 preload;		/* vm_boot() does vm_load()'s
 						 * work, while it boots */
+	bool		 time;			/* hv_time as well, which cannot
+						 * be unloaded */
 	bool		 monitor_pages;
 	uint64_t	 moderate_ns;		/* see struct hvh_config */
 	uint32_t	 max_version;		/* VMBus, 0: newest */

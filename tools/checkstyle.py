@@ -224,8 +224,11 @@ def check_sources(makefile, folder):
     listed = set(re.findall(r"\b(\w+\.[cS])\b", text))
     there = {os.path.basename(p) for p in files(".c", ".S")
              if p.startswith(folder)}
-    # Of what several programs have in common it says which files.
-    for path in re.findall(r"^\.PATH:\s*\$\{\.CURDIR:H\}/(\w+)$", text, re.M):
+    # Of what several have in common it says which files.
+    for path in re.findall(r"^\.PATH:\s*\$\{\.CURDIR:H\}/(\w+)$", text, re.M) + \
+            re.findall(r"\$\{HVSYS\}/dev/hyperv/(\w+)", text):
+        if folder.endswith("/" + path + "/"):
+            continue
         listed -= {os.path.basename(p) for p in files(".c") if p.startswith(
             os.path.dirname(folder.rstrip("/")) + "/" + path + "/")}
     built = {os.path.basename(p) for p in re.findall(

@@ -75,7 +75,11 @@ class Makefile:
                         if s.endswith((".h", ".inc"))]
         driver = os.path.join(TOP, "sys", "dev", "hyperv",
                               os.path.basename(self.folder))
-        self.paths = [driver, os.path.join(driver, "amd64")]
+        # Another folder than the driver's own is for what it shares.
+        self.paths = [driver] + [
+            os.path.join(TOP, "sys", "dev", "hyperv", path)
+            for path in re.findall(r"\$\{HVSYS\}/dev/hyperv/(\w+)", text)]
+        self.paths += [os.path.join(p, "amd64") for p in self.paths]
 
     def find(self, source):
         for folder in self.paths:

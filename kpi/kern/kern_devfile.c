@@ -18,10 +18,14 @@
 #include <sys/ioccom.h>
 #include <sys/kernel.h>
 #include <sys/malloc.h>
+#include <sys/mman.h>
 #include <sys/poll.h>
 #include <sys/selinfo.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <vm/vm.h>
+#include <vm/vm_param.h>
+#include <vm/pmap.h>
 
 #include <fs/devfs/devfs_int.h>
 
@@ -262,6 +266,29 @@ kpi_dev_ioctl(struct kpi_devfile *df, unsigned long cmd, void *data)
 	if (error == 0 && (cmd & IOC_OUT) != 0)
 		memcpy(data, arg, len);
 	free(arg, M_DEVFILE);
+	devcall_leave(&dc, df);
+	return (error);
+}
+
+int
+kpi_dev_mmap(struct kpi_devfile *df, kpi_u64 ofs, int prot, const void **page)
+{
+	vm_memattr_t attr = VM_MEMATTR_DEFAULT;
+	struct devcall dc;
+	vm_paddr_t pa;
+	int error;
+
+	if ((prot & PROT_WRITE) != 0 && (df->df_file.f_flag & FWRITE) == 0)
+		return (EACCES);
+	error = devcall_enter(&dc, df);
+	if (error != 0)
+		return (error);
+	/* The pager takes any failure for a page that is not there. */
+	if (dc.dc_csw->d_mmap == NULL || dc.dc_csw->d_mmap(df->df_dev,
+	    (vm_ooffset_t)ofs, &pa, prot, &attr) != 0)
+		error = EINVAL;
+	else
+		*page = (const void *)PHYS_TO_DMAP(pa);
 	devcall_leave(&dc, df);
 	return (error);
 }

@@ -20,6 +20,9 @@
 #include <sys/sysctl.h>
 #include <sys/time.h>
 #include <sys/timetc.h>
+#include <sys/vdso.h>
+
+#include <machine/clock.h>
 
 #define	TC_HOSTED_FREQ	1000000000
 
@@ -62,6 +65,8 @@ static struct timecounter *tc_list = &tc_dummy;
 
 int tc_min_ticktock_freq = 1;
 volatile time_t time_second = 1;
+/* Set by who knows it before the clocks start; no clock here needs it. */
+uint64_t tsc_freq;
 volatile time_t time_uptime = 1;
 
 SYSCTL_NODE(_kern, OID_AUTO, timecounter, CTLFLAG_RW | CTLFLAG_MPSAFE, 0, "");
@@ -135,6 +140,37 @@ tc_init(struct timecounter *tc)
 		timecounter = tc;
 	}
 	mtx_unlock(&tc_mtx);
+}
+
+/* As libc asks the page that the kernel keeps for programs. */
+int
+kpi_vdso_algo(void)
+{
+	struct vdso_timehands th;
+	struct timecounter *tc;
+
+	tc = __atomic_load_n(&timecounter, __ATOMIC_ACQUIRE);
+	memset(&th, 0xa5, sizeof(th));
+	if (tc->tc_fill_vdso_timehands == NULL ||
+	    tc->tc_fill_vdso_timehands(&th, tc) == 0)
+		return (0);
+	return ((int)th.th_algo);
+}
+
+unsigned
+kpi_timecount(void)
+{
+	struct timecounter *tc;
+
+	tc = __atomic_load_n(&timecounter, __ATOMIC_ACQUIRE);
+	return (tc->tc_get_timecount(tc) & tc->tc_counter_mask);
+}
+
+kpi_u64
+kpi_tsc_freq(void)
+{
+
+	return (tsc_freq);
 }
 
 uint64_t

@@ -110,6 +110,22 @@ kpi_page_index(vm_offset_t va)
 
 /* --- Address space --- */
 
+/* Memory is mapped already, all of it; there are no devices'. */
+void *
+pmap_mapbios(vm_paddr_t pa, vm_size_t size)
+{
+	KASSERT(pa + size >= pa && pa + size <= kpi_mem_size,
+	    ("pmap_mapbios(%#lx): not guest memory", pa));
+	return (kpi_mem_base + pa);
+}
+
+void
+pmap_unmapdev(void *va, vm_size_t size)
+{
+	KASSERT(kpi_is_guest((vm_offset_t)va) && !in_arena((vm_offset_t)va),
+	    ("pmap_unmapdev: %p is not from pmap_mapbios()", va));
+}
+
 vm_offset_t
 kva_alloc(vm_size_t size)
 {

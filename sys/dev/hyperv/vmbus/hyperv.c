@@ -5,9 +5,9 @@
  */
 
 /*
- * The hypervisor below the bus: finding it, telling it who we are, the
- * hypercall page, reference time, and GUIDs in print.  Holds no lock: attach
- * and detach are called by the one bus device, everything else only reads.
+ * The hypervisor below the bus: telling it who we are, the hypercall page,
+ * reference time, and GUIDs in print.  Holds no lock: attach and detach are
+ * called by the one bus device, everything else only reads.
  */
 
 #include <sys/param.h>
@@ -17,10 +17,6 @@
 
 #include <vm/vm.h>
 #include <vm/pmap.h>
-
-#include <machine/atomic.h>
-#include <machine/cpu.h>
-#include <machine/specialreg.h>
 
 #include <dev/hyperv/include/hyperv.h>
 #include <dev/hyperv/vmbus/hyperv_reg.h>
@@ -32,42 +28,11 @@ static struct {
 	struct hyperv_info	 info;
 	void			*page;		/* executable, overlaid */
 	struct hyperv_reftsc	*reftsc;	/* NULL: use the MSR */
+	bool			 reftsc_ours;	/* not found enabled */
 	uint64_t		 found_osid;	/* before we came */
 	uint64_t		 found_hcall;
 	uint64_t		 found_reftsc;
 } hyperv;
-
-bool
-hyperv_identify(struct hyperv_info *hi)
-{
-	uint32_t regs[4], maxleaf;
-
-	memset(hi, 0, sizeof(*hi));
-	hyperv_md_cpuid(1, regs);
-	if ((regs[2] & CPUID2_HV) == 0)
-		return (false);
-	hyperv_md_cpuid(HYPERV_CPUID_VENDOR, regs);
-	maxleaf = regs[0];
-	if (regs[1] != HYPERV_VENDOR_EBX || regs[2] != HYPERV_VENDOR_ECX ||
-	    regs[3] != HYPERV_VENDOR_EDX ||
-	    maxleaf < HYPERV_CPUID_LIMITS || maxleaf > HYPERV_CPUID_LAST)
-		return (false);
-	hyperv_md_cpuid(HYPERV_CPUID_INTERFACE, regs);
-	if (regs[0] != HYPERV_INTERFACE_HV1)
-		return (false);
-	hyperv_md_cpuid(HYPERV_CPUID_FEATURES, regs);
-	hi->hi_priv = regs[0];
-	if ((hi->hi_priv & HYPERV_PRIV_HYPERCALL) == 0 ||
-	    (hi->hi_priv & HYPERV_PRIV_SYNIC) == 0)
-		return (false);
-	hyperv_md_cpuid(HYPERV_CPUID_RECOMMEND, regs);
-	hi->hi_recommend = regs[0];
-	hyperv_md_cpuid(HYPERV_CPUID_VERSION, regs);
-	hi->hi_build = regs[0];
-	hi->hi_major = regs[1] >> 16;
-	hi->hi_minor = regs[1] & 0xffff;
-	return (true);
-}
 
 static int
 hyperv_hcall_enable(void)
@@ -99,9 +64,12 @@ hyperv_hcall_enable(void)
 	return (0);
 }
 
-/* Time works without the page, at the price of an exit a reading. */
+/*
+ * Time works without the page, at the price of an exit a reading.  There is one
+ * page: where the kernel's time lives on it already it stays, and is read.
+ */
 static void
-hyperv_reftsc_enable(void)
+hyperv_reftsc_attach(void)
 {
 	struct hyperv_reftsc *rt;
 
@@ -109,16 +77,33 @@ hyperv_reftsc_enable(void)
 		return;
 	hyperv.found_reftsc = hyperv_md_rdmsr(HYPERV_MSR_REFERENCE_TSC);
 	if ((hyperv.found_reftsc & HYPERV_MSR_PAGE_ENABLE) != 0) {
-		/* The kernel's own timecounter lives on that page. */
+		hyperv.reftsc = pmap_mapbios(hyperv.found_reftsc &
+		    HYPERV_MSR_PAGE_MASK, sizeof(*hyperv.reftsc));
 		return;
 	}
-	rt = malloc(PAGE_SIZE, M_HYPERV, M_NOWAIT | M_ZERO);
+	rt = malloc(sizeof(*rt), M_HYPERV, M_NOWAIT | M_ZERO);
 	if (rt == NULL)
 		return;
-	hyperv_md_wrmsr(HYPERV_MSR_REFERENCE_TSC,
-	    (hyperv.found_reftsc & HYPERV_MSR_PAGE_KEEP) | vtophys(rt) |
-	    HYPERV_MSR_PAGE_ENABLE);
+	hyperv_reftsc_enable(rt);
 	hyperv.reftsc = rt;
+	hyperv.reftsc_ours = true;
+}
+
+static void
+hyperv_reftsc_detach(void)
+{
+	struct hyperv_reftsc *rt = hyperv.reftsc;
+
+	if (rt == NULL)
+		return;
+	hyperv.reftsc = NULL;
+	if (!hyperv.reftsc_ours) {
+		pmap_unmapbios(rt, sizeof(*rt));
+		return;
+	}
+	hyperv.reftsc_ours = false;
+	hyperv_md_wrmsr(HYPERV_MSR_REFERENCE_TSC, hyperv.found_reftsc);
+	free(rt, M_HYPERV);
 }
 
 int
@@ -130,7 +115,7 @@ hyperv_attach(const struct hyperv_info *hi)
 	error = hyperv_hcall_enable();
 	if (error != 0)
 		return (error);
-	hyperv_reftsc_enable();
+	hyperv_reftsc_attach();
 	return (0);
 }
 
@@ -138,11 +123,7 @@ void
 hyperv_detach(void)
 {
 
-	if (hyperv.reftsc != NULL) {
-		hyperv_md_wrmsr(HYPERV_MSR_REFERENCE_TSC, hyperv.found_reftsc);
-		free(hyperv.reftsc, M_HYPERV);
-		hyperv.reftsc = NULL;
-	}
+	hyperv_reftsc_detach();
 	if (hyperv.page != NULL) {
 		/*
 		 * A kernel with an interface of its own has its page there;
@@ -179,29 +160,6 @@ hyperv_hypercall(uint64_t control, uint64_t in, uint64_t out)
 {
 
 	return (hyperv_md_hypercall(hyperv.page, control, in, out));
-}
-
-/* Protocol: hypervisor, 2.5. */
-static bool
-hyperv_reftsc_read(struct hyperv_reftsc *rt, uint64_t *timep)
-{
-	uint64_t ofs, scale, tsc;
-	uint32_t seq;
-
-	for (;;) {
-		seq = atomic_load_acq_32(&rt->rt_seq);
-		if (seq == 0)
-			return (false);
-		scale = rt->rt_scale;
-		ofs = rt->rt_ofs;
-		tsc = hyperv_md_tsc();
-		atomic_thread_fence_acq();
-		if (rt->rt_seq == seq)
-			break;
-		cpu_spinwait();
-	}
-	*timep = hyperv_md_mul64hi(tsc, scale) + ofs;
-	return (true);
 }
 
 uint64_t

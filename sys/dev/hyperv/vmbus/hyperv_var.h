@@ -5,7 +5,7 @@
  */
 
 /*
- * The hypervisor as the bus driver uses it: detection, the hypercall page and
+ * The hypervisor as the drivers use it: detection, the hypercall page and
  * the two hypercalls that VMBus needs, and the machine-dependent primitives
  * below them (amd64/hyperv_machdep.c).
  */
@@ -18,17 +18,32 @@
 /* What CPUID says of the hypervisor; all zero where there is none. */
 struct hyperv_info {
 	uint32_t	hi_priv;	/* HYPERV_PRIV_* */
+	uint32_t	hi_privhigh;	/* HYPERV_PRIVHIGH_* */
+	uint32_t	hi_features;	/* HYPERV_FEATURE_* */
 	uint32_t	hi_recommend;	/* HYPERV_RECOMMEND_* */
 	uint32_t	hi_major;
 	uint32_t	hi_minor;
 	uint32_t	hi_build;
+	u_int		hi_nesting;	/* hypervisors below this one */
+	u_int		hi_isolation;	/* HYPERV_ISOLATION_* */
+	bool		hi_paravisor;	/* of ours, in an isolated partition */
 };
 
 /*
- * Looks for Hyper-V with everything that VMBus needs.  Returns false
- * elsewhere.  Cheap, any context, may be called again.
+ * hyperv_cpuid.c.  Looks for Hyper-V; false elsewhere.  Cheap, any context, may
+ * be called again.
  */
 bool		hyperv_identify(struct hyperv_info *hi);
+const char     *hyperv_isolation_name(const struct hyperv_info *hi);
+
+/*
+ * hyperv_reftsc.c.  enable: tells the hypervisor where its page is, which is
+ * memory of a page, zeroed.  read: reference time from it, any context; false:
+ * the hypervisor says that the counter is to be asked.
+ */
+struct hyperv_reftsc;
+void		hyperv_reftsc_enable(struct hyperv_reftsc *rt);
+bool		hyperv_reftsc_read(struct hyperv_reftsc *rt, uint64_t *timep);
 
 /*
  * Names this kernel to the hypervisor, enables the hypercall page and, where

@@ -264,6 +264,36 @@ vmbus_close_all(struct vmbus_softc *sc)
 	}
 }
 
+/* Hyper-V with everything that VMBus needs. */
+static bool
+vmbus_host(struct hyperv_info *hi)
+{
+
+	return (hyperv_identify(hi) && (hi->hi_priv & HYPERV_PRIV_SYNIC) != 0);
+}
+
+/*
+ * In an isolated partition the host must not see our memory, and we do not know
+ * how to show it what it has to see: it would take pages that it cannot read for
+ * ours, and we what it has written for its.  Asked more than once; said once.
+ */
+static bool
+vmbus_allowed(const struct hyperv_info *hi)
+{
+	static bool said;
+
+	if (hi->hi_isolation == HYPERV_ISOLATION_NONE ||
+	    vmbus_allow_isolated != 0)
+		return (true);
+	if (!said)
+		printf("hv_vmbus: isolated partition, %s%s: no memory is "
+		    "shared with the host; hw.vmbus.allow_isolated=1 "
+		    "overrides\n", hyperv_isolation_name(hi),
+		    hi->hi_paravisor ? " with paravisor" : "");
+	said = true;
+	return (false);
+}
+
 /*
  * A driver that is compiled into the kernel has the bus when this module comes
  * after it did; at boot this one is first, for ACPI asks before PCI is there.
@@ -277,7 +307,7 @@ vmbus_identify(driver_t *driver, device_t parent)
 	struct hyperv_info hi;
 	device_t other;
 
-	if (!hyperv_identify(&hi) ||
+	if (!vmbus_host(&hi) || !vmbus_allowed(&hi) ||
 	    device_find_child(parent, "vmbus", -1) != NULL)
 		return;
 	other = devclass_get_device(devclass_find("vmbus"), 0);
@@ -297,7 +327,7 @@ vmbus_probe(device_t dev)
 	/* A partition has one bus, and its driver may be in the kernel. */
 	if (vmbus_bus != NULL || device_get_unit(dev) != 0)
 		return (ENXIO);
-	if (!hyperv_identify(&sc->sc_info))
+	if (!vmbus_host(&sc->sc_info) || !vmbus_allowed(&sc->sc_info))
 		return (ENXIO);
 	device_set_desc(dev, "Hyper-V VMBus");
 	return (BUS_PROBE_DEFAULT);
@@ -317,10 +347,14 @@ vmbus_attach(device_t dev)
 
 	memset(sc, 0, sizeof(*sc));
 	sc->sc_dev = dev;
-	if (!hyperv_identify(&sc->sc_info))
+	if (!vmbus_host(&sc->sc_info))
 		return (ENXIO);
 	device_printf(dev, "Hyper-V %u.%u build %u\n", sc->sc_info.hi_major,
 	    sc->sc_info.hi_minor, sc->sc_info.hi_build);
+	if (sc->sc_info.hi_nesting != 0)
+		device_printf(dev, "nested, %u hypervisor%s below\n",
+		    sc->sc_info.hi_nesting,
+		    sc->sc_info.hi_nesting == 1 ? "" : "s");
 	atomic_store_int(&vmbus_state, VMBUS_BUS_STARTING);
 	for (i = 0; i < nitems(steps); i++) {
 		error = steps[i](sc);

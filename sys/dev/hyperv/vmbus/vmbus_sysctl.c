@@ -34,6 +34,10 @@ int vmbus_pin_evttask = 1;
 SYSCTL_INT(_hw_vmbus, OID_AUTO, pin_evttask, CTLFLAG_RDTUN,
     &vmbus_pin_evttask, 0, "Bind channel threads to their processors");
 
+int vmbus_allow_isolated;
+SYSCTL_INT(_hw_vmbus, OID_AUTO, allow_isolated, CTLFLAG_RDTUN,
+    &vmbus_allow_isolated, 0, "Attach in an isolated partition all the same");
+
 static int
 vmbus_sysctl_version(SYSCTL_HANDLER_ARGS)
 {

@@ -161,6 +161,7 @@ struct vmbus_softc {
 /* hw.vmbus.* */
 extern int	vmbus_timeout_ms;
 extern int	vmbus_pin_evttask;
+extern int	vmbus_allow_isolated;
 
 /* A zeroed, page-aligned page; M_NOWAIT: NULL when there is none. */
 void	       *vmbus_page_alloc(void);
