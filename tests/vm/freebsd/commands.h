@@ -25,6 +25,7 @@ int	 run_commands(const char *);
 
 int	 cmd_cam(int, char **);
 int	 cmd_clock(int, char **);
+int	 cmd_cost(int, char **);
 int	 cmd_dev(int, char **);
 int	 cmd_dhcp(int, char **);
 int	 cmd_dmesg(int, char **);

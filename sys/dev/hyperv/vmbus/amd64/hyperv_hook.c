@@ -6,8 +6,9 @@
 
 /*
  * Where an amd64 kernel lets its shoot-downs and IPIs be done by somebody
- * else: pointers to functions.  Not every kernel has both, so the one for
- * shoot-downs is looked up by its name.
+ * else: pointers to functions.  All have one for an IPI to one destination;
+ * the others, of which that for an IPI to a set comes with a patch alone, are
+ * looked up by name.
  *
  * A hooked function does its work on this processor in any case, and hands all
  * of it to the kernel's own if the hypervisor has not done its part.
@@ -34,6 +35,7 @@
 #include <dev/hyperv/vmbus/hyperv_smp.h>
 
 #define	HYPERV_SHOOTDOWN	"smp_targeted_tlb_shootdown"
+#define	HYPERV_IPI_SET		"ipi_set_hook"
 
 /*
  * Kernels number what they want invalidated from 1 on: translations by ten
@@ -48,11 +50,13 @@ typedef void hyperv_local_t(pmap_t, vm_offset_t, vm_offset_t);
 typedef void hyperv_shootdown_t(pmap_t, vm_offset_t, vm_offset_t,
     hyperv_local_t *, u_int);
 typedef void hyperv_send_t(u_int, int);
+typedef bool hyperv_send_set_t(const cpuset_t *, u_int);
 
 static struct {
 	hyperv_shootdown_t	**tlb_hook;
 	hyperv_shootdown_t	*tlb_native;
 	hyperv_send_t		*ipi_native;
+	hyperv_send_set_t	**set_hook;	/* of nobody otherwise */
 	u_int			 hooked;
 } hyperv_hook;
 
@@ -127,12 +131,27 @@ hyperv_hook_ipi(u_int vector, int dest)
 		hyperv_hook.ipi_native(vector, dest);
 }
 
+/* What is not done for all of them, the kernel does for each. */
+static bool
+hyperv_hook_ipi_set(const cpuset_t *cpus, u_int vector)
+{
+	bool done = false;
+
+	critical_enter();
+	if (vector < IPI_NMI_FIRST && !SCHEDULER_STOPPED() && smp_started)
+		done = hyperv_ipi_send(cpus, vector);
+	critical_exit();
+	return (done);
+}
+
 u_int
 hyperv_md_hooks(void)
 {
 
 	hyperv_hook.tlb_hook = (hyperv_shootdown_t **)
 	    linker_file_lookup_symbol(linker_kernel_file, HYPERV_SHOOTDOWN, 0);
+	hyperv_hook.set_hook = (hyperv_send_set_t **)
+	    linker_file_lookup_symbol(linker_kernel_file, HYPERV_IPI_SET, 0);
 	return (HYPERV_SMP_IPI |
 	    (hyperv_hook.tlb_hook != NULL ? HYPERV_SMP_TLB : 0));
 }
@@ -156,6 +175,9 @@ hyperv_md_hook(u_int what)
 	if ((what & HYPERV_SMP_IPI) != 0) {
 		hyperv_hook.ipi_native = ipi_vectored;
 		hyperv_md_point(&ipi_vectored, (uintptr_t)hyperv_hook_ipi);
+		if (hyperv_hook.set_hook != NULL)
+			hyperv_md_point(hyperv_hook.set_hook,
+			    (uintptr_t)hyperv_hook_ipi_set);
 	}
 	hyperv_hook.hooked = what;
 }
@@ -168,8 +190,11 @@ hyperv_md_unhook(void)
 	if ((hyperv_hook.hooked & HYPERV_SMP_TLB) != 0)
 		hyperv_md_point(hyperv_hook.tlb_hook,
 		    (uintptr_t)hyperv_hook.tlb_native);
-	if ((hyperv_hook.hooked & HYPERV_SMP_IPI) != 0)
+	if ((hyperv_hook.hooked & HYPERV_SMP_IPI) != 0) {
 		hyperv_md_point(&ipi_vectored,
 		    (uintptr_t)hyperv_hook.ipi_native);
+		if (hyperv_hook.set_hook != NULL)
+			hyperv_md_point(hyperv_hook.set_hook, 0);
+	}
 	hyperv_hook.hooked = 0;
 }
