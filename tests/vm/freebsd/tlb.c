@@ -7,19 +7,18 @@
 /*
  * `tlb': one processor changes a page table that others are using.
  *
- *	tlb torture MS [IDLE_US]	for so long, on all processors; those that
- *					only use pages pause for so long now
- *					and then.  Prints what was done, and
- *					fails if a processor went by a
- *					translation that was gone:
+ *	tlb torture MS [IDLE_US]
+ *			for so long, on all processors; those that only use
+ *			pages pause for so long now and then.  Prints what was
+ *			done, and fails if a processor went by a translation
+ *			that was gone:
  *	  remap		a page is replaced by one that holds something else,
  *			which a reader must see;
  *	  protect	a page is made read-only, and a write must fail;
  *	  fork		a page is shared with a child, whose copy must not
  *			change when the parent writes.
- *	tlb cost TIMES			nanoseconds for a change of a page's
- *					protection, while all others run in
- *					the same address space
+ *	tlb cost TIMES	nanoseconds for a change of a page's protection, while
+ *			all others run in the same address space
  */
 
 #include <sys/param.h>

@@ -81,7 +81,6 @@ struct hyperv_ipi_ex_in {
 	uint8_t		ix_rsvd[3];
 	struct hyperv_vpset ix_vps;
 };
-_Static_assert(__offsetof(struct hyperv_ipi_ex_in, ix_vps) == 8,
-    "hyperv_ipi_ex_in.ix_vps");
+_Static_assert(sizeof(struct hyperv_ipi_ex_in) == 536, "hyperv_ipi_ex_in");
 
 #endif	/* !_DEV_HYPERV_VMBUS_HYPERV_SMP_REG_H_ */
