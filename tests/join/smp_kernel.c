@@ -49,6 +49,7 @@ local(pmap_t pmap __unused, vm_offset_t addr1 __unused,
 static void
 shootdown(unsigned used, vm_offset_t addr1, vm_offset_t addr2)
 {
+	smp_targeted_tlb_shootdown_t hook;
 	struct pmap *pmap;
 	u_int i;
 
@@ -58,7 +59,10 @@ shootdown(unsigned used, vm_offset_t addr1, vm_offset_t addr2)
 			CPU_SET(i, &pmap->pm_active);
 	}
 	sched_pin();
-	smp_targeted_tlb_shootdown(pmap, addr1, addr2, local,
+	/* As pmap does, but that TSan wants it said. */
+	hook = (smp_targeted_tlb_shootdown_t)atomic_load_acq_ptr(
+	    (volatile uintptr_t *)&smp_targeted_tlb_shootdown);
+	hook(pmap, addr1, addr2, local,
 	    addr1 == 0 && addr2 == 0 ? INVL_OP_TLB : INVL_OP_PGRNG);
 	free(pmap, M_TEMP);
 }
