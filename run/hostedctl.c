@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hvballoon.h"
 #include "hostedctl.h"
 #include "vm.h"
 
@@ -53,6 +54,14 @@ op_service(void *arg, enum hvh_ic_kind kind)
 	return (hc->service[kind]);
 }
 
+static struct hvh_balloon *
+op_balloon(void *arg)
+{
+	const struct hostedctl *hc = arg;
+
+	return (hc->balloon);
+}
+
 static int
 op_adapter(void *arg, unsigned adapter, uint8_t mac[6],
     struct hvh_guid *instance)
@@ -67,6 +76,7 @@ static const struct ctl_ops hostedctl_ops = {
 	.status = op_status,
 	.quit = op_quit,
 	.service = op_service,
+	.balloon = op_balloon,
 	.adapter = op_adapter,
 };
 
@@ -116,6 +126,8 @@ guest_main(void *arg)
 void
 hostedctl_add(struct hostedctl *hc)
 {
+	/* Both machines are one process: what is out stays backed. */
+	const struct hvh_balloon_params bp = { 0 };
 	struct hvh_ic_params ip = { 0 };
 	unsigned k;
 	int error;
@@ -127,6 +139,9 @@ hostedctl_add(struct hostedctl *hc)
 			errx(1, "integration service %u: %s", k,
 			    strerror(error));
 	}
+	error = hvh_balloon_add(vm_host(), &bp, &hc->balloon);
+	if (error != 0)
+		errx(1, "dynamic memory: %s", strerror(error));
 }
 
 void

@@ -21,6 +21,7 @@ struct hostedctl {
 	unsigned	 cpus;
 	uint64_t	 memory;	/* bytes */
 	struct hvh_ic	*service[HVH_IC_KINDS];
+	struct hvh_balloon *balloon;
 	/* Its own. */
 	struct ctl_server *server;
 	pthread_t	 control, guest;

@@ -36,10 +36,6 @@ struct ctl_status {
 	unsigned	 cpus;
 	uint64_t	 memory;	/* bytes */
 	uint64_t	 os_id;		/* guest's, 0: none given */
-	uint64_t	 crashes;	/* reported; of the last: */
-	bool		 crash_no_dump;	/* it will not write one */
-	uint64_t	 crash[5];
-	char		 crash_text[HVH_CRASH_TEXT + 1];	/* may be empty */
 };
 
 struct ctl_disk {
@@ -91,6 +87,7 @@ struct ctl_ops {
 		    size_t errlen);
 	/* NULL: the machine has none of this kind. */
 	struct hvh_ic *(*service)(void *arg, enum hvh_ic_kind kind);
+	struct hvh_balloon *(*balloon)(void *arg);
 	/* What guests know an adapter by.  ENODEV: there is none. */
 	int	(*adapter)(void *arg, unsigned adapter, uint8_t mac[6],
 		    struct hvh_guid *instance);

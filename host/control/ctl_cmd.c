@@ -432,6 +432,7 @@ static const struct {
 	    "subnets gateways dns " },
 	{ "vss", ctl_cmd_vss, " action hold " },
 	{ "copy", ctl_cmd_copy, " name path overwrite create-path " },
+	{ "memory", ctl_cmd_memory, " set " },
 };
 
 /* A member that nobody looks at may be a misspelt one that matters. */

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "hvballoon.h"
 #include "control/ctl_var.h"
 
 static const char *const kinds[HVH_IC_KINDS] = {
@@ -61,8 +62,8 @@ say_status(uint32_t status)
 	return ("the guest answers with an error");
 }
 
-static const char *
-say_error(int error)
+const char *
+ctl_ic_error(int error)
 {
 
 	switch (error) {
@@ -79,6 +80,13 @@ say_error(int error)
 	}
 }
 
+const char *
+ctl_ic_state(enum hvh_ic_state state)
+{
+
+	return (states[state]);
+}
+
 void
 ctl_ic_say(enum hvh_ic_kind kind, const struct hvh_ic_result *r, char *err,
     size_t errlen)
@@ -87,7 +95,7 @@ ctl_ic_say(enum hvh_ic_kind kind, const struct hvh_ic_result *r, char *err,
 
 	err[0] = '\0';
 	if (r->error != 0)
-		snprintf(err, errlen, "%s: %s", step, say_error(r->error));
+		snprintf(err, errlen, "%s: %s", step, ctl_ic_error(r->error));
 	else if (r->status != 0)
 		snprintf(err, errlen, "%s: %s (0x%08x)", step,
 		    say_status(r->status), r->status);
@@ -167,6 +175,30 @@ put_version(json_t *o, const char *name, uint32_t v)
 	    json_sprintf("%u.%u", v >> 16, v & 0xffff));
 }
 
+/* It has no framework and is not asked, but is one to whoever looks. */
+static void
+services_memory(struct ctl_call *c, json_t *all)
+{
+	struct hvh_balloon_info bi;
+	struct hvh_balloon *b = NULL;
+	json_t *o;
+
+	if (c->s->ops->balloon != NULL)
+		b = c->s->ops->balloon(c->s->arg);
+	if (b == NULL)
+		return;
+	hvh_balloon_get_info(b, &bi);
+	o = json_object();
+	json_object_set_new(o, "name", json_string("memory"));
+	json_object_set_new(o, "state", json_string(states[bi.state]));
+	put_version(o, "version", bi.version);
+	put(o, "requests", bi.takes + bi.gives);
+	put(o, "timeouts", bi.timeouts);
+	put(o, "stale", bi.stale);
+	put(o, "bad", bi.bad);
+	json_array_append_new(all, o);
+}
+
 int
 ctl_cmd_services(struct ctl_call *c)
 {
@@ -194,6 +226,7 @@ ctl_cmd_services(struct ctl_call *c)
 		put(o, "rtt_max", ii.rtt_max);
 		json_array_append_new(all, o);
 	}
+	services_memory(c, all);
 	json_object_set_new(c->result, "services", all);
 	return (0);
 }

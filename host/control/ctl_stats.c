@@ -95,51 +95,48 @@ os_text(uint64_t id)
 }
 
 static json_t *
-crash_report(const struct ctl_status *st)
+crash_report(struct hvh *h)
 {
+	struct hvh_crash hc;
 	json_t *crash, *params;
 
-	if (st->crashes == 0)
+	hvh_get_crash(h, &hc);
+	if (hc.count == 0)
 		return (json_null());
 	crash = json_object();
 	params = json_array();
 	for (unsigned i = 0; i < 5; i++)
-		json_array_append_new(params, hex(st->crash[i]));
-	put(crash, "count", st->crashes);
-	json_object_set_new(crash, "dump", json_boolean(!st->crash_no_dump));
+		json_array_append_new(params, hex(hc.param[i]));
+	put(crash, "count", hc.count);
+	json_object_set_new(crash, "dump", json_boolean(!hc.no_dump));
 	json_object_set_new(crash, "params", params);
-	json_object_set_new(crash, "text", st->crash_text[0] == '\0' ?
-	    json_null() : harmless(st->crash_text));
+	json_object_set_new(crash, "text", hc.text[0] == '\0' ?
+	    json_null() : harmless(hc.text));
 	return (crash);
 }
 
 int
 ctl_cmd_status(struct ctl_call *c)
 {
-	struct ctl_status *st;
+	struct ctl_status st = { 0 };
 	struct hvh_stats hs;
 	json_t *r = c->result;
 
-	st = calloc(1, sizeof(*st));
-	if (st == NULL)
-		return (ENOMEM);
 	if (c->s->ops->status != NULL)
-		c->s->ops->status(c->s->arg, st);
-	st->kernel[sizeof(st->kernel) - 1] = '\0';
-	st->crash_text[sizeof(st->crash_text) - 1] = '\0';
+		c->s->ops->status(c->s->arg, &st);
+	st.kernel[sizeof(st.kernel) - 1] = '\0';
 	hvh_get_stats(c->s->h, &hs);
 	json_object_set_new(r, "state",
-	    json_string(st->paused ? "paused" : "running"));
-	json_object_set_new(r, "uptime", json_real((double)st->uptime / 1e9));
-	json_object_set_new(r, "kernel", harmless(st->kernel));
-	put(r, "cpus", st->cpus);
-	put(r, "memory", st->memory);
+	    json_string(st.paused ? "paused" : "running"));
+	json_object_set_new(r, "uptime", json_real((double)st.uptime / 1e9));
+	json_object_set_new(r, "kernel", harmless(st.kernel));
+	put(r, "cpus", st.cpus);
+	put(r, "memory", st.memory);
 	json_object_set_new(r, "vmbus", version_text(hs.connected));
 	json_object_set_new(r, "guest_os_id",
-	    st->os_id == 0 ? json_null() : hex(st->os_id));
-	json_object_set_new(r, "guest_os", os_text(st->os_id));
-	json_object_set_new(r, "crash", crash_report(st));
-	free(st);
+	    st.os_id == 0 ? json_null() : hex(st.os_id));
+	json_object_set_new(r, "guest_os", os_text(st.os_id));
+	json_object_set_new(r, "crash", crash_report(c->s->h));
 	return (0);
 }
 

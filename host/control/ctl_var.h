@@ -7,8 +7,8 @@
 /*
  * What the files of the control socket share: control.c has the clients,
  * ctl_later.c answers that come later, ctl_cmd.c the commands, ctl_fault.c
- * those about faults, ctl_ic.c, ctl_kvp.c and ctl_job.c those for integration
- * services, ctl_stats.c what can be counted.
+ * those about faults, ctl_ic.c, ctl_kvp.c, ctl_job.c and ctl_memory.c those for
+ * integration services, ctl_stats.c what can be counted.
  */
 
 #ifndef CONTROL_CTL_VAR_H
@@ -94,6 +94,8 @@ void	ctl_laters_forget(struct ctl_server *s, const struct ctl_client *c);
 /* ctl_ic.c */
 /* A service, or NULL with a sentence. */
 struct hvh_ic *ctl_ic(struct ctl_call *c, enum hvh_ic_kind kind);
+const char *ctl_ic_state(enum hvh_ic_state state);
+const char *ctl_ic_error(int error);
 /* What became of an order: a sentence in err, or "". */
 void	ctl_ic_say(enum hvh_ic_kind kind, const struct hvh_ic_result *r,
 	    char *err, size_t errlen);
@@ -109,6 +111,9 @@ bool	ctl_ic_ready(struct ctl_call *c, enum hvh_ic_kind kind);
 /* ctl_job.c */
 int	ctl_cmd_vss(struct ctl_call *c);
 int	ctl_cmd_copy(struct ctl_call *c);
+
+/* ctl_memory.c */
+int	ctl_cmd_memory(struct ctl_call *c);
 
 /* ctl_kvp.c */
 int	ctl_cmd_kvp(struct ctl_call *c);

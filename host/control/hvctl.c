@@ -84,6 +84,9 @@ static const struct {
 	{ "copy", hvctl_copy, "FILE DEST [--overwrite] [--create-path]",
 	    "copies a file into the guest; DEST/ is a directory there",
 	    "hvctl copy data.bin /var/tmp/" },
+	{ "memory", hvctl_memory, "[set SIZE]",
+	    "what the guest has and needs; gives it so much of its memory",
+	    "hvctl memory set 512M" },
 	{ "trace", hvctl_trace, "FILE [--channel N] [--type NAME|N]\n"
 	    "            [--dir in|out] [--from S] [--to S] [--follow]\n"
 	    "            [--summary]",

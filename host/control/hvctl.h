@@ -79,6 +79,7 @@ int	hvctl_time(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_kvp(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_vss(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_copy(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_memory(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_trace(const struct hvctl *hc, int argc, char **argv);
 
 #endif	/* !CONTROL_HVCTL_H */

@@ -27,6 +27,7 @@ enum trace_class {
 	CLASS_STORAGE,
 	CLASS_NETWORK,
 	CLASS_SERVICE,		/* an integration service */
+	CLASS_MEMORY,
 	CLASS_OTHER,
 };
 
@@ -116,6 +117,8 @@ class_of(const char *name)
 		if (strcmp(name, services[i]) == 0)
 			return (CLASS_SERVICE);
 	}
+	if (strcmp(name, "memory") == 0)
+		return (CLASS_MEMORY);
 	return (strcmp(name, "network") == 0 ? CLASS_NETWORK : CLASS_OTHER);
 }
 
@@ -423,6 +426,9 @@ say_payload(struct trace_state *ts, const struct trace_record *r,
 		break;
 	case CLASS_SERVICE:
 		trace_ic(line, data + hdr, len, answer);
+		break;
+	case CLASS_MEMORY:
+		trace_memory(line, data + hdr, len);
 		break;
 	default:
 		trace_say(line, ", %u bytes:", r->tr_total);

@@ -39,7 +39,8 @@ enum trace_got {
 enum trace_got trace_next(struct trace_reader *tr, struct trace_record *r,
 	    const uint8_t **data, uint64_t *skipped);
 
-/* --- trace_decode.c, trace_scsi.c, trace_net.c, trace_ic.c: the meaning --- */
+/* --- trace_decode.c, trace_scsi.c, trace_net.c, trace_ic.c,
+ * trace_memory.c: the meaning --- */
 
 /* What is known of the trace so far: channels, requests under way. */
 struct trace_state;
@@ -88,5 +89,8 @@ void	trace_nvsp(struct trace_line *line, const uint8_t *header, size_t hlen,
 /* And of an integration service's. */
 void	trace_ic(struct trace_line *line, const uint8_t *payload, size_t len,
 	    bool answer);
+/* And of dynamic memory's. */
+void	trace_memory(struct trace_line *line, const uint8_t *payload,
+	    size_t len);
 
 #endif	/* !CONTROL_TRACE_READ_H */

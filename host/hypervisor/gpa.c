@@ -16,6 +16,14 @@
 
 #include "hypervisor/partition.h"
 
+const struct hvh_mem_region *
+hvh_gpa_regions(struct hvh *h, unsigned *n)
+{
+
+	*n = h->h_cf.nmem;
+	return (h->h_cf.mem);
+}
+
 void *
 hvh_gpa_ptr(struct hvh *h, hvh_gpa_t gpa, uint64_t len)
 {

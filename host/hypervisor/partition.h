@@ -116,7 +116,7 @@ struct hvh_delivery {
 struct hvh_call {
 	struct hvh	*c_h;
 	uint32_t	 c_vp;
-	unsigned	 c_words;	/* of the variable header, 8 bytes each */
+	unsigned	 c_words;	/* of the variable header, 64 bits */
 	unsigned	 c_reps, c_start;
 	uint64_t	 c_in[HV_PAGE_SIZE / 8]; /* header, words, elements */
 };

@@ -151,6 +151,8 @@ typedef struct {
 	uint64_t	gpa;
 } hvh_gpa_t;
 
+/* What there is of it. */
+const struct hvh_mem_region *hvh_gpa_regions(struct hvh *h, unsigned *n);
 /* Host pointer for len bytes at gpa within one region, or NULL. */
 void   *hvh_gpa_ptr(struct hvh *h, hvh_gpa_t gpa, uint64_t len);
 /* Whole or nothing; EFAULT. */

@@ -308,13 +308,44 @@ vmm_kvm_destroy(struct vmm *m)
 /* --- Counters --- */
 
 #define	STATS_MAX	256
+#define	STATS_WORDS	4096u		/* of a vCPU, histograms too */
 
 /* The descriptions are the same for all vCPUs. */
 struct stats {
 	struct kvm_stats_header head;
 	size_t		 stride;
 	uint8_t		*desc;
+	uint64_t	 sum[STATS_WORDS];
 };
+
+static struct kvm_stats_desc *
+stats_desc(const struct stats *s, unsigned i)
+{
+
+	return ((struct kvm_stats_desc *)(void *)(s->desc + i * s->stride));
+}
+
+/* A single counter's word; histograms and what does not fit: false. */
+static bool
+stats_word(const struct stats *s, unsigned i, size_t *word)
+{
+	const struct kvm_stats_desc *d = stats_desc(s, i);
+
+	*word = d->offset / sizeof(uint64_t);
+	return (d->size == 1 && *word < STATS_WORDS);
+}
+
+/* Adds a vCPU's counters, all in one piece. */
+static void
+stats_add(struct stats *s, int fd)
+{
+	uint64_t v[STATS_WORDS];
+	ssize_t len;
+
+	len = pread(fd, v, sizeof(v), s->head.data_offset);
+	for (ssize_t i = 0; i < len / (ssize_t)sizeof(v[0]); i++)
+		s->sum[i] += v[i];
+}
 
 static int
 stats_describe(int fd, struct stats *s)
@@ -341,26 +372,26 @@ vmm_kvm_counters(struct vmm *m, unsigned first, unsigned count,
     void (*fn)(void *arg, const char *name, uint64_t value), void *arg)
 {
 	struct kvm_stats_desc *d;
-	struct stats s;
-	uint64_t sum, v;
+	struct stats *s;
+	size_t word;
 
-	if (m->m_vm < 0 || m->m_cpu[0].c_stats < 0 ||
-	    stats_describe(m->m_cpu[0].c_stats, &s) != 0)
+	s = calloc(1, sizeof(*s));
+	if (s == NULL || m->m_vm < 0 || m->m_cpu[0].c_stats < 0 ||
+	    stats_describe(m->m_cpu[0].c_stats, s) != 0) {
+		free(s);
 		return;
-	for (unsigned i = 0; i < s.head.num_desc; i++) {
-		d = (struct kvm_stats_desc *)(void *)(s.desc + i * s.stride);
-		if (d->size != 1)
-			continue;
-		d->name[s.head.name_size - 1] = '\0';
-		sum = 0;
-		for (unsigned n = first; n < first + count; n++) {
-			if (pread(m->m_cpu[n].c_stats, &v, sizeof(v),
-			    s.head.data_offset + d->offset) == sizeof(v))
-				sum += v;
-		}
-		fn(arg, d->name, sum);
 	}
-	free(s.desc);
+	for (unsigned n = first; n < first + count; n++)
+		stats_add(s, m->m_cpu[n].c_stats);
+	for (unsigned i = 0; i < s->head.num_desc; i++) {
+		if (!stats_word(s, i, &word))
+			continue;
+		d = stats_desc(s, i);
+		d->name[s->head.name_size - 1] = '\0';
+		fn(arg, d->name, s->sum[word]);
+	}
+	free(s->desc);
+	free(s);
 }
 
 /* --- Does it run guests? --- */

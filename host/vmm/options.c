@@ -78,14 +78,13 @@ static const char usage_text[] =
 "                        (15): --subchannels 0\n"
 "  --no-autoeoi          tell guests not to use AutoEOI: --no-autoeoi\n"
 "  --monitor-pages       monitored notification: --monitor-pages\n"
-"  --enlighten LIST      what guests are shown beside I/O (all): none, NAME or\n"
-"                        -NAME; counter, tsc, frequency, invariant, stimer,\n"
-"                        direct, apic, tlbflush, ipi, ex, spin, crash, message;\n"
-"                        to be said only, not done: isolation=vbs|snp|tdx|cca,\n"
-"                        paravisor, shared-bits=N, nesting=N:\n"
-"                        --enlighten -tlbflush,-ipi\n"
+"  --enlighten LIST      beside I/O (all): none, NAME or -NAME: counter, tsc,\n"
+"                        frequency, invariant, stimer, direct, apic,\n"
+"                        tlbflush, ipi, ex, spin, crash, message; only said:\n"
+"                        isolation=vbs|snp|tdx|cca, paravisor,\n"
+"                        shared-bits=N, nesting=N: --enlighten -tlbflush,-ipi\n"
 "  --services LIST       integration services offered (all): none, or some of\n"
-"                        heartbeat,shutdown,time,kvp,vss,copy:\n"
+"                        heartbeat,shutdown,time,kvp,vss,copy,memory:\n"
 "                        --services heartbeat,shutdown\n"
 "Outside:\n"
 "  --console WHERE       stdio, pty, none or file=FILE (stdio): --console pty\n"
@@ -487,25 +486,26 @@ set_enlighten(struct options *op, const char *arg)
 static void
 set_services(struct options *op, const char *arg)
 {
-	static const char *const words[HVH_IC_KINDS] = {
+	static const char *const words[OPT_SERVICES] = {
 		[HVH_IC_HEARTBEAT] = "heartbeat",
 		[HVH_IC_SHUTDOWN] = "shutdown",
 		[HVH_IC_TIMESYNC] = "time",
 		[HVH_IC_KVP] = "kvp",
 		[HVH_IC_VSS] = "vss",
 		[HVH_IC_FCOPY] = "copy",
+		[OPT_SERVICE_MEMORY] = "memory",
 	};
 	char *list = copy(arg), *all = list, *word;
 	unsigned k;
 
 	op->services = 0;
 	while (strcmp(arg, "none") != 0 && (word = next_word(&list)) != NULL) {
-		for (k = 0; k < HVH_IC_KINDS &&
+		for (k = 0; k < OPT_SERVICES &&
 		    strcmp(words[k], word) != 0; k++)
 			continue;
-		if (k == HVH_IC_KINDS)
+		if (k == OPT_SERVICES)
 			wrong("--services: \"%s\" is not none, heartbeat, "
-			    "shutdown, time, kvp, vss or copy", word);
+			    "shutdown, time, kvp, vss, copy or memory", word);
 		op->services |= 1u << k;
 	}
 	free(all);
@@ -534,10 +534,10 @@ add_kenv(struct options *op, const char *arg)
 
 enum opt {
 	O_APPEND_ = 256, O_CDROM, O_CONSOLE, O_CONTROL, O_CPU, O_CPUS, O_DISK,
-	O_ENLIGHTEN, O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY, O_MODULE,
-	O_MONITOR, O_NET, O_NO_AUTOEOI, O_NO_REBOOT, O_NO_URING, O_PROBE,
-	O_QUIET, O_SANDBOX, O_SERVICES, O_STATS, O_STORVSP, O_SUBCHANNELS,
-	O_TRACE, O_VERSION, O_VMBUS
+	O_ENLIGHTEN, O_HELP, O_INITRD, O_KENV, O_KERNEL, O_MDROOT, O_MEMORY,
+	O_MODULE, O_MONITOR, O_NET, O_NO_AUTOEOI, O_NO_REBOOT, O_NO_URING,
+	O_PROBE, O_QUIET, O_SANDBOX, O_SERVICES, O_STATS, O_STORVSP,
+	O_SUBCHANNELS, O_TRACE, O_VERSION, O_VMBUS
 };
 
 static const struct option long_options[] = {
@@ -694,7 +694,7 @@ opt_parse(struct options *op, int argc, char **argv)
 	*op = (struct options){
 		.vmm.cpus = 1, .vmm.memory = MEMORY_DEFAULT,
 		.subchannels = SUBCHANNELS_MAX, .trace_snap = TRACE_SNAP,
-		.sandbox = true, .services = (1u << HVH_IC_KINDS) - 1,
+		.sandbox = true, .services = (1u << OPT_SERVICES) - 1,
 	};
 	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":h", long_options, NULL)) !=

@@ -18,6 +18,9 @@
 #define	OPT_CONTROLLERS_MAX	4
 #define	OPT_NETS_MAX		8u
 
+#define	OPT_SERVICE_MEMORY	HVH_IC_KINDS
+#define	OPT_SERVICES		(HVH_IC_KINDS + 1)
+
 struct opt_disk {
 	bool		 ide;
 	bool		 cdrom;
@@ -60,7 +63,8 @@ struct options {
 	unsigned		 nnets;
 	unsigned		 subchannels;	/* most the host grants */
 	uint16_t		 vstor_version;	/* 0: newest */
-	uint32_t		 services;	/* bits by hvh_ic_kind */
+	/* Bits by hvh_ic_kind, and one behind for dynamic memory. */
+	uint32_t		 services;
 	enum opt_console	 console;
 	const char		*console_file;
 	const char		*control;

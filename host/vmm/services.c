@@ -8,15 +8,33 @@
  * Integration services: see services.h.
  */
 
+#include <sys/mman.h>
+
 #include <stdio.h>
 #include <string.h>
 
+#include "hvballoon.h"
 #include "vmm/services.h"
+
+/*
+ * The guest has no use for it: the memory is anybody's, and what comes back is
+ * zero, as after a power cycle.
+ */
+static void
+memory_taken(void *arg, uint64_t gpa, uint64_t len)
+{
+	void *p = vmm_ptr(arg, gpa, len);
+
+	if (p != NULL)
+		(void)madvise(p, len, MADV_DONTNEED);
+}
 
 int
 services_create(struct services *sv, struct vmm *m, const struct options *op,
     char *err, size_t errlen)
 {
+	const struct hvh_balloon_params bp = { .taken = memory_taken,
+	    .arg = m };
 	struct hvh_ic_params ip = { 0 };
 	int error;
 
@@ -32,7 +50,13 @@ services_create(struct services *sv, struct vmm *m, const struct options *op,
 			return (error);
 		}
 	}
-	return (0);
+	sv->sv_balloon = NULL;
+	if ((op->services & 1u << OPT_SERVICE_MEMORY) == 0)
+		return (0);
+	error = hvh_balloon_add(vmm_hvh(m), &bp, &sv->sv_balloon);
+	if (error != 0)
+		snprintf(err, errlen, "dynamic memory: %s", strerror(error));
+	return (error);
 }
 
 void

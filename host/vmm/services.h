@@ -15,6 +15,7 @@
 
 struct services {
 	struct hvh_ic	*sv_ic[HVH_IC_KINDS];	/* NULL: not offered */
+	struct hvh_balloon *sv_balloon;		/* NULL: not offered */
 };
 
 int	services_create(struct services *sv, struct vmm *m,

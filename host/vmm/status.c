@@ -23,7 +23,6 @@ op_status(void *arg, struct ctl_status *cs)
 {
 	struct status *st = arg;
 	struct vmm *m = st->st_vmm;
-	struct hvh_crash crash;
 
 	snprintf(cs->kernel, sizeof(cs->kernel), "%s",
 	    vmm_boot_name(m->m_boot));
@@ -34,11 +33,6 @@ op_status(void *arg, struct ctl_status *cs)
 	cs->paused = m->m_paused;
 	cs->uptime = vmm_now() - m->m_started;
 	pthread_mutex_unlock(&m->m_mtx);
-	hvh_get_crash(m->m_h, &crash);
-	cs->crashes = crash.count;
-	cs->crash_no_dump = crash.no_dump;
-	memcpy(cs->crash, crash.param, sizeof(cs->crash));
-	memcpy(cs->crash_text, crash.text, sizeof(cs->crash_text));
 }
 
 static void
@@ -278,6 +272,14 @@ op_service(void *arg, enum hvh_ic_kind kind)
 	return (st->st_services->sv_ic[kind]);
 }
 
+static struct hvh_balloon *
+op_balloon(void *arg)
+{
+	struct status *st = arg;
+
+	return (st->st_services->sv_balloon);
+}
+
 static int
 op_adapter(void *arg, unsigned adapter, uint8_t mac[6],
     struct hvh_guid *instance)
@@ -301,6 +303,7 @@ const struct ctl_ops status_ops = {
 	.net_remove = op_net_remove,
 	.link = op_link,
 	.service = op_service,
+	.balloon = op_balloon,
 	.adapter = op_adapter,
 };
 

@@ -132,7 +132,7 @@ sysctl_handle_bool(SYSCTL_HANDLER_ARGS)
 	uint8_t tmp;
 	int error;
 
-	tmp = (arg1 != NULL ? *(bool *)arg1 : arg2 != 0) ? 1 : 0;
+	tmp = (arg1 != NULL ? sysctl_load(arg1, sizeof(bool)) : arg2) != 0;
 	error = SYSCTL_OUT(req, &tmp, sizeof(tmp));
 	if (error != 0 || req->newptr == NULL)
 		return (error);

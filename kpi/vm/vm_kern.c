@@ -84,7 +84,12 @@ kpi_phys_free(vm_paddr_t pa, vm_size_t npages)
 u_long
 kpi_phys_used(void)
 {
-	return (phys.b_used);
+	u_long used;
+
+	kpi_lock(&phys_lock);
+	used = phys.b_used;
+	kpi_unlock(&phys_lock);
+	return (used);
 }
 
 static bool

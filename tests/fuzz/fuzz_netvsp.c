@@ -32,6 +32,7 @@
 #include <string.h>
 
 #include "fake_bus.h"
+#include "script.h"
 #include "network/net.h"
 
 #define	MEMORY		(1u << 20)
@@ -42,11 +43,6 @@
 #define	SECTION		6144u
 #define	CHANNELS	2
 #define	SLOTS		256
-
-struct script {
-	const uint8_t	*p;
-	size_t		 left;
-};
 
 struct world {
 	struct hvh	*h;
@@ -69,26 +65,6 @@ struct world {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void
-take(struct script *s, void *buf, size_t len)
-{
-	size_t n = len < s->left ? len : s->left;
-
-	memset(buf, 0, len);
-	memcpy(buf, s->p, n);
-	s->p += n;
-	s->left -= n;
-}
-
-static uint8_t
-take8(struct script *s)
-{
-	uint8_t v;
-
-	take(s, &v, 1);
-	return (v);
-}
-
 static uint32_t
 get32(const uint8_t *p)
 {
@@ -103,16 +79,6 @@ put32(uint8_t *p, uint32_t v)
 {
 
 	memcpy(p, &v, sizeof(v));
-}
-
-static void
-check(bool ok, const char *what)
-{
-
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
 }
 
 /* --- The far end --- */

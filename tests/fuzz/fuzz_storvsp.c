@@ -31,14 +31,10 @@
 #include <unistd.h>
 
 #include "fake_bus.h"
+#include "script.h"
 
 #define	MEMORY		(1u << 20)
 #define	CHANNELS	2
-
-struct script {
-	const uint8_t	*p;
-	size_t		 left;
-};
 
 struct world {
 	struct hvh	*h;
@@ -52,36 +48,6 @@ struct world {
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-take(struct script *s, void *buf, size_t len)
-{
-	size_t n = len < s->left ? len : s->left;
-
-	memset(buf, 0, len);
-	memcpy(buf, s->p, n);
-	s->p += n;
-	s->left -= n;
-}
-
-static uint8_t
-take8(struct script *s)
-{
-	uint8_t v;
-
-	take(s, &v, 1);
-	return (v);
-}
-
-static void
-check(bool ok, const char *what)
-{
-
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		abort();
-	}
-}
 
 static void
 collect(struct world *w)

@@ -47,6 +47,8 @@ fake_new(uint64_t memory)
 	MUST(h->mem != MAP_FAILED);
 	h->mem += FAKE_GUARD;
 	MUST(mprotect(h->mem, memory, PROT_READ | PROT_WRITE) == 0);
+	h->region.size = memory;
+	h->region.host = h->mem;
 	h->now = 1000000000;
 	return (h);
 }
@@ -578,6 +580,14 @@ hvh_timer_clear(struct hvh *h, struct hvh_timer *t)
 	}
 	t->at = 0;
 	t->next = NULL;
+}
+
+const struct hvh_mem_region *
+hvh_gpa_regions(struct hvh *h, unsigned *n)
+{
+
+	*n = 1;
+	return (&h->region);
 }
 
 void

@@ -69,6 +69,7 @@ struct hvh_chan {
 struct hvh {
 	uint8_t		*mem;
 	uint64_t	 size;
+	struct hvh_mem_region region;	/* the same */
 	uint64_t	 now;
 	uint64_t	 wall;		/* at now 0; moves with it */
 	unsigned	 stalls;	/* of hvh_guest_time(), 8 ms each */

@@ -49,8 +49,11 @@ op_tsc(void *arg)
 static void
 op_flush(void *arg, uint32_t vp, const struct hvh_flush *f)
 {
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	struct guest *g = arg;
 
+	/* Several VPs may ask at once. */
+	pthread_mutex_lock(&lock);
 	g->flushes++;
 	g->flush_vp = vp;
 	g->flush = *f;
@@ -58,6 +61,7 @@ op_flush(void *arg, uint32_t vp, const struct hvh_flush *f)
 	if (f->nranges > 0)
 		memcpy(g->ranges, f->ranges, f->nranges * sizeof(uint64_t));
 	g->flush.ranges = NULL;
+	pthread_mutex_unlock(&lock);
 }
 
 static void
@@ -240,6 +244,17 @@ guest_sleep(struct guest *g, uint64_t ns)
 	}
 	atomic_store(&g->now, end);
 	guest_pump(g);
+}
+
+void
+guest_crash(struct guest *g, uint64_t what, const char *text)
+{
+
+	strcpy((char *)guest_page(g, PG_FREE), text);
+	wrmsr(g, 0, 0x40000100, what);
+	wrmsr(g, 0, 0x40000103, GPA(PG_FREE));
+	wrmsr(g, 0, 0x40000104, strlen(text));
+	wrmsr(g, 0, 0x40000105, 3ull << 62);
 }
 
 uint64_t

@@ -87,6 +87,9 @@ void	guest_pump(struct guest *g);
 /* Lets ns pass, pumping at each time asked for. */
 void	guest_sleep(struct guest *g, uint64_t ns);
 
+/* Reports a crash: this in the first register, and a text. */
+void	guest_crash(struct guest *g, uint64_t what, const char *text);
+
 /* The hypercalls. */
 uint64_t guest_post(struct guest *g, uint32_t conn, const void *msg,
 	    size_t len);

@@ -109,6 +109,67 @@ ATF_TC_BODY(messages, tc)
 	guest_destroy(&g);
 }
 
+#define	ROUNDS	2000
+
+/* A VP that reaches all others, itself too, in each way there is. */
+static void *
+reaching_main(void *arg)
+{
+	uint32_t vp = (uint32_t)(uintptr_t)arg;
+	uint64_t in = GPA(PG_FREE + vp);
+
+	put64(guest_page(&g, PG_FREE + vp) + 8, 1);
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		ATF_REQUIRE_EQ(0, hvh_hypercall(g.h, vp, 0x1000B, 0x80,
+		    (1 << GUEST_VPS) - 1));
+		ATF_REQUIRE_EQ(0, hvh_hypercall(g.h, vp, 0x02, in, 0));
+		wrmsr(&g, vp, 0x40000071, 2 << 18 | 0x81);
+		wrmsr(&g, vp, 0x40000072, i & 0xF0);
+		wrmsr(&g, vp, 0x40000070, 0);
+		wrmsr(&g, vp, 0x40000073, (in + GPA(GUEST_VPS)) | (i & 1));
+		if (vp == 0)
+			wrmsr(&g, vp, 0x40000105, 1ull << 63);
+	}
+	return (NULL);
+}
+
+/* Each IPI is an interrupt on each VP, each flush one that is counted. */
+ATF_TC_WITHOUT_HEAD(reaching);
+ATF_TC_BODY(reaching, tc)
+{
+	pthread_t t[GUEST_VPS];
+	struct hvh_crash hc = { 0 };
+	struct hvh_vp_stats vs;
+	struct hvh_stats st;
+
+	guest_create(&g, NULL);
+	for (uint32_t i = 0; i < GUEST_VPS; i++)
+		ATF_REQUIRE_EQ(0, pthread_create(&t[i], NULL, reaching_main,
+		    (void *)(uintptr_t)i));
+	while (hc.count < ROUNDS) {
+		hvh_get_stats(g.h, &st);
+		hvh_get_crash(g.h, &hc);
+	}
+	for (uint32_t i = 0; i < GUEST_VPS; i++)
+		pthread_join(t[i], NULL);
+	for (uint32_t i = 0; i < GUEST_VPS; i++) {
+		hvh_get_vp_stats(g.h, i, &vs);
+		ATF_CHECK_EQ(GUEST_VPS * ROUNDS, g.irqs[i][0x80]);
+		ATF_CHECK_EQ(GUEST_VPS * ROUNDS, g.irqs[i][0x81]);
+		ATF_CHECK_EQ(GUEST_VPS * ROUNDS, vs.flushes);
+		ATF_CHECK_EQ(GUEST_VPS * ROUNDS, vs.ipis);
+		ATF_CHECK_EQ(2 * GUEST_VPS * ROUNDS, vs.interrupts);
+		ATF_CHECK_EQ(2 * ROUNDS, vs.hypercalls);
+		ATF_CHECK_EQ(ROUNDS, g.eois[i]);
+	}
+	hvh_get_stats(g.h, &st);
+	ATF_CHECK_EQ(GUEST_VPS * ROUNDS, st.ipis);
+	ATF_CHECK_EQ(GUEST_VPS * GUEST_VPS * ROUNDS, st.ipi_vps);
+	ATF_CHECK_EQ(GUEST_VPS * ROUNDS, g.flushes);
+	ATF_CHECK_EQ(ROUNDS, st.crashes);
+	guest_destroy(&g);
+}
+
 static void *
 moving_main(void *arg)
 {
@@ -227,6 +288,7 @@ ATF_TP_ADD_TCS(tp)
 {
 
 	ATF_TP_ADD_TC(tp, messages);
+	ATF_TP_ADD_TC(tp, reaching);
 	ATF_TP_ADD_TC(tp, moving_pages);
 	ATF_TP_ADD_TC(tp, packets);
 	return (atf_no_error());

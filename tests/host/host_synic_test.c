@@ -263,6 +263,88 @@ ATF_TC_BODY(busy_slot, tc)
 	guest_destroy(&g);
 }
 
+/* Timers of one SINT take turns in its slot; none is lost. */
+ATF_TC_WITHOUT_HEAD(shared_slot);
+ATF_TC_BODY(shared_slot, tc)
+{
+	struct hvh_stats st;
+	unsigned seen = 0;
+	uint8_t *s;
+
+	timer_setup();
+	s = slot(1, 4);
+	for (uint32_t i = 0; i < 4; i++) {
+		wrmsr(&g, 1, 0x400000B0 + 2 * i, 8 | 4 << 16);
+		wrmsr(&g, 1, 0x400000B1 + 2 * i, ref() + 100);
+	}
+	guest_sleep(&g, 100000);
+	for (unsigned i = 0; i < 4; i++) {
+		ATF_REQUIRE_EQ(0x80000010, get32(s));
+		seen |= 1u << get32(s + 16);
+		ATF_REQUIRE_EQ(i < 3, s[5] & 1);
+		put32(s, 0);
+		wrmsr(&g, 1, 0x40000084, 0);
+		ATF_REQUIRE_EQ(0, rdmsr(&g, 1, 0x400000B0 +
+		    2 * (unsigned)__builtin_ctz(seen)) & 1);
+	}
+	ATF_REQUIRE_EQ(0xF, seen);
+	ATF_REQUIRE_EQ(0, get32(s));
+	hvh_get_stats(g.h, &st);
+	ATF_REQUIRE_EQ(4, st.timer_sets);
+	ATF_REQUIRE_EQ(4, st.timer_expiries);
+	guest_destroy(&g);
+}
+
+/* A busy slot keeps one tick of a periodic timer, which goes on. */
+ATF_TC_WITHOUT_HEAD(periodic_busy);
+ATF_TC_BODY(periodic_busy, tc)
+{
+	uint64_t start;
+	uint8_t *s;
+
+	timer_setup();
+	s = slot(1, 4);
+	put32(s, 1);
+	/* Auto-enabled by its count, lazy: may be late, is not early. */
+	wrmsr(&g, 1, 0x400000B0, 8 | 4 | 2 | 4 << 16);
+	start = ref();
+	wrmsr(&g, 1, 0x400000B1, 10000);
+	ATF_REQUIRE_EQ(1, rdmsr(&g, 1, 0x400000B0) & 1);
+	guest_sleep(&g, 3500000);
+	ATF_REQUIRE_EQ(0, g.irqs[1][0x60]);
+	ATF_REQUIRE_EQ(1, rdmsr(&g, 1, 0x400000B0) & 1);
+	put32(s, 0);
+	wrmsr(&g, 1, 0x40000084, 0);
+	ATF_REQUIRE_EQ(1, g.irqs[1][0x60]);
+	ATF_REQUIRE_EQ(start + 30000, get64(s + 24));
+	put32(s, 0);
+	wrmsr(&g, 1, 0x40000084, 0);
+	ATF_REQUIRE_EQ(0, get32(s));
+	guest_sleep(&g, 500000);
+	ATF_REQUIRE_EQ(2, g.irqs[1][0x60]);
+	ATF_REQUIRE_EQ(start + 40000, get64(s + 24));
+	guest_destroy(&g);
+}
+
+/* Direct and periodic: each period an interrupt, and no slot it waits for. */
+ATF_TC_WITHOUT_HEAD(direct_periodic);
+ATF_TC_BODY(direct_periodic, tc)
+{
+
+	timer_setup();
+	put32(slot(1, 4), 1);
+	wrmsr(&g, 1, 0x400000B6, 2 | 8 | 1 << 12 | 0x72 << 4);
+	wrmsr(&g, 1, 0x400000B7, 10000);
+	for (unsigned i = 1; i <= 5; i++) {
+		guest_sleep(&g, 1000000);
+		ATF_REQUIRE_EQ(i, g.irqs[1][0x72]);
+	}
+	wrmsr(&g, 1, 0x400000B7, 0);
+	guest_sleep(&g, 5000000);
+	ATF_REQUIRE_EQ(5, g.irqs[1][0x72]);
+	guest_destroy(&g);
+}
+
 /* Keeps its phase; what was missed is one tick. */
 ATF_TC_WITHOUT_HEAD(periodic);
 ATF_TC_BODY(periodic, tc)
@@ -364,6 +446,9 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, one_shot);
 	ATF_TP_ADD_TC(tp, stop);
 	ATF_TP_ADD_TC(tp, busy_slot);
+	ATF_TP_ADD_TC(tp, shared_slot);
+	ATF_TP_ADD_TC(tp, periodic_busy);
+	ATF_TP_ADD_TC(tp, direct_periodic);
 	ATF_TP_ADD_TC(tp, periodic);
 	ATF_TP_ADD_TC(tp, greedy);
 	ATF_TP_ADD_TC(tp, direct);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "join_cable.h"
+#include "join_mbufs.h"
 
 #define	WAIT_MS		30000
 
@@ -69,26 +70,6 @@ cable_start(struct cable *j, const struct cable_config *cf)
 }
 
 void
-cable_mbufs(void)
-{
-	struct kpi_mbufs mb;
-	kpi_u64 n;
-	unsigned ms;
-
-	/* One may be just on its way through the stack. */
-	for (ms = 0;; ms++) {
-		kpi_mbufs(&mb);
-		n = mb.mbufs + mb.clusters + mb.jumbop + mb.jumbo9 +
-		    mb.jumbo16 + mb.ext + mb.tags;
-		if (n == 0 || ms == 2000)
-			break;
-		usleep(1000);
-	}
-	ATF_CHECK_EQ_MSG(0, n, "%ju mbufs, %ju clusters are left",
-	    (uintmax_t)mb.mbufs, (uintmax_t)mb.clusters);
-}
-
-void
 cable_finish(struct cable *j)
 {
 	unsigned i;
@@ -97,7 +78,7 @@ cable_finish(struct cable *j)
 		if (j->kn[i] != NULL)
 			kpi_net_close(j->kn[i]);
 	ATF_CHECK_EQ(0, vm_unload());
-	cable_mbufs();
+	join_mbufs();
 	vm_destroy();
 	ATF_CHECK_EQ_MSG(0, kpi_leaks(), "something was left behind");
 }

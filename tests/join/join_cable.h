@@ -39,8 +39,6 @@ struct cable {
 void	cable_start(struct cable *j, const struct cable_config *cf);
 /* Takes all down again; fails the case if anything is left, mbufs too. */
 void	cable_finish(struct cable *j);
-/* Only that no mbuf is out; for a kernel that has stopped. */
-void	cable_mbufs(void);
 
 /*
  * Frames: UDP and TCP over IPv4 from one interface to the other, with right

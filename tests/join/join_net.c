@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "join_mbufs.h"
 #include "join_net.h"
 
 #define	ETHER	14
@@ -71,26 +72,6 @@ join_net_start(struct join_net *jn, const struct join_net_config *conf)
 }
 
 void
-join_net_mbufs(void)
-{
-	struct kpi_mbufs mb;
-	kpi_u64 n;
-	unsigned ms;
-
-	/* One may be just on its way through the stack. */
-	for (ms = 0;; ms++) {
-		kpi_mbufs(&mb);
-		n = mb.mbufs + mb.clusters + mb.jumbop + mb.jumbo9 +
-		    mb.jumbo16 + mb.ext + mb.tags;
-		if (n == 0 || ms == 2000)
-			break;
-		usleep(1000);
-	}
-	ATF_CHECK_EQ_MSG(0, n, "mbufs %ju clusters %ju ext %ju",
-	    (uintmax_t)mb.mbufs, (uintmax_t)mb.clusters, (uintmax_t)mb.ext);
-}
-
-void
 join_net_finish(struct join_net *jn, unsigned nets)
 {
 	unsigned i;
@@ -98,7 +79,7 @@ join_net_finish(struct join_net *jn, unsigned nets)
 	for (i = 0; i < nets; i++)
 		kpi_net_close(jn[i].guest);
 	ATF_CHECK_EQ(0, vm_unload());
-	join_net_mbufs();
+	join_mbufs();
 	vm_destroy();
 	ATF_CHECK_EQ_MSG(0, kpi_leaks(), "something was left behind");
 	for (i = 0; i < nets; i++)

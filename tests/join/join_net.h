@@ -37,8 +37,6 @@ struct join_net_config {
 void	join_net_start(struct join_net *jn, const struct join_net_config *cf);
 /* Takes all away, and fails the case if anything is left behind. */
 void	join_net_finish(struct join_net *jn, unsigned nets);
-/* Only that no mbuf is out; for a kernel that has stopped. */
-void	join_net_mbufs(void);
 
 /* --- Frames --- */
 

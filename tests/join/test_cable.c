@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "join_cable.h"
+#include "join_mbufs.h"
 
 /* csum_flags of what came in: FreeBSD's CSUM_IP_VALID, CSUM_DATA_VALID. */
 #define	IP_VALID	0x02000000u
@@ -593,7 +594,7 @@ ATF_TC_BODY(debugnet, tc)
 	ATF_CHECK_EQ(0, after.tx_bad);
 	kpi_net_close(j.kn[0]);
 	kpi_net_close(j.kn[1]);
-	cable_mbufs();
+	join_mbufs();
 	vm_destroy();
 }
 

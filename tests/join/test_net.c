@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "join_mbufs.h"
 #include "join_net.h"
 
 static struct join_net jn[JOIN_NETS];
@@ -210,7 +211,7 @@ ATF_TC_BODY(debugnet, tc)
 		ATF_CHECK_EQ(0, memcmp(in.data, out.data, out.len));
 	}
 	kpi_net_close(jn[0].guest);
-	join_net_mbufs();
+	join_mbufs();
 	vm_destroy();
 }
 

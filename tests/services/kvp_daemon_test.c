@@ -10,6 +10,7 @@
  * asked to do.
  */
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -308,6 +309,54 @@ ATF_TC_BODY(signals, tc)
 	}
 }
 
+/* Starts it with so many descriptors; false: it has ended. */
+static bool
+lives_with(rlim_t files)
+{
+	const struct rlimit rl = { .rlim_cur = files, .rlim_max = files };
+	struct pollfd pfd = { .fd = listener, .events = POLLIN };
+	ssize_t n;
+	int status;
+
+	daemon_pid = fork();
+	ATF_REQUIRE(daemon_pid >= 0);
+	if (daemon_pid == 0) {
+		(void)closefrom(3);
+		(void)setrlimit(RLIMIT_NOFILE, &rl);
+		execl(HV_KVP_DAEMON, "hv_kvp_daemon", "-d", "-D", "dev", "-P",
+		    "pid", "-p", "pools", NULL);
+		_exit(127);
+	}
+	while (poll(&pfd, 1, 10) == 0)
+		if (waitpid(daemon_pid, &status, WNOHANG) == daemon_pid)
+			return (false);
+	fd = accept(listener, NULL, NULL);
+	ATF_REQUIRE(fd >= 0);
+	n = read(fd, &km, sizeof(km));
+	if (n == (ssize_t)sizeof(km))
+		return (true);
+	close(fd);
+	ATF_REQUIRE_EQ(daemon_pid, waitpid(daemon_pid, &status, 0));
+	return (false);
+}
+
+/* Wherever it fails at its start, it does not look as if it ran. */
+ATF_TC_WITHOUT_HEAD(start_fails);
+ATF_TC_BODY(start_fails, tc)
+{
+	rlim_t files;
+
+	start(NULL);
+	stop();
+	for (files = 4; !lives_with(files); files++) {
+		ATF_REQUIRE(files < 64);
+		ATF_CHECK_MSG(access("pid", F_OK) != 0, "a pid file, with %ju "
+		    "descriptors", (uintmax_t)files);
+	}
+	ATF_CHECK(files > 5);
+	stop();
+}
+
 /* Asleep, it is not woken by itself. */
 ATF_TC_WITHOUT_HEAD(idle);
 ATF_TC_BODY(idle, tc)
@@ -434,6 +483,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, nonsense);
 	ATF_TP_ADD_TC(tp, one_at_a_time);
 	ATF_TP_ADD_TC(tp, signals);
+	ATF_TP_ADD_TC(tp, start_fails);
 	ATF_TP_ADD_TC(tp, idle);
 	ATF_TP_ADD_TC(tp, helper_dies);
 	ATF_TP_ADD_TC(tp, script);

@@ -44,9 +44,6 @@ op_status(void *arg, struct ctl_status *st)
 	snprintf(st->kernel, sizeof(st->kernel), "Linux 6.1.0");
 	st->cpus = 2;
 	st->memory = 512ull << 20;
-	st->crashes = 2;
-	st->crash[0] = 0xDEAD;
-	snprintf(st->crash_text, sizeof(st->crash_text), "panic: one\ntwo");
 }
 
 static void
@@ -199,6 +196,10 @@ ATF_TC_BODY(status, tc)
 
 	start();
 	run(0, "status");
+	has("out", "Crash     none reported\n");
+	guest_crash(&g, 1, "");
+	guest_crash(&g, 0xDEAD, "panic: one\ntwo\033[2J");
+	run(0, "status");
 	ATF_CHECK_STREQ("State     paused\n"
 	    "Uptime    1 d 2 h 3 min 4 s\n"
 	    "Kernel    Linux 6.1.0\n"
@@ -208,9 +209,9 @@ ATF_TC_BODY(status, tc)
 	    "Guest     has not said\n"
 	    "Crashes   2, the last\n"
 	    "Crash     0x000000000000dead 0x0000000000000000 "
-	    "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+	    "0x0000000000000000 0x0000000000020000 0x0000000000000012\n"
 	    "          panic: one\n"
-	    "          two\n", slurp("out"));
+	    "          two.[2J\n", slurp("out"));
 	run(0, "--json status");
 	has("out", "\"memory\": 536870912");
 	run(2, "status more");

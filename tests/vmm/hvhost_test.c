@@ -79,7 +79,8 @@ ATF_TC_BODY(help, tc)
 {
 	static const char *const options[] = {
 		"--append", "--cdrom", "--console", "--control", "--cpu ",
-		"--cpus", "--disk", "--enlighten", "--help", "--initrd", "--kenv", "--kernel",
+		"--cpus", "--disk", "--enlighten", "--help", "--initrd",
+		"--kenv", "--kernel",
 		"--mdroot", "--memory", "--module", "--monitor-pages",
 		"--net", "--no-autoeoi", "--no-reboot", "--no-uring", "--probe",
 		"--quiet", "--sandbox", "--services", "--stats",

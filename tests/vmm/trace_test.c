@@ -381,6 +381,58 @@ ATF_TC_BODY(services, tc)
 	ATF_CHECK_EQ(11, lines("out"));
 }
 
+/* Dynamic memory's, which have another header. */
+static void
+memory(unsigned ms, bool out, uint8_t type, uint32_t first, uint32_t second)
+{
+	uint8_t p[16 + 48] = { 6, 0, 2 };
+
+	p[16] = type;
+	p[18] = 48;
+	put32(p + 24, first);
+	put32(p + 28, second);
+	put32(p + 32, 9);
+	event(ms, HVH_TRACE_PACKET, out, 4, p, sizeof(p));
+}
+
+ATF_TC_WITHOUT_HEAD(balloon);
+ATF_TC_BODY(balloon, tc)
+{
+	static const char *const want[] = {
+		"OFFER channel 4: memory",
+		"VERSION id 0, version 0.3, the last\n",
+		"VERSION_RESPONSE id 0, accepted\n",
+		"CAPABILITIES id 0, flags 0x3\n",
+		"CAPABILITIES_RESPONSE id 0, refused\n",
+		"STATUS id 0, 7 pages available, 9 committed\n",
+		"BALLOON id 0, 512 pages\n",
+		"BALLOON_RESPONSE id 0, 5 ranges, more\n",
+		"UNBALLOON id 0, 6 ranges\n",
+		"UNBALLOON_RESPONSE id 0\n",
+		"HOT_ADD id 0\n",
+		"MEMORY 77 id 0\n",
+	};
+
+	begin("t", 128);
+	offer_class(1, 4, "525074dc-8985-46e2-8057-a307dc18a502");
+	memory(2, false, 1, 3, 1);
+	memory(3, true, 2, 1, 0);
+	memory(4, false, 3, 3, 0);
+	memory(5, true, 4, 0, 0);
+	memory(6, false, 5, 7, 0);
+	memory(7, true, 6, 512, 0);
+	memory(8, false, 7, 0, 11);
+	memory(9, true, 8, 0, 6);
+	memory(10, false, 9, 0, 0);
+	memory(11, true, 10, 0, 0);
+	memory(12, true, 77, 0, 0);
+	tracer_close(t);
+	run(0, "trace t");
+	for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++)
+		has("out", want[i]);
+	ATF_CHECK_EQ(12, lines("out"));
+}
+
 ATF_TC_WITHOUT_HEAD(filters);
 ATF_TC_BODY(filters, tc)
 {
@@ -717,6 +769,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, words);
 	ATF_TP_ADD_TC(tp, network);
 	ATF_TP_ADD_TC(tp, services);
+	ATF_TP_ADD_TC(tp, balloon);
 	ATF_TP_ADD_TC(tp, filters);
 	ATF_TP_ADD_TC(tp, summary);
 	ATF_TP_ADD_TC(tp, session);

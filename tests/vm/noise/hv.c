@@ -30,6 +30,14 @@
 #define	CALL_POST	0x5Cu
 #define	CALL_SIGNAL	0x5Du
 
+#define	CALL_FLUSH	0x02u
+#define	CALL_FLUSH_LIST	0x03u
+#define	CALL_IPI	0x0Bu
+#define	CALL_FLUSH_EX	0x13u
+#define	CALL_LIST_EX	0x14u
+#define	CALL_IPI_EX	0x15u
+#define	SPARSE_FORMAT	0
+
 #define	PERIOD_MIN	20000u	/* 2 ms */
 #define	SINT_MASKED	(1ull << 16)
 #define	SINT_VMBUS	2
@@ -177,6 +185,60 @@ noise_signal(struct cpu *c)
 		v |= below(c, 65536) << 32;	/* flag */
 	while (n-- > 0)
 		(void)hypercall(CALL_SIGNAL | CALL_FAST, v, 0, 0);
+}
+
+/* A set of processors: mostly of those there are; returns its end. */
+static uint64_t *
+vp_set(struct cpu *c, uint64_t *p, uint64_t *control, bool ex)
+{
+	unsigned banks = 0;
+	uint64_t mask = chance(c, 8) ? edge(c) : 1;
+
+	if (!ex) {
+		*p++ = chance(c, 4) ? edge(c) : below(c, 1ull << shared.cpus);
+		return (p);
+	}
+	*p++ = chance(c, 6) ? edge(c) : SPARSE_FORMAT;
+	*p++ = mask;
+	for (; mask != 0 && banks < 40; mask &= mask - 1, banks++)
+		*p++ = chance(c, 4) ? edge(c) : below(c, 1ull << shared.cpus);
+	/* Now and then one too many or too few. */
+	*control |= (uint64_t)(banks + (chance(c, 8) ? 1 : 0)) << 17;
+	return (p);
+}
+
+/* Calls of the right form, which reach other processors. */
+void
+noise_reach(struct cpu *c)
+{
+	static const uint8_t codes[] = { CALL_FLUSH, CALL_FLUSH_LIST,
+	    CALL_IPI, CALL_FLUSH_EX, CALL_LIST_EX, CALL_IPI_EX };
+	uint8_t code = codes[below(c, sizeof(codes))];
+	uint64_t control = code, *in, *p;
+	bool ex = code >= CALL_FLUSH_EX, ipi = code == CALL_IPI ||
+	    code == CALL_IPI_EX;
+	unsigned reps = (unsigned)below(c, chance(c, 8) ? 500 : 8) + 1;
+
+	in = p = (uint64_t *)(arena(c, PAGE) / PAGE * PAGE);
+	if (ipi) {
+		*p++ = chance(c, 8) ? edge(c) : 32 + below(c, 224);
+	} else {
+		*p++ = rnd(c) & ~0xFFFull;
+		*p++ = chance(c, 8) ? edge(c) : below(c, 8);
+	}
+	p = vp_set(c, p, &control, ex);
+	if (code == CALL_FLUSH_LIST || code == CALL_LIST_EX) {
+		control |= (uint64_t)reps << 32;
+		if (chance(c, 8))
+			control |= below(c, reps + 1) << 48;
+		while (reps-- > 0 && p < in + PAGE / sizeof(*p))
+			*p++ = chance(c, 2) ? rnd(c) : rnd(c) & ~0xFF0ull;
+	}
+	if (code == CALL_IPI && chance(c, 2))
+		(void)hypercall(control | CALL_FAST, in[0], in[1],
+		    below(c, 16));
+	else
+		(void)hypercall(control, (uint64_t)in, 0, below(c, 16));
 }
 
 /* --- MSRs --- */

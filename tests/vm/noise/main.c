@@ -36,6 +36,7 @@ struct kind {
 static const struct kind kinds[] = {
 	{ "hypercall", noise_hypercall, 12 },
 	{ "signal", noise_signal, 6 },
+	{ "reach", noise_reach, 6 },
 	{ "message", noise_message, 16 },
 	{ "msr", noise_msr, 16 },
 	{ "cpuid", noise_cpuid, 1 },

@@ -110,6 +110,8 @@ void	synic_off(struct cpu *c);
 void	stimers_off(void);
 void	noise_hypercall(struct cpu *c);
 void	noise_signal(struct cpu *c);
+/* Flushes and IPIs. */
+void	noise_reach(struct cpu *c);
 void	noise_msr(struct cpu *c);
 void	noise_cpuid(struct cpu *c);
 

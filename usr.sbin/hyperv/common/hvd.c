@@ -123,6 +123,15 @@ hvd_stop(struct hvd *hd)
 		(void)unlink(hd->hd_pidfile);
 }
 
+void
+hvd_fail(struct hvd *hd, const char *what, int error)
+{
+
+	hvd_log(LOG_ERR, "%s: %s", what, strerror(error));
+	hvd_stop(hd);
+	exit(1);
+}
+
 enum hvd_event
 hvd_receive(struct hvd *hd, int ms, void *buf, size_t size, size_t *len)
 {

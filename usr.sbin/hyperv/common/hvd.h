@@ -39,6 +39,9 @@ void	hvd_start(struct hvd *hd);
 void	hvd_pidfile_release(void);
 /* Removes the pid file. */
 void	hvd_stop(struct hvd *hd);
+/* The same, and ends the process with the reason, an errno, in the log. */
+void	hvd_fail(struct hvd *hd, const char *what, int error)
+	    __attribute__((__noreturn__));
 
 enum hvd_event {
 	HVD_MESSAGE,

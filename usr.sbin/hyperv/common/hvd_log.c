@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+#include <time.h>
 
 #include "hvd.h"
 
@@ -36,9 +37,11 @@ hvd_log_open(const char *name, bool foreground)
 
 	state.name = name;
 	state.foreground = foreground;
-	/* A sandbox could not connect later. */
-	if (!foreground)
-		openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
+	if (foreground)
+		return;
+	/* A sandbox could not connect later, nor find the time zone. */
+	tzset();
+	openlog(name, LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
 static void

@@ -165,7 +165,7 @@ directory_open(const char *path)
 
 /* Rights limit what is opened below the directory as well. */
 static void
-sandbox(int root, int node)
+sandbox(struct hvd *hd, int root)
 {
 	cap_rights_t rights;
 
@@ -174,12 +174,15 @@ sandbox(int root, int node)
 	    CAP_MKDIRAT, CAP_PWRITE, CAP_READ, CAP_RENAMEAT_SOURCE,
 	    CAP_RENAMEAT_TARGET, CAP_SYMLINKAT, CAP_UNLINKAT);
 	if (cap_rights_limit(root, &rights) != 0 && errno != ENOSYS)
-		err(1, "cap_rights_limit");
+		hvd_fail(hd, "capability rights", errno);
 	cap_rights_init(&rights, CAP_EVENT, CAP_READ, CAP_WRITE);
-	if (cap_rights_limit(node, &rights) != 0 && errno != ENOSYS)
-		err(1, "cap_rights_limit");
-	if (cap_enter() != 0 && errno != ENOSYS)
-		err(1, "cap_enter");
+	if (cap_rights_limit(hd->hd_fd, &rights) != 0 && errno != ENOSYS)
+		hvd_fail(hd, "capability rights", errno);
+	if (cap_enter() != 0) {
+		if (errno != ENOSYS)
+			hvd_fail(hd, "capability mode", errno);
+		hvd_log(LOG_NOTICE, "this kernel has no capability mode");
+	}
 }
 
 static void __attribute__((__noreturn__))
@@ -231,15 +234,11 @@ main(int argc, char *argv[])
 	root = directory_open(directory);
 	hvd_start(&hd);
 	(void)umask(022);
-	sandbox(root, hd.hd_fd);
+	sandbox(&hd, root);
 	/* Whoever has the node is the only one here. */
 	fcopy_init(&fc, root);
-	if (!hvd_send(&hd, &hello, sizeof(hello))) {
-		hvd_log(LOG_ERR, "%s: cannot register: %s", hd.hd_dev,
-		    strerror(errno));
-		hvd_stop(&hd);
-		return (1);
-	}
+	if (!hvd_send(&hd, &hello, sizeof(hello)))
+		hvd_fail(&hd, "cannot register", errno);
 	event = serve(&hd, &fc);
 	error = errno;
 	fcopy_cancel(&fc);

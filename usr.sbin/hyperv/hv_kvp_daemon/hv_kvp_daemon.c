@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "hvd.h"
@@ -49,25 +48,23 @@ open_dir(const char *path)
  * kernel without capabilities is said, but does.
  */
 static void
-confine(int dev, int dir, int helper)
+confine(struct hvd *hd, int dir, int helper)
 {
 	cap_rights_t rights;
 
-	/* What vsyslog(3) would open later. */
-	tzset();
 	cap_rights_init(&rights, CAP_READ, CAP_WRITE, CAP_EVENT);
-	if ((cap_rights_limit(dev, &rights) != 0 ||
+	if ((cap_rights_limit(hd->hd_fd, &rights) != 0 ||
 	    cap_rights_limit(helper, &rights) != 0) && errno != ENOSYS)
-		err(1, "capability rights");
+		hvd_fail(hd, "capability rights", errno);
 	cap_rights_init(&rights, CAP_LOOKUP, CAP_CREATE, CAP_READ, CAP_WRITE,
 	    CAP_SEEK, CAP_FSTAT, CAP_FSYNC, CAP_FTRUNCATE, CAP_FCNTL,
 	    CAP_FLOCK, CAP_UNLINKAT, CAP_RENAMEAT_SOURCE,
 	    CAP_RENAMEAT_TARGET, CAP_LINKAT_SOURCE, CAP_LINKAT_TARGET);
 	if (cap_rights_limit(dir, &rights) != 0 && errno != ENOSYS)
-		err(1, "capability rights");
+		hvd_fail(hd, "capability rights", errno);
 	if (cap_enter() != 0) {
 		if (errno != ENOSYS)
-			err(1, "capability mode");
+			hvd_fail(hd, "capability mode", errno);
 		hvd_log(LOG_NOTICE, "this kernel has no capability mode");
 	}
 }
@@ -214,11 +211,9 @@ main(int argc, char *argv[])
 	kvp_pools_open(&pools, open_dir(op.op_pools));
 	hvd_start(&op.op_hvd);
 	error = kvp_helper_start(&helper, &op.op_ip);
-	if (error != 0) {
-		hvd_log(LOG_ERR, "helper: %s", strerror(error));
-		return (1);
-	}
-	confine(op.op_hvd.hd_fd, pools.ks_dir, helper.kh_fd);
+	if (error != 0)
+		hvd_fail(&op.op_hvd, "helper", error);
+	confine(&op.op_hvd, pools.ks_dir, helper.kh_fd);
 	error = register_daemon(&op.op_hvd);
 	if (error == 0)
 		error = serve(&op.op_hvd, &pools, &helper);

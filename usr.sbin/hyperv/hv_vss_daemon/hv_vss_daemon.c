@@ -136,12 +136,8 @@ main(int argc, char *argv[])
 	if (mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
 		hvd_log(LOG_WARNING, "memory cannot be locked: %s",
 		    strerror(errno));
-	if (!hvd_send(&hd, &vm, sizeof(vm))) {
-		hvd_log(LOG_ERR, "%s: cannot register: %s", hd.hd_dev,
-		    strerror(errno));
-		hvd_stop(&hd);
-		return (1);
-	}
+	if (!hvd_send(&hd, &vm, sizeof(vm)))
+		hvd_fail(&hd, "cannot register", errno);
 	event = serve(&hd);
 	error = errno;
 	vss_fs_thaw();

@@ -215,10 +215,11 @@ hv_fcopy_handler(struct hv_ic_softc *ic, struct hv_ic_msg *im)
 	return (status);
 }
 
+/* dev.hvfcopy.N, beside what the frame has there; it takes them away. */
 static void
 hv_fcopy_sysctl(struct hv_fcopy_softc *sc)
 {
-	struct sysctl_ctx_list *ctx = device_get_sysctl_ctx(sc->fc_ic.ic_dev);
+	struct sysctl_ctx_list *ctx = &sc->fc_ic.ic_sysctl;
 	struct sysctl_oid_list *list;
 
 	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->fc_ic.ic_dev));
@@ -277,14 +278,15 @@ hv_fcopy_attach(device_t dev)
 	callout_init_mtx(&sc->fc_timer, &sc->fc_mtx, 0);
 	sc->fc_init = true;
 	sc->fc_timeout = HV_FCOPY_TIMEOUT;
-	hv_fcopy_sysctl(sc);
 	error = hv_node_create(&hv_fcopy_node, &sc->fc_mtx, sc, &sc->fc_node);
 	if (error != 0)
 		device_printf(dev, "cannot make /dev/%s: error %d\n",
 		    hv_fcopy_node.nc_name, error);
 	else
 		error = hv_ic_attach(dev, &hv_fcopy_service);
-	if (error != 0)
+	if (error == 0)
+		hv_fcopy_sysctl(sc);
+	else
 		(void)hv_fcopy_detach(dev);
 	return (error);
 }

@@ -48,7 +48,6 @@ struct hvkvp_softc {
 	bool			 ks_daemon;	/* (m) one has registered */
 	bool			 ks_ever;	/* (m) there has been one */
 	bool			 ks_said;	/* (m) that none answers */
-	struct sysctl_ctx_list	 ks_sysctl;	/* (a) gone before ks_mtx is */
 	u_int			 ks_log;
 	u_int			 ks_timeout;	/* seconds */
 	u_int			 ks_boot_timeout;
@@ -383,6 +382,7 @@ hvkvp_sysctl_show(SYSCTL_HANDLER_ARGS)
 	return (sysctl_handle_64(oidp, &v, 0, req));
 }
 
+/* dev.hvkvp.N, beside what the frame has there; it takes them away. */
 static void
 hvkvp_sysctl(struct hvkvp_softc *sc)
 {
@@ -396,11 +396,10 @@ hvkvp_sysctl(struct hvkvp_softc *sc)
 		{ HVKVP_SHOW_LATE, "late",
 		    "Answers of the daemon that came too late" },
 	};
-	struct sysctl_ctx_list *ctx = &sc->ks_sysctl;
+	struct sysctl_ctx_list *ctx = &sc->ks_ic.ic_sysctl;
 	struct sysctl_oid_list *list;
 	u_int i;
 
-	(void)sysctl_ctx_init(ctx);
 	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->ks_ic.ic_dev));
 	SYSCTL_ADD_UINT(ctx, list, OID_AUTO, "hv_kvp_log", CTLFLAG_RWTUN,
 	    &sc->ks_log, 0, "Log each request and what became of it");
@@ -442,7 +441,6 @@ hvkvp_detach(device_t dev)
 	hv_node_destroy(sc->ks_node);
 	sc->ks_node = NULL;
 	hv_ic_detach_end(dev);
-	(void)sysctl_ctx_free(&sc->ks_sysctl);
 	mtx_destroy(&sc->ks_mtx);
 	sc->ks_init = false;
 	return (0);
@@ -464,7 +462,6 @@ hvkvp_attach(device_t dev)
 	sc->ks_timeout = HVKVP_TIMEOUT;
 	sc->ks_boot_timeout = HVKVP_BOOT_TIMEOUT;
 	sc->ks_init = true;
-	hvkvp_sysctl(sc);
 	error = hv_node_create(&hvkvp_node_class, &sc->ks_mtx, sc,
 	    &sc->ks_node);
 	if (error != 0)
@@ -472,7 +469,9 @@ hvkvp_attach(device_t dev)
 		    HV_KVP_DEV_NAME, error);
 	else
 		error = hv_ic_attach(dev, &hvkvp_service);
-	if (error != 0)
+	if (error == 0)
+		hvkvp_sysctl(sc);
+	else
 		(void)hvkvp_detach(dev);
 	return (error);
 }

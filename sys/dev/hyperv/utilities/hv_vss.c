@@ -142,10 +142,11 @@ hv_vss_handler(struct hv_ic_softc *ic, struct hv_ic_msg *im)
 	}
 }
 
+/* dev.hvvss.N, beside what the frame has there; it takes them away. */
 static void
 hv_vss_sysctl(struct hv_vss_softc *sc)
 {
-	struct sysctl_ctx_list *ctx = device_get_sysctl_ctx(sc->vs_ic.ic_dev);
+	struct sysctl_ctx_list *ctx = &sc->vs_ic.ic_sysctl;
 	struct sysctl_oid_list *list;
 
 	list = SYSCTL_CHILDREN(device_get_sysctl_tree(sc->vs_ic.ic_dev));
@@ -237,7 +238,6 @@ hv_vss_attach(device_t dev)
 	sc->vs_freeze_timeout = HV_VSS_FREEZE_TIMEOUT;
 	sc->vs_thaw_timeout = HV_VSS_THAW_TIMEOUT;
 	sc->vs_hold_timeout = HV_VSS_HOLD_TIMEOUT;
-	hv_vss_sysctl(sc);
 	for (i = 0; i < HV_VSS_WHOS; i++) {
 		error = hv_node_create(&hv_vss_nodes[i], &sc->vs_mtx, sc,
 		    &sc->vs_party[i].vp_node);
@@ -249,7 +249,9 @@ hv_vss_attach(device_t dev)
 		}
 	}
 	error = hv_ic_attach(dev, &hv_vss_service);
-	if (error != 0)
+	if (error == 0)
+		hv_vss_sysctl(sc);
+	else
 		(void)hv_vss_detach(dev);
 	return (error);
 }

@@ -163,12 +163,17 @@ hv_vss_end(struct hv_vss_softc *sc)
 		    HV_IC_S_OK);
 }
 
-/* Asks the next one; ends the round if there is none. */
+/*
+ * Asks the next one; ends the round if there is none.  While the driver goes
+ * one may still answer, but the other's node is gone by then.
+ */
 static void
 hv_vss_step(struct hv_vss_softc *sc)
 {
 	enum hv_vss_who who;
 
+	if (sc->vs_dying)
+		return;
 	while (sc->vs_step < HV_VSS_WHOS) {
 		/* Where one has failed the others need not begin. */
 		if (sc->vs_failed && sc->vs_op != HV_VSS_DEV_THAW)
@@ -264,8 +269,8 @@ hv_vss_hold_over(void *arg)
 
 /*
  * The one that was asked said nothing in time.  A request that it has not even
- * read can be taken back; else it owes an answer, and until then is not asked
- * anything.
+ * read can be taken back, unless that is to thaw, which nobody else may ever
+ * ask for again; else it owes an answer, and until then is not asked anything.
  */
 void
 hv_vss_late(void *arg)
@@ -277,7 +282,7 @@ hv_vss_late(void *arg)
 	vp = &sc->vs_party[hv_vss_order(sc->vs_op, sc->vs_step - 1)];
 	sc->vs_timeouts++;
 	sc->vs_failed = true;
-	if (hv_node_clear(vp->vp_node))
+	if (sc->vs_op != HV_VSS_DEV_THAW && hv_node_clear(vp->vp_node))
 		vp->vp_asked = false;
 	else
 		vp->vp_late = true;
