@@ -70,7 +70,7 @@ void	kpi_shutdown(void);
 /*
  * [k] What reboot(8) does before the machine stops: shutdown event handlers and
  * MOD_SHUTDOWN; nothing is given back.  panicked: as after a panic, that is
- * scheduler stopped, interrupts off, only the handlers a panic calls.
+ * scheduler stopped and interrupts off, with nothing synchronized.
  */
 void	kpi_halt(int panicked);
 /*
@@ -123,6 +123,12 @@ int	kpi_vdso_algo(void);
 unsigned kpi_timecount(void);
 /* What somebody has told the kernel, 0: it would have to measure. */
 kpi_u64	kpi_tsc_freq(void);
+
+/*
+ * Events of the timer that kern.eventtimer.timer names on this processor, with
+ * kern.eventtimer.periodic when it was chosen: a hundred a second.
+ */
+kpi_u64	kpi_timer_events(unsigned cpu);
 
 /* Wired memory in guest-physical space, page-aligned; NULL. */
 void   *kpi_mem_alloc(kpi_size size);

@@ -5,9 +5,8 @@
  */
 
 /*
- * Event timers: registration, choice and kern.eventtimer.  The hosted kernel's
- * own clock needs none, so nothing here starts one by itself: a test does, as
- * a kernel's clock code would.
+ * Event timers: their registry and what all have in common.  Who uses one is
+ * kern_clocksource.c's matter.
  */
 
 #include "kpi_bus.h"
@@ -105,6 +104,8 @@ et_find(const char *name, int check, int want)
 	struct eventtimer *et;
 
 	SLIST_FOREACH(et, &et_list, et_all) {
+		if (et->et_active)
+			continue;
 		if (name != NULL && strcasecmp(et->et_name, name) != 0)
 			continue;
 		if (name == NULL && et->et_quality < 0)

@@ -132,10 +132,8 @@ kpi_halt(int panicked)
 	rebooting = 1;
 	if (panicked)
 		kpi_dump_enter();
-	else {
-		EVENTHANDLER_INVOKE(shutdown_pre_sync, howto);
-		EVENTHANDLER_INVOKE(shutdown_post_sync, howto);
-	}
+	EVENTHANDLER_INVOKE(shutdown_pre_sync, howto);
+	EVENTHANDLER_INVOKE(shutdown_post_sync, howto);
 	EVENTHANDLER_INVOKE(shutdown_final, howto);
 	if (panicked)
 		kpi_dump_leave();

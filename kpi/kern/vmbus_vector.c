@@ -27,11 +27,14 @@ int	pti = 1;
 char	etext[1];
 
 void	vmbus_handle_intr(struct trapframe *frame) __weak_symbol;
+void	vmbus_handle_et_intr(struct trapframe *frame) __weak_symbol;
 void	Xvmbus_isr(void);
 void	Xvmbus_isr_pti(void);
+void	Xvmbus_et_isr(void);
+void	Xvmbus_et_isr_pti(void);
 
-void
-Xvmbus_isr(void)
+static void
+vmbus_entry(void (*handler)(struct trapframe *frame))
 {
 	struct thread *td = curthread;
 	struct trapframe frame;
@@ -40,21 +43,42 @@ Xvmbus_isr(void)
 
 	memset(&frame, 0, sizeof(frame));
 	td->td_intr_frame = &frame;
-	vmbus_handle_intr(&frame);
+	handler(&frame);
 	td->td_intr_frame = NULL;
 	KASSERT(td->td_critnest == nest + 1 &&
 	    td->td_intr_nesting_level == level,
-	    ("vmbus_handle_intr: a thread may be preempted in a module's text, "
-	    "which can go meanwhile"));
+	    ("vmbus: a thread may be preempted in a module's text, which can "
+	    "go meanwhile"));
 	critical_exit();
 }
 
-/* The entry for page-table isolation: no page tables change here. */
+void
+Xvmbus_isr(void)
+{
+
+	vmbus_entry(vmbus_handle_intr);
+}
+
+void
+Xvmbus_et_isr(void)
+{
+
+	vmbus_entry(vmbus_handle_et_intr);
+}
+
+/* The entries for page-table isolation: no page tables change here. */
 void
 Xvmbus_isr_pti(void)
 {
 
 	Xvmbus_isr();
+}
+
+void
+Xvmbus_et_isr_pti(void)
+{
+
+	Xvmbus_et_isr();
 }
 
 /* What user page tables would have of the kernel: checked, not done. */

@@ -289,7 +289,7 @@ KTEST(et_life, "an event timer is registered, found, used, and gone")
 	low.et_flags = ET_FLAGS_ONESHOT;
 	KT_EQ(et_register(&low), 0);
 	KT_EQ(et_register(&et), 0);
-	is("kern.eventtimer.choice", "KT timer(1000) KT low(10)");
+	is("kern.eventtimer.choice", "KT timer(1000) hosted(100) KT low(10)");
 	is("kern.eventtimer.et.KT timer.quality", "1000");
 	is("kern.eventtimer.et.KT timer.flags", "7");
 	KT_CHECK(et_find(NULL, 0, 0) == &et);
@@ -315,5 +315,5 @@ KTEST(et_life, "an event timer is registered, found, used, and gone")
 	KT_EQ(et_stop(&et), ENXIO);
 	KT_EQ(et_deregister(&et), 0);
 	KT_EQ(et_deregister(&low), 0);
-	is("kern.eventtimer.choice", "");
+	is("kern.eventtimer.choice", "hosted(100)");
 }

@@ -53,6 +53,10 @@ bool		hyperv_reftsc_read(struct hyperv_reftsc *rt, uint64_t *timep);
 int		hyperv_attach(const struct hyperv_info *hi);
 void		hyperv_detach(void);
 
+/* hyperv_crash.c: from attach to detach a panic is reported. */
+void		hyperv_crash_attach(const struct hyperv_info *hi);
+void		hyperv_crash_detach(void);
+
 /* Hypercalls; any context between attach and detach.  HYPERV_STATUS_*. */
 uint16_t	hyperv_post_message(vm_paddr_t in);
 uint16_t	hyperv_signal_event(uint32_t conn);

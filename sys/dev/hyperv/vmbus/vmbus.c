@@ -148,6 +148,7 @@ vmbus_hyperv(struct vmbus_softc *sc)
 		return (error);
 	}
 	sc->sc_steps |= VMBUS_STEP_HYPERV;
+	hyperv_crash_attach(&sc->sc_info);
 	return (0);
 }
 
@@ -162,6 +163,7 @@ vmbus_interrupts(struct vmbus_softc *sc)
 		return (error);
 	}
 	sc->sc_steps |= VMBUS_STEP_VECTOR;
+	vmbus_et_alloc(sc);
 	vmbus_bus = sc;
 	vmbus_synic_enable(sc);
 	sc->sc_steps |= VMBUS_STEP_SYNIC;
@@ -223,8 +225,10 @@ vmbus_undo(struct vmbus_softc *sc)
 	vmbus_bus = NULL;
 	if ((sc->sc_steps & VMBUS_STEP_SYNIC) != 0)
 		vmbus_synic_quiesce_all();
-	if ((sc->sc_steps & VMBUS_STEP_VECTOR) != 0)
+	if ((sc->sc_steps & VMBUS_STEP_VECTOR) != 0) {
+		vmbus_et_free(sc);
 		vmbus_md_intr_free(sc->sc_vector);
+	}
 	if (sc->sc_msgtq != NULL)
 		taskqueue_free(sc->sc_msgtq);
 	if (sc->sc_devtq != NULL)
@@ -233,8 +237,10 @@ vmbus_undo(struct vmbus_softc *sc)
 		vmbus_offer_free_all(sc);
 	vmbus_synic_free(sc);
 	hyperv_smp_free();
-	if ((sc->sc_steps & VMBUS_STEP_HYPERV) != 0)
+	if ((sc->sc_steps & VMBUS_STEP_HYPERV) != 0) {
+		hyperv_crash_detach();
 		hyperv_detach();
+	}
 	vmbus_page_free(sc->sc_mnf_tx);
 	vmbus_page_free(sc->sc_mnf_rx);
 	vmbus_page_free(sc->sc_intrpage);
@@ -365,6 +371,7 @@ vmbus_attach(device_t dev)
 	}
 	hyperv_smp_alloc(&sc->sc_info);
 	vmbus_sysctl_attach(sc);
+	vmbus_et_attach(sc);
 	hyperv_smp_start();
 	/* What is there at boot is attached before boot goes on. */
 	vmbus_dev_run(sc);
@@ -396,6 +403,8 @@ vmbus_detach(device_t dev)
 	error = bus_generic_detach(dev);
 	if (error == 0)
 		error = device_delete_children(dev);
+	if (error == 0)
+		error = vmbus_et_detach(sc);
 	if (error != 0) {
 		vmbus_dev_hold(sc, false);
 		hyperv_smp_start();
@@ -418,9 +427,14 @@ vmbus_suspend(device_t dev)
 	struct vmbus_softc *sc = device_get_softc(dev);
 	int error;
 
-	error = bus_generic_suspend(dev);
+	error = vmbus_et_detach(sc);
 	if (error != 0)
 		return (error);
+	error = bus_generic_suspend(dev);
+	if (error != 0) {
+		vmbus_et_resume(sc);
+		return (error);
+	}
 	vmbus_dev_hold(sc, true);
 	vmbus_close_all(sc);
 	(void)vmbus_disconnect(sc);
@@ -429,6 +443,7 @@ vmbus_suspend(device_t dev)
 	sc->sc_steps &= ~VMBUS_STEP_SYNIC;
 	vmbus_offer_suspend(sc);
 	hyperv_smp_pause();
+	hyperv_crash_detach();
 	hyperv_detach();
 	sc->sc_steps &= ~VMBUS_STEP_HYPERV;
 	return (0);
@@ -445,6 +460,7 @@ vmbus_resume(device_t dev)
 		vmbus_synic_enable(sc);
 		sc->sc_steps |= VMBUS_STEP_SYNIC;
 		hyperv_smp_resume();
+		vmbus_et_resume(sc);
 		sc->sc_resuming = true;
 		error = vmbus_connect(sc);
 	}

@@ -19,6 +19,7 @@
 /* --- SynIC (hypervisor, 3.3 to 3.5) --- */
 
 #define	VMBUS_SINT		2	/* of the 16 synthetic sources */
+#define	VMBUS_SINT_TIMER	4	/* free for the guest's own use */
 #define	VMBUS_SINT_COUNT	16
 
 /*

@@ -5,8 +5,8 @@
  */
 
 /*
- * The synthetic interrupt controller, SINT 2 of each processor: pages,
- * registers, and the way from the interrupt to the threads that do the work
+ * The synthetic interrupt controller, SINT 2 of each processor and, for timers
+ * by message, SINT 4: pages, registers, and the way from the interrupt to the threads that do the work
  * (protocol: hypervisor, 3).  Knows channels by number only.
  */
 
@@ -120,14 +120,10 @@ vmbus_synic_slot_done(struct vmbus_synic_msg *slot)
  * them concerns us before the first contact.
  */
 static void
-vmbus_synic_clear_cpu(struct vmbus_pcpu *pc)
+vmbus_synic_clear_slot(struct vmbus_synic_msg *slot)
 {
-	struct vmbus_synic_msg *slot = &pc->pc_msgs->mp_slot[VMBUS_SINT];
-	struct vmbus_event_flags *ef = &pc->pc_events->ep_sint[VMBUS_SINT];
 	u_int n;
 
-	for (n = 0; n < nitems(ef->ef_word); n++)
-		atomic_swap_64(&ef->ef_word[n], 0);
 	for (n = 0; n < VMBUS_MSGQ_LEN; n++) {
 		if (atomic_load_acq_32(&slot->sm_type) ==
 		    VMBUS_SYNIC_MSG_TYPE_NONE)
@@ -137,24 +133,63 @@ vmbus_synic_clear_cpu(struct vmbus_pcpu *pc)
 }
 
 static void
+vmbus_synic_clear_cpu(struct vmbus_pcpu *pc)
+{
+	struct vmbus_event_flags *ef = &pc->pc_events->ep_sint[VMBUS_SINT];
+	u_int n;
+
+	for (n = 0; n < nitems(ef->ef_word); n++)
+		atomic_swap_64(&ef->ef_word[n], 0);
+	vmbus_synic_clear_slot(&pc->pc_msgs->mp_slot[VMBUS_SINT]);
+	vmbus_synic_clear_slot(&pc->pc_msgs->mp_slot[VMBUS_SINT_TIMER]);
+}
+
+/* Timers by message have a slot, and the bus's vector. */
+static bool
+vmbus_synic_has_timer(const struct vmbus_softc *sc)
+{
+
+	return (sc->sc_et_config != 0 && sc->sc_et_vector < 0);
+}
+
+static void
+vmbus_synic_unmask(struct vmbus_softc *sc, u_int n)
+{
+	uint64_t sint;
+
+	sint = hyperv_md_rdmsr(HYPERV_MSR_SINT0 + n);
+	sint &= ~(HYPERV_SINT_VECTOR_MASK | HYPERV_SINT_MASKED |
+	    HYPERV_SINT_AUTOEOI | HYPERV_SINT_POLLING);
+	sint |= sc->sc_vector;
+	if (sc->sc_autoeoi)
+		sint |= HYPERV_SINT_AUTOEOI;
+	hyperv_md_wrmsr(HYPERV_MSR_SINT0 + n, sint);
+}
+
+static void
+vmbus_synic_mask(u_int n)
+{
+	uint64_t sint;
+
+	sint = hyperv_md_rdmsr(HYPERV_MSR_SINT0 + n);
+	sint &= ~(HYPERV_SINT_VECTOR_MASK | HYPERV_SINT_AUTOEOI);
+	hyperv_md_wrmsr(HYPERV_MSR_SINT0 + n, sint | HYPERV_SINT_MASKED);
+}
+
+static void
 vmbus_synic_enable_cpu(void *arg)
 {
 	struct vmbus_softc *sc = arg;
 	struct vmbus_pcpu *pc = &sc->sc_pcpu[curcpu];
-	uint64_t sint;
 
 	if ((sc->sc_info.hi_priv & HYPERV_PRIV_VPINDEX) != 0)
 		pc->pc_vp = (uint32_t)hyperv_md_rdmsr(HYPERV_MSR_VP_INDEX);
 	vmbus_synic_page_on(HYPERV_MSR_SIMP, pc->pc_msgs);
 	vmbus_synic_page_on(HYPERV_MSR_SIEFP, pc->pc_events);
 
-	sint = hyperv_md_rdmsr(HYPERV_MSR_SINT0 + VMBUS_SINT);
-	sint &= ~(HYPERV_SINT_VECTOR_MASK | HYPERV_SINT_MASKED |
-	    HYPERV_SINT_AUTOEOI | HYPERV_SINT_POLLING);
-	sint |= sc->sc_vector;
-	if (sc->sc_autoeoi)
-		sint |= HYPERV_SINT_AUTOEOI;
-	hyperv_md_wrmsr(HYPERV_MSR_SINT0 + VMBUS_SINT, sint);
+	vmbus_synic_unmask(sc, VMBUS_SINT);
+	if (vmbus_synic_has_timer(sc))
+		vmbus_synic_unmask(sc, VMBUS_SINT_TIMER);
 
 	hyperv_md_wrmsr(HYPERV_MSR_SCONTROL,
 	    hyperv_md_rdmsr(HYPERV_MSR_SCONTROL) | HYPERV_SCONTROL_ENABLE);
@@ -164,14 +199,13 @@ vmbus_synic_enable_cpu(void *arg)
 static void
 vmbus_synic_disable_cpu(void *arg)
 {
-	uint64_t sint;
+	struct vmbus_softc *sc = arg;
 
 	hyperv_md_wrmsr(HYPERV_MSR_SCONTROL,
 	    hyperv_md_rdmsr(HYPERV_MSR_SCONTROL) & ~HYPERV_SCONTROL_ENABLE);
-	sint = hyperv_md_rdmsr(HYPERV_MSR_SINT0 + VMBUS_SINT);
-	sint &= ~(HYPERV_SINT_VECTOR_MASK | HYPERV_SINT_AUTOEOI);
-	hyperv_md_wrmsr(HYPERV_MSR_SINT0 + VMBUS_SINT,
-	    sint | HYPERV_SINT_MASKED);
+	vmbus_synic_mask(VMBUS_SINT);
+	if (vmbus_synic_has_timer(sc))
+		vmbus_synic_mask(VMBUS_SINT_TIMER);
 	vmbus_synic_page_off(HYPERV_MSR_SIMP);
 	vmbus_synic_page_off(HYPERV_MSR_SIEFP);
 }
@@ -333,12 +367,26 @@ vmbus_synic_msgs(struct vmbus_softc *sc, struct vmbus_pcpu *pc)
 	taskqueue_enqueue(sc->sc_msgtq, &sc->sc_msgtask);
 }
 
+/* What is in the slot does not matter: the kernel looks at the time. */
+static void
+vmbus_synic_timer(struct vmbus_softc *sc, struct vmbus_pcpu *pc)
+{
+	struct vmbus_synic_msg *slot =
+	    &pc->pc_msgs->mp_slot[VMBUS_SINT_TIMER];
+
+	if (atomic_load_acq_32(&slot->sm_type) == VMBUS_SYNIC_MSG_TYPE_NONE)
+		return;
+	vmbus_synic_slot_done(slot);
+	vmbus_et_intr(sc);
+}
+
 HYPERV_HOT void
 vmbus_synic_intr(struct vmbus_softc *sc)
 {
 	struct vmbus_pcpu *pc = &sc->sc_pcpu[curcpu];
 
 	pc->pc_intrs++;
+	vmbus_synic_timer(sc, pc);
 	if (__predict_false(atomic_load_bool(&sc->sc_old_events)))
 		vmbus_synic_events_old(sc, pc);
 	else

@@ -22,6 +22,7 @@
 #include <sys/sx.h>
 #include <sys/sysctl.h>
 #include <sys/taskqueue.h>
+#include <sys/timeet.h>
 
 #include <dev/hyperv/include/vmbus.h>
 #include <dev/hyperv/vmbus/hyperv_var.h>
@@ -43,6 +44,8 @@ struct vmbus_pcpu {
 	uint32_t		 pc_vp;		/* hypervisor's number */
 	uint64_t		 pc_intrs;
 	uint64_t		 pc_stray;	/* events without a channel */
+	uint64_t		 pc_et_config;	/* the timer's MSR has it */
+	uint64_t		 pc_et_events;
 } __aligned(CACHE_LINE_SIZE);
 
 /*
@@ -107,6 +110,14 @@ struct vmbus_softc {
 	struct vmbus_channel * volatile
 		sc_chmap[VMBUS_CHANID_MAX + 1];	/* (a) for the interrupt */
 
+	/* Event timer */
+	struct eventtimer	 sc_et;
+	uint64_t		 sc_et_config;	/* (c) one-shot; 0: none */
+	int			 sc_et_vector;	/* (c) -1: by messages */
+	bool			 sc_et_registered; /* (t) */
+	bool			 sc_et_chosen;	/* (t) it was in use when the
+						 * kernel had to give it up */
+
 	/* Messages */
 	struct mtx		 sc_msgq_mtx;
 	struct vmbus_synic_msg	 sc_msgq[VMBUS_MSGQ_LEN];	/* (q) */
@@ -159,6 +170,7 @@ struct vmbus_softc {
 #define	VMBUS_ASSERT(sc)	mtx_assert(&(sc)->sc_lock, MA_OWNED)
 
 /* hw.vmbus.* */
+SYSCTL_DECL(_hw_vmbus);
 extern int	vmbus_timeout_ms;
 extern int	vmbus_pin_evttask;
 extern int	vmbus_allow_isolated;
@@ -167,11 +179,30 @@ extern int	vmbus_allow_isolated;
 void	       *vmbus_page_alloc(void);
 void		vmbus_page_free(void *page);
 
+/*
+ * vmbus_et.c.  alloc: decides how, before SynIC set-up, and finds a vector;
+ * never fails, no timer is no error.  attach, detach: registers with the kernel
+ * and takes it back, after which it uses another; EBUSY: there is none to use,
+ * and all is as before.  resume: attaches after a detach, and is chosen if it
+ * had been.
+ */
+void		vmbus_et_alloc(struct vmbus_softc *sc);
+void		vmbus_et_free(struct vmbus_softc *sc);
+void		vmbus_et_attach(struct vmbus_softc *sc);
+int		vmbus_et_detach(struct vmbus_softc *sc);
+void		vmbus_et_resume(struct vmbus_softc *sc);
+/* An expiry on this CPU; interrupts off. */
+void		vmbus_et_intr(struct vmbus_softc *sc);
+
 /* vmbus_machdep.c: the interrupt vector; ENOSPC. */
 int		vmbus_md_intr_alloc(int *vector);
 void		vmbus_md_intr_free(int vector);
-/* Leaves a critical section open, for the entry to end. */
+/* The event timer's, after the bus's; ENOSPC. */
+int		vmbus_md_et_alloc(int *vector);
+void		vmbus_md_et_free(int vector);
+/* Leave a critical section open, for the entry to end. */
 void		vmbus_handle_intr(struct trapframe *frame);
+void		vmbus_handle_et_intr(struct trapframe *frame);
 
 /* vmbus.c: the bus whose interrupts arrive; NULL: none. */
 extern struct vmbus_softc * volatile vmbus_bus;

@@ -33,6 +33,7 @@
 #include <dev/hyperv/vmbus/vmbus_var.h>
 
 extern inthand_t IDTVEC(vmbus_isr), IDTVEC(vmbus_isr_pti);
+extern inthand_t IDTVEC(vmbus_et_isr), IDTVEC(vmbus_et_isr_pti);
 
 /*
  * With page-table isolation an interrupt enters on the user's page tables.
@@ -76,16 +77,40 @@ vmbus_md_intr_free(int vector)
 	vmbus_md_pti_map(false);
 }
 
+/* Its entry lies in the page that the bus's has shown (vmbus_vector.S). */
+int
+vmbus_md_et_alloc(int *vector)
+{
+	int v;
+
+	KASSERT(trunc_page((uintptr_t)IDTVEC(vmbus_et_isr_pti)) ==
+	    trunc_page((uintptr_t)IDTVEC(vmbus_isr_pti)),
+	    ("vmbus: interrupt entries in two pages"));
+	v = lapic_ipi_alloc(pti ? IDTVEC(vmbus_et_isr_pti) :
+	    IDTVEC(vmbus_et_isr));
+	if (v < 0)
+		return (ENOSPC);
+	*vector = v;
+	return (0);
+}
+
+void
+vmbus_md_et_free(int vector)
+{
+
+	lapic_ipi_free(vector);
+}
+
 /*
  * Returns in a critical section, which the entry ends (vmbus_vector.S): who is
  * preempted there must not have this module's text on its stack.  So the end of
  * interrupt comes before preemption, too: a thread that ran in between would
  * run with this priority class blocked.
  */
-HYPERV_HOT void
-vmbus_handle_intr(struct trapframe *frame)
+static __always_inline void
+vmbus_md_intr(struct trapframe *frame, struct vmbus_softc *sc,
+    void (*handler)(struct vmbus_softc *), bool autoeoi)
 {
-	struct vmbus_softc *sc = vmbus_bus;
 	struct trapframe *oldframe;
 	struct thread *td = curthread;
 
@@ -94,9 +119,26 @@ vmbus_handle_intr(struct trapframe *frame)
 	oldframe = td->td_intr_frame;
 	td->td_intr_frame = frame;
 	if (sc != NULL)
-		vmbus_synic_intr(sc);
+		handler(sc);
 	td->td_intr_frame = oldframe;
-	if (sc == NULL || !sc->sc_autoeoi)
+	if (!autoeoi)
 		lapic_eoi();
 	td->td_intr_nesting_level--;
+}
+
+HYPERV_HOT void
+vmbus_handle_intr(struct trapframe *frame)
+{
+	struct vmbus_softc *sc = vmbus_bus;
+
+	vmbus_md_intr(frame, sc, vmbus_synic_intr,
+	    sc != NULL && sc->sc_autoeoi);
+}
+
+/* Not from a SINT, so nothing ends it for us. */
+HYPERV_HOT void
+vmbus_handle_et_intr(struct trapframe *frame)
+{
+
+	vmbus_md_intr(frame, vmbus_bus, vmbus_et_intr, false);
 }
