@@ -11,7 +11,7 @@ import statistics
 
 MODULES = ("hv_vmbus.ko", "hv_time.ko")
 VCPUS = (2, 4)
-OFF = {"hw.hvtime.tc": "0", "hw.hvtime.et": "0", "hw.vmbus.tlb_hcall": "0",
+OFF = {"hw.hvtime.tc": "0", "hw.vmbus.et": "0", "hw.vmbus.tlb_hcall": "0",
        "hw.vmbus.ipi_hcall": "0"}
 # What is measured: a command, how often, and what it is called.
 COSTS = (("cost clock", 20000, "time, by a system call"),
