@@ -413,9 +413,13 @@ KTEST(smp_shootdown, "others by one call, this processor by itself, once each")
 	KT_EQ(CODE(hv.control), 2);
 	KT_EQ(hv.page[1], 2 | 4);
 	/* The kernel's, on all there are: no set, and global ones too. */
-	CPU_COPY(&all_cpus, &kernel_pmap->pm_active);
+	CPU_FILL(&kernel_pmap->pm_active);
 	shootdown(kernel_pmap, 0, 0, INVL_OP_TLB_INVPCID);
 	KT_EQ(hv.page[1], 1 | 2);
+	/* One that is not there is nobody. */
+	CPU_SET(4, &user.pm_active);
+	shootdown(&user, 0x5000, 0, INVL_OP_PG);
+	KT_EQ(hv.page[2], 1ULL << vps[2]);
 	unhook();
 }
 

@@ -78,8 +78,12 @@ hyperv_hook_shootdown(pmap_t pmap, vm_offset_t addr1, vm_offset_t addr2,
 		hyperv_hook.tlb_native(pmap, addr1, addr2, local, op);
 		return;
 	}
-	/* It changes under us; who comes later has seen the new table. */
+	/*
+	 * It changes under us; who comes later has seen the new table.  The
+	 * kernel's may name processors that are not there.
+	 */
 	CPU_COPY(pmap_invalidate_cpu_mask(pmap), &cpus);
+	CPU_AND(&cpus, &cpus, &all_cpus);
 	hf.hf_all = CPU_CMP(&cpus, &all_cpus) == 0;
 	CPU_CLR(curcpu, &cpus);
 	critical_enter();
@@ -133,13 +137,15 @@ hyperv_hook_ipi(u_int vector, int dest)
 
 /* What is not done for all of them, the kernel does for each. */
 static bool
-hyperv_hook_ipi_set(const cpuset_t *cpus, u_int vector)
+hyperv_hook_ipi_set(const cpuset_t *to, u_int vector)
 {
+	cpuset_t cpus;
 	bool done = false;
 
+	CPU_AND(&cpus, to, &all_cpus);
 	critical_enter();
 	if (vector < IPI_NMI_FIRST && !SCHEDULER_STOPPED() && smp_started)
-		done = hyperv_ipi_send(cpus, vector);
+		done = hyperv_ipi_send(&cpus, vector);
 	critical_exit();
 	return (done);
 }
