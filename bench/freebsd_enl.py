@@ -14,10 +14,10 @@ VCPUS = (2, 4)
 OFF = {"hw.hvtime.tc": "0", "hw.vmbus.et": "0", "hw.vmbus.tlb_hcall": "0",
        "hw.vmbus.ipi_hcall": "0"}
 # What is measured: a command, how often, and what it is called.
-COSTS = (("cost clock", 20000, "time, by a system call"),
-         ("cost timer", 500, "sleep of 200 us"),
-         ("cost wake", 1000, "byte to another CPU and back"),
-         ("tlb cost", 500, "page protected, all CPUs on it"))
+COSTS = (("cost clock", 2000, "time, by a system call"),
+         ("cost timer", 100, "sleep of 200 us"),
+         ("cost wake", 100, "byte to another CPU and back"),
+         ("tlb cost", 50, "page protected, all CPUs on it"))
 TRIES = 3
 
 
@@ -54,6 +54,8 @@ def measure(vm, counters):
                 "hypercalls": each("kvm.hypercalls"),
                 "halts": each("kvm.halt_exits"),
                 "counts": [c for _, c in tries]})
+            print("bench: %s: %.2f exits" % (command, each("kvm.exits") or 0),
+                  flush=True)
         rows[0]["timecounter"] = vm.sysctl("kern.timecounter.hardware")
         rows[0]["eventtimer"] = vm.sysctl("kern.eventtimer.timer")
     finally:
