@@ -6,9 +6,10 @@
 processor that goes by a translation that is gone, and the kernel's own way
 when the tunables say so."""
 
+import errno
 import re
 
-from freebsd_guest import CACHES, FreeBsd, module_files
+from freebsd_guest import FreeBsd, module_files
 from guest import Fail
 
 COUNTS = ("tlb_flushes", "tlb_fallbacks", "ipis", "ipi_fallbacks")
@@ -119,3 +120,20 @@ class Reload(Smp):
         if "stale: 0" not in text or re.search(r"stale: [1-9]", text):
             raise Fail(text)
         return "%d tortures" % text.count("stale: 0")
+
+    def check_busy(self):
+        """on processors that are never idle it is refused, and goes on"""
+        self.ours()
+        job = self.vm.start_job("tlb torture 30000")
+        self.vm.sh("sleep 500\nkld load /boot/modules/hv_vmbus.ko")
+        status, text = self.vm.run("kld unload hv_vmbus.ko", 60)
+        if status != errno.EBUSY:
+            raise Fail("status %d: %s" % (status, text))
+        before = self.counts()
+        self.vm.sh("sleep 1000")
+        if self.counts()["tlb_flushes"] == before["tlb_flushes"]:
+            raise Fail("no shoot-down any more")
+        status, text = self.vm.end_job(job)
+        if status != 0:
+            raise Fail("status %d: %s" % (status, text))
+        self.vm.sh("within 30 kld unload hv_vmbus.ko", 120)
