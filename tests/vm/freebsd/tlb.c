@@ -184,7 +184,7 @@ reads(const struct thread *t)
 static void
 all_come_by(void)
 {
-	uint64_t before[CPUS_MAX], until;
+	uint64_t before[CPUS_MAX] = { 0 }, until;
 	int i;
 
 	for (i = 1; i < tlb.nusers; i++)

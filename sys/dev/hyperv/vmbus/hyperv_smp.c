@@ -126,8 +126,9 @@ hyperv_smp_free(void)
 	hyperv_smp.use = 0;
 	if (hyperv_smp.pcpu == NULL)
 		return;
-	CPU_FOREACH(cpu)
+	CPU_FOREACH(cpu) {
 		free(hyperv_smp.pcpu[cpu].sp_in, M_HYPERV_SMP);
+	}
 	free(hyperv_smp.pcpu, M_HYPERV_SMP);
 	hyperv_smp.pcpu = NULL;
 }
@@ -227,8 +228,9 @@ hyperv_smp_sysctl_count(SYSCTL_HANDLER_ARGS)
 	int cpu;
 
 	if (hyperv_smp.pcpu != NULL) {
-		CPU_FOREACH(cpu)
+		CPU_FOREACH(cpu) {
 			sum += hyperv_smp.pcpu[cpu].sp_count[arg2];
+		}
 	}
 	return (sysctl_handle_64(oidp, &sum, 0, req));
 }
