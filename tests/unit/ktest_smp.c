@@ -39,10 +39,12 @@
 #define	hyperv_vpset_fill	test_vpset_fill
 #define	hyperv_vpset_mask	test_vpset_mask
 
+/* NOLINTBEGIN(bugprone-suspicious-include): under the names above. */
 #include <dev/hyperv/vmbus/hyperv_ipi.c>
 #include <dev/hyperv/vmbus/hyperv_tlb.c>
 #include <dev/hyperv/vmbus/hyperv_vpset.c>
 #include <dev/hyperv/vmbus/amd64/hyperv_hook.c>
+/* NOLINTEND(bugprone-suspicious-include) */
 
 #define	CODE(control)	((u_int)((control) & 0xffff))
 #define	WORDS(control)	((u_int)((control) >> 17 & 0x3ff))
