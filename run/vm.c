@@ -268,7 +268,8 @@ vm_pump_thread(void *arg)
 
 /* In the order in which they are loaded; the first stays, and is optional. */
 static const char *const vm_all_modules[] = {
-	"hv_time", "hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils", NULL
+	"hv_time", "hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils",
+	"hv_keyboard", NULL
 };
 static const char *const *const vm_modules = &vm_all_modules[1];
 

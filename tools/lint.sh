@@ -68,7 +68,8 @@ check_manual() {
 
 check_scripts() {
 	local f bad=0
-	for f in $(sources '*.sh' .ci/run); do
+	for f in $(sources '*.sh' .ci/run 'libexec/rc/rc.d/*' \
+	    'usr.sbin/hyperv/*/scripts/*'); do
 		case $(head -1 "$f") in
 		*bash) bash -n "$f" || bad=1 ;;
 		*) sh -n "$f" || bad=1 ;;

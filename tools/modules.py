@@ -36,7 +36,10 @@ WARNINGS = """-Wall -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
 
 # Of a kernel's options those that a module built outside of one may know
 # (sys/conf/config.mk and amd64's DEFAULTS).
-OPT_GLOBAL = "#define SMP 1\n#define MAC 1\n#define VIMAGE 1\n"
+OPTIONS = {
+    "opt_global.h": "#define SMP 1\n#define MAC 1\n#define VIMAGE 1\n",
+    "opt_kbd.h": "#define KBD_INSTALL_CDEV 1\n",
+}
 
 FLAGS = """-O2 -pipe -std=gnu17 -g -fno-strict-aliasing -fno-common
     -ffreestanding -fwrapv -fstack-protector -fno-omit-frame-pointer
@@ -118,6 +121,7 @@ class Branch:
              "-D__FreeBSD_version=%d" % RELEASES[release]] + FLAGS + WARNINGS +
             ["-include", os.path.join(self.objects, "opt_global.h"),
              "-I" + self.objects, "-I" + os.path.join(TOP, "sys"),
+             "-I" + os.path.join(TOP, "tools", "kernel"),
              "-isystem", ck,
              "-isystem", os.path.join(headers, "x86_64-freebsd-none"),
              "-isystem", os.path.join(headers, "generic-freebsd"),
@@ -138,7 +142,7 @@ class Branch:
             self.assym()
         else:
             with open(self.path(name), "w", encoding="utf-8") as f:
-                f.write(OPT_GLOBAL if name == "opt_global.h" else "")
+                f.write(OPTIONS.get(name, ""))
 
     def kobj(self, name):
         kpi = os.path.join(TOP, "kpi")

@@ -22,7 +22,7 @@
 
 #include <jansson.h>
 
-#include "hvhost.h"
+#include "hvhost_kbd.h"
 
 #define	CTL_LINE_MAX	65536u		/* of a client, newline included */
 #define	CTL_OUT_MAX	(4u << 20)	/* unread replies; more: dropped */
@@ -85,9 +85,10 @@ struct ctl_ops {
 		    size_t errlen);
 	int	(*link)(void *arg, unsigned adapter, bool up, char *err,
 		    size_t errlen);
-	/* NULL: the machine has none of this kind. */
+	/* Of these three, NULL: the machine has none. */
 	struct hvh_ic *(*service)(void *arg, enum hvh_ic_kind kind);
 	struct hvh_balloon *(*balloon)(void *arg);
+	struct hvh_kbd *(*keyboard)(void *arg);
 	/* What guests know an adapter by.  ENODEV: there is none. */
 	int	(*adapter)(void *arg, unsigned adapter, uint8_t mac[6],
 		    struct hvh_guid *instance);

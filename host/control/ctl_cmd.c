@@ -431,6 +431,8 @@ static const struct {
 	{ "kvp-ip", ctl_cmd_kvp_ip, " adapter set family dhcp addresses "
 	    "subnets gateways dns " },
 	{ "vss", ctl_cmd_vss, " action hold " },
+	{ "type", ctl_cmd_type, " text enter pause " },
+	{ "key", ctl_cmd_key, " keys pause " },
 	{ "copy", ctl_cmd_copy, " name path overwrite create-path " },
 	{ "memory", ctl_cmd_memory, " set " },
 };

@@ -227,6 +227,9 @@ ctl_cmd_services(struct ctl_call *c)
 		json_array_append_new(all, o);
 	}
 	services_memory(c, all);
+	o = ctl_kbd_info(c->s);
+	if (o != NULL)
+		json_array_append_new(all, o);
 	json_object_set_new(c->result, "services", all);
 	return (0);
 }

@@ -8,7 +8,8 @@
  * What the files of the control socket share: control.c has the clients,
  * ctl_later.c answers that come later, ctl_cmd.c the commands, ctl_fault.c
  * those about faults, ctl_ic.c, ctl_kvp.c, ctl_job.c and ctl_memory.c those for
- * integration services, ctl_stats.c what can be counted.
+ * integration services, ctl_kbd.c those for the keyboard, ctl_stats.c what can
+ * be counted.
  */
 
 #ifndef CONTROL_CTL_VAR_H
@@ -114,6 +115,12 @@ int	ctl_cmd_copy(struct ctl_call *c);
 
 /* ctl_memory.c */
 int	ctl_cmd_memory(struct ctl_call *c);
+
+/* ctl_kbd.c */
+int	ctl_cmd_type(struct ctl_call *c);
+int	ctl_cmd_key(struct ctl_call *c);
+/* What the keyboard is, as a member of "services", or NULL: there is none. */
+json_t *ctl_kbd_info(struct ctl_server *s);
 
 /* ctl_kvp.c */
 int	ctl_cmd_kvp(struct ctl_call *c);

@@ -87,6 +87,13 @@ static const struct {
 	{ "memory", hvctl_memory, "[set SIZE]",
 	    "what the guest has and needs; gives it so much of its memory",
 	    "hvctl memory set 512M" },
+	{ "type", hvctl_type, "TEXT [--enter] [--pause SECONDS]",
+	    "types on the guest's keyboard, a US one; --enter: and Enter "
+	    "behind it",
+	    "hvctl type ufs:/dev/da0p2 --enter" },
+	{ "key", hvctl_key, "KEYS... [--pause SECONDS]",
+	    "presses keys, together those with '-' between them",
+	    "hvctl key ctrl-alt-del" },
 	{ "trace", hvctl_trace, "FILE [--channel N] [--type NAME|N]\n"
 	    "            [--dir in|out] [--from S] [--to S] [--follow]\n"
 	    "            [--summary]",

@@ -80,6 +80,8 @@ int	hvctl_kvp(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_vss(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_copy(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_memory(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_type(const struct hvctl *hc, int argc, char **argv);
+int	hvctl_key(const struct hvctl *hc, int argc, char **argv);
 int	hvctl_trace(const struct hvctl *hc, int argc, char **argv);
 
 #endif	/* !CONTROL_HVCTL_H */

@@ -84,7 +84,8 @@ static const char usage_text[] =
 "                        isolation=vbs|snp|tdx|cca, paravisor,\n"
 "                        shared-bits=N, nesting=N: --enlighten -tlbflush,-ipi\n"
 "  --services LIST       integration services offered (all): none, or some of\n"
-"                        heartbeat,shutdown,time,kvp,vss,copy,memory:\n"
+"                        heartbeat,shutdown,time,kvp,vss,copy,memory,\n"
+"                        keyboard:\n"
 "                        --services heartbeat,shutdown\n"
 "Outside:\n"
 "  --console WHERE       stdio, pty, none or file=FILE (stdio): --console pty\n"
@@ -494,6 +495,7 @@ set_services(struct options *op, const char *arg)
 		[HVH_IC_VSS] = "vss",
 		[HVH_IC_FCOPY] = "copy",
 		[OPT_SERVICE_MEMORY] = "memory",
+		[OPT_SERVICE_KEYBOARD] = "keyboard",
 	};
 	char *list = copy(arg), *all = list, *word;
 	unsigned k;
@@ -505,7 +507,8 @@ set_services(struct options *op, const char *arg)
 			continue;
 		if (k == OPT_SERVICES)
 			wrong("--services: \"%s\" is not none, heartbeat, "
-			    "shutdown, time, kvp, vss, copy or memory", word);
+			    "shutdown, time, kvp, vss, copy, memory or "
+			    "keyboard", word);
 		op->services |= 1u << k;
 	}
 	free(all);

@@ -19,7 +19,8 @@
 #define	OPT_NETS_MAX		8u
 
 #define	OPT_SERVICE_MEMORY	HVH_IC_KINDS
-#define	OPT_SERVICES		(HVH_IC_KINDS + 1)
+#define	OPT_SERVICE_KEYBOARD	(HVH_IC_KINDS + 1)
+#define	OPT_SERVICES		(HVH_IC_KINDS + 2)
 
 struct opt_disk {
 	bool		 ide;
@@ -63,7 +64,7 @@ struct options {
 	unsigned		 nnets;
 	unsigned		 subchannels;	/* most the host grants */
 	uint16_t		 vstor_version;	/* 0: newest */
-	/* Bits by hvh_ic_kind, and one behind for dynamic memory. */
+	/* Bits by hvh_ic_kind, and behind them memory's and the keyboard's. */
 	uint32_t		 services;
 	enum opt_console	 console;
 	const char		*console_file;

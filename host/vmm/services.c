@@ -51,11 +51,20 @@ services_create(struct services *sv, struct vmm *m, const struct options *op,
 		}
 	}
 	sv->sv_balloon = NULL;
-	if ((op->services & 1u << OPT_SERVICE_MEMORY) == 0)
+	if ((op->services & 1u << OPT_SERVICE_MEMORY) != 0) {
+		error = hvh_balloon_add(vmm_hvh(m), &bp, &sv->sv_balloon);
+		if (error != 0) {
+			snprintf(err, errlen, "dynamic memory: %s",
+			    strerror(error));
+			return (error);
+		}
+	}
+	sv->sv_kbd = NULL;
+	if ((op->services & 1u << OPT_SERVICE_KEYBOARD) == 0)
 		return (0);
-	error = hvh_balloon_add(vmm_hvh(m), &bp, &sv->sv_balloon);
+	error = hvh_kbd_add(vmm_hvh(m), &sv->sv_kbd);
 	if (error != 0)
-		snprintf(err, errlen, "dynamic memory: %s", strerror(error));
+		snprintf(err, errlen, "keyboard: %s", strerror(error));
 	return (error);
 }
 

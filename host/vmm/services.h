@@ -11,11 +11,13 @@
 #ifndef VMM_SERVICES_H
 #define	VMM_SERVICES_H
 
+#include "hvhost_kbd.h"
 #include "vmm/options.h"
 
 struct services {
 	struct hvh_ic	*sv_ic[HVH_IC_KINDS];	/* NULL: not offered */
 	struct hvh_balloon *sv_balloon;		/* NULL: not offered */
+	struct hvh_kbd	*sv_kbd;		/* the same */
 };
 
 int	services_create(struct services *sv, struct vmm *m,

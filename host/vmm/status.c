@@ -280,6 +280,14 @@ op_balloon(void *arg)
 	return (st->st_services->sv_balloon);
 }
 
+static struct hvh_kbd *
+op_keyboard(void *arg)
+{
+	struct status *st = arg;
+
+	return (st->st_services->sv_kbd);
+}
+
 static int
 op_adapter(void *arg, unsigned adapter, uint8_t mac[6],
     struct hvh_guid *instance)
@@ -304,6 +312,7 @@ const struct ctl_ops status_ops = {
 	.link = op_link,
 	.service = op_service,
 	.balloon = op_balloon,
+	.keyboard = op_keyboard,
 	.adapter = op_adapter,
 };
 

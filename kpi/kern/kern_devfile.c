@@ -258,6 +258,9 @@ kpi_dev_ioctl(struct kpi_devfile *df, unsigned long cmd, void *data)
 	    M_WAITOK | M_ZERO);
 	if ((cmd & IOC_IN) != 0)
 		memcpy(arg, data, len);
+	else if ((cmd & IOC_DIRMASK) == IOC_VOID && len > 0)
+		/* _IOWINT: the argument is the integer itself. */
+		*(int *)(void *)arg = (int)(intptr_t)data;
 	error = dc.dc_csw->d_ioctl != NULL ? dc.dc_csw->d_ioctl(df->df_dev,
 	    cmd, arg, df->df_file.f_flag, dc.dc_td) : ENODEV;
 	/* A driver's way to say that it does not know the command. */

@@ -20,6 +20,7 @@
 
 const char	*panicstr;
 bool		 scheduler_stopped;
+u_char		 kdb_active;
 int		 dumping;
 int		 rebooting;
 void		*poisoned_buf = (void *)(uintptr_t)0xdeadc0dedeadc0de;

@@ -194,8 +194,11 @@ sysctl_unregister_locked(struct sysctl_oid *oidp)
 	if (RB_FIND(sysctl_oid_list, oidp->oid_parent, oidp) != oidp)
 		return;
 	RB_REMOVE(sysctl_oid_list, oidp->oid_parent, oidp);
-	/* Whoever is inside its handler leaves before the oid goes. */
-	oidp->oid_kind |= CTLFLAG_DYING;
+	/*
+	 * Whoever is inside its handler leaves before the oid goes, and looks
+	 * at the other bits until then.
+	 */
+	*(volatile u_int *)&oidp->oid_kind |= CTLFLAG_DYING;
 	while (oidp->oid_running > 0)
 		sx_sleep(&oidp->oid_running, &sysctl_sx, 0, "oidrm", 0);
 }

@@ -4,6 +4,10 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
+/*
+ * Whether mbufs are left, of a hosted kernel whose interfaces are at rest.
+ */
+
 #include <atf-c.h>
 #include <stdint.h>
 #include <unistd.h>

@@ -4,6 +4,10 @@
  * Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
  */
 
+/*
+ * The network cases' last question: is an mbuf out?
+ */
+
 #ifndef JOIN_MBUFS_H
 #define	JOIN_MBUFS_H
 

@@ -168,7 +168,8 @@ app_read(struct app_msg *m, uint32_t op)
 	kpi_size done;
 	int tries;
 
-	for (tries = 0; kpi_dev_read(vss_app, m, sizeof(*m), &done) != 0; tries++) {
+	for (tries = 0; kpi_dev_read(vss_app, m, sizeof(*m), &done) != 0;
+	    tries++) {
 		ATF_REQUIRE_MSG(tries < JOIN_WAIT_MS, "request %u does not "
 		    "come", op);
 		usleep(1000);

@@ -76,6 +76,7 @@ start(struct join *j, struct join_config *cf)
 	 */
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_vmbus"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_utils"));
+	ATF_REQUIRE_EQ(0, kpi_kldload("hv_keyboard"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_storvsc"));
 	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));

@@ -62,6 +62,7 @@ start(struct join *j)
 	 */
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_vmbus"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_utils"));
+	ATF_REQUIRE_EQ(0, kpi_kldload("hv_keyboard"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_storvsc"));
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
 	ATF_REQUIRE_EQ(0, kpi_net_wait("hn0", 20000));

@@ -25,7 +25,8 @@
 	"6 zfs rw local /pool 0 0\n"				\
 	"7 tmpfs rw local /tmp 0 0\n"				\
 	"8 cd9660 ro local /cdrom 0 0\n"			\
-	"9 nullfs rw local /jail 0 0\n"
+	"9 nullfs rw local /jail 0 0\n"				\
+	"10 msdosfs rw local /boot/efi 0 0\n"
 
 static uint64_t
 ms_now(void)
@@ -48,7 +49,8 @@ snapshot_step(void *arg, const char *step)
 	if (strcmp(step, "freeze") == 0)
 		freeze_began = ms_now();
 	if (strcmp(step, "hold") == 0)
-		held = vss_frozen(1) | vss_frozen(2) << 1 | vss_frozen_count() << 8;
+		held = vss_frozen(1) | vss_frozen(2) << 1 |
+		    vss_frozen_count() << 8;
 }
 
 ATF_TC_WITHOUT_HEAD(snapshot);
@@ -229,7 +231,7 @@ ATF_TC_BODY(program, tc)
 	char small[8];
 
 	vss_start(UFS_ROOT, false);
-	ATF_CHECK_EQ(16, kpi_dev_open(VSS_NODE, 7, &f));		/* EBUSY */
+	ATF_CHECK_EQ(16, kpi_dev_open(VSS_NODE, 7, &f));	/* EBUSY */
 	ATF_REQUIRE_EQ(0, kpi_dev_open("hv_appvss_dev", 7, &vss_app));
 	ATF_CHECK_EQ(16, kpi_dev_open("hv_appvss_dev", 7, &f));
 	ATF_CHECK_EQ(22, app_write(&m));			/* EINVAL */

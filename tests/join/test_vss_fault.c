@@ -363,16 +363,39 @@ ATF_TC_BODY(unload_thawing, tc)
 	vss_finish();
 }
 
+/* Idle, while it freezes, and frozen; and then the host offers it anew. */
 ATF_TC_WITHOUT_HEAD(rescind);
 ATF_TC_BODY(rescind, tc)
 {
+	const struct hvh_ic_params ip = { .kind = HVH_IC_VSS };
+	struct join_order o;
+	unsigned when;
 
 	vss_start(UFS_ROOT, false);
-	vss_ends(HVH_VSS_FREEZE, HVH_IC_OK);
-	hvh_ic_remove(vss);
-	gone();
-	devbridge_stop(vss_bridge);
-	join_finish(&vss_join);
+	for (when = 0; when < 3; when++) {
+		vss_mounts(when == 1 ? SLOW UFS_VAR : UFS_ROOT);
+		if (when > 0)
+			vss_order(&o, HVH_VSS_FREEZE);
+		if (when == 1)
+			ATF_REQUIRE(join_wait(vss_some_frozen, NULL,
+			    JOIN_WAIT_MS));
+		else if (when == 2)
+			join_order_wait(&o);
+		hvh_ic_remove(vss);
+		if (when == 1) {
+			join_order_wait(&o);
+			ATF_CHECK(o.r.error != 0);
+			vss_go();
+		}
+		gone();
+		ATF_REQUIRE_EQ(0, hvh_ic_add(vss_join.host, &ip, &vss));
+		join_ic_ready(vss);
+		vss_daemon_start();
+		vss_mounts(UFS_ROOT);
+		vss_ends(HVH_VSS_FREEZE, HVH_IC_OK);
+		vss_ends(HVH_VSS_THAW, HVH_IC_OK);
+	}
+	vss_finish();
 }
 
 ATF_TC_WITHOUT_HEAD(sleep_frozen);

@@ -20,7 +20,7 @@ import verb
 from verb import which
 
 AREAS = ("linux_basic", "linux_storage", "linux_net", "linux_services",
-         "linux_enl", "linux_balloon", "machine")
+         "linux_enl", "linux_balloon", "linux_keyboard", "machine")
 # Far above what it takes, twelve minutes at the most on an idle machine.
 TIME_LIMIT = 2400
 
@@ -28,8 +28,9 @@ BENCHES = [os.path.join(verb.RELEASE, "tests/vm", name)
            for name in ("aiobench", "enlbench")]
 
 GUEST_MODULES = ("hv_vmbus", "hv_storvsc", "hv_netvsc", "hv_utils",
-                 "hv_balloon", "sd_mod", "sr_mod", "sg", "isofs", "ata_piix", "virtio_pci",
-                 "virtio_blk", "button", "evdev", "8021q")
+                 "hv_balloon", "sd_mod", "sr_mod", "sg", "isofs", "ata_piix",
+                 "virtio_pci", "virtio_blk", "button", "evdev",
+                 "hyperv_keyboard", "8021q")
 GUEST_PROGRAMS = ("mke2fs", "e2fsck", "iperf3", "ethtool")
 MKE2FS_CONF = b"""[fs_types]
 	ext4 = {

@@ -270,7 +270,7 @@ class NoServices(Boot):
         """none is offered; hvctl shutdown presses the power button"""
         classes = self.vm.sh("cat /sys/bus/vmbus/devices/*/class_id")
         for word in ("57164f39", "0e0b6031", "9527e630", "a9a0f4e7",
-                     "35fa2e29", "34d14be3"):
+                     "35fa2e29", "34d14be3", "f912ad6d"):
             if word in classes:
                 raise Fail("there is " + word)
         if "does not offer" not in self.vm.refuses("heartbeat"):

@@ -7,6 +7,7 @@ noise.py says by the environment which there are."""
 
 import glob
 import hashlib
+import json
 import os
 import re
 import socket
@@ -114,6 +115,99 @@ class Echo(threading.Thread):
                 pass
 
 
+class Asker(threading.Thread):
+    """Somebody who gives the guest orders all the time, and has to be told
+    what became of each, whatever the guest does."""
+    orders = (
+        {"cmd": "services"}, {"cmd": "heartbeat"},
+        {"cmd": "time", "step": 1000000, "sync": True},
+        {"cmd": "kvp", "action": "list", "pool": "auto"},
+        {"cmd": "kvp", "action": "set", "pool": "external", "key": "k",
+         "value": "v" * 500, "type": "string"},
+        {"cmd": "kvp", "action": "get", "pool": "guest", "key": "k"},
+        {"cmd": "kvp-ip", "adapter": 0},
+        {"cmd": "vss", "action": "check"},
+        {"cmd": "vss", "action": "snapshot", "hold": 1},
+        {"cmd": "reboot"}, {"cmd": "type", "text": "some Text", "pause": 0},
+        {"cmd": "key", "keys": ["ctrl-alt-del", "pause"]},
+        {"cmd": "copy", "name": "n", "path": "/", "overwrite": True},
+    )
+    # What takes no guest, on emulated processors, with sanitizers.
+    at_once = 20.0
+
+    def __init__(self, path, data):
+        super().__init__(daemon=True)
+        self.path = path
+        self.data = data                # what is copied
+        self.asked = self.done = self.refused = 0
+        self.slow = None
+        self.wrong = {}                 # messages of the guest's, by service
+        self.ended = threading.Event()
+        self.start()
+
+    def connect(self):
+        while not self.ended.wait(0.1):
+            conn = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                conn.connect(self.path)
+                conn.settimeout(self.at_once)
+                return conn
+            except OSError:
+                conn.close()
+        return None
+
+    def replies(self, conn):
+        """Whether the command that is answered at once has been."""
+        got = b""
+        while not self.ended.is_set():
+            try:
+                more = conn.recv(1 << 16)
+            except TimeoutError:
+                self.slow = "no answer within %d s" % self.at_once
+                return False
+            if not more:
+                return False
+            *lines, got = (got + more).split(b"\n")
+            for r in map(json.loads, lines):
+                if "progress" in r:
+                    continue
+                for s in r.get("result", {}).get("services", ()):
+                    self.wrong[s["name"]] = s["bad"] + s.get("stale", 0)
+                self.done += r["ok"]
+                self.refused += not r["ok"]
+                if r["id"] == 0:
+                    return True
+        return False
+
+    def round(self, conn, n):
+        """Orders without waiting, then one that is answered at once."""
+        for i in range(4):
+            order = dict(self.orders[(n * 4 + i) % len(self.orders)],
+                         id=1 + n * 4 + i)
+            line = json.dumps(order).encode() + b"\n"
+            if order["cmd"] == "copy":
+                with open(self.data, "rb") as f:
+                    socket.send_fds(conn, [line], [f.fileno()])
+            else:
+                conn.sendall(line)
+            self.asked += 1
+        conn.sendall(b'{"id": 0, "cmd": "status"}\n')
+        return self.replies(conn)
+
+    def run(self):
+        conn, n = self.connect(), 0
+        while conn is not None and not self.ended.is_set():
+            try:
+                if not self.round(conn, n):
+                    conn.close()
+                    conn = self.connect()
+            except OSError:
+                conn.close()
+                conn = self.connect()
+            n += 1
+            self.ended.wait(0.02)
+
+
 class Noise(suite.Boot):
     """One guest; classes() makes one of these for each."""
     program = ""
@@ -142,9 +236,11 @@ class Noise(suite.Boot):
             "--disk", "scsi,file=%s,lun=1,ro" % self.proof,
             "--disk", "ide,file=" + self.images[1],
             "--cdrom", "ide,file=" + cd,
-            "--net", "socket=%s,channels=4" % wire], self.log)
+            "--net", "socket=%s,channels=4" % wire,
+            "--control", self.path("control")], self.log)
         self.watch = Watch(self.vm)
         self.watch.start()
+        self.asker = Asker(self.path("control"), self.bystander)
 
     def check_survives(self):
         """the guest finds a sane host when its time is over"""
@@ -153,10 +249,28 @@ class Noise(suite.Boot):
             raise Fail(m.group(0))
         status = self.vm.wait(20)
         self.watch.ended.set()
+        self.asker.ended.set()
         if status != 0:
             raise Fail("exit status %d: %s" % (
                 status, self.vm.stderr.strip()[-300:]))
         return "%s, %d frames" % (m.group(1), self.echo.frames)
+
+    def after_orders(self):
+        """orders for the guest never kept the host from answering others"""
+        a = self.asker
+        if a.slow:
+            raise Fail(a.slow)
+        if a.asked < 20 or a.refused == 0:
+            raise Fail("%d orders, %d refused" % (a.asked, a.refused))
+        return "%d orders, %d done or told at once, %d refused or failed" % (
+            a.asked, a.done, a.refused)
+
+    def after_services(self):
+        """services were reached by messages that make no sense"""
+        reached = {k: n for k, n in self.asker.wrong.items() if n > 0}
+        if not reached:
+            raise Fail(str(self.asker.wrong))
+        return ", ".join("%s %d" % i for i in sorted(reached.items()))
 
     def after_report(self):
         """no sanitizer and no assertion has anything to say"""
@@ -191,6 +305,9 @@ class Noise(suite.Boot):
             if sha256(f) != was:
                 raise Fail(os.path.basename(f) + " has changed")
         os.unlink(self.path("wire"))
+        # A sandbox may forbid hvhost that.
+        if os.path.exists(self.path("control")):
+            os.unlink(self.path("control"))
         left = sorted(glob.glob(self.path("*")))
         if left != sorted(list(self.kept) + self.images):
             raise Fail("files: " + " ".join(left))
@@ -200,8 +317,9 @@ class Noise(suite.Boot):
 
     def stop(self):
         super().stop()
-        if hasattr(self, "watch"):
-            self.watch.ended.set()
+        for thread in ("watch", "asker"):
+            if hasattr(self, thread):
+                getattr(self, thread).ended.set()
 
 
 def classes():

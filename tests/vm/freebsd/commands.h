@@ -34,6 +34,7 @@ int	 cmd_fcopy(int, char **);
 int	 cmd_fs(int, char **);
 int	 cmd_io(int, char **);
 int	 cmd_job(int, char **);
+int	 cmd_kbd(int, char **);
 int	 cmd_kenv(int, char **);
 int	 cmd_kld(int, char **);
 int	 cmd_kvp(int, char **);

@@ -62,6 +62,8 @@ static const struct command {
 	    "[SEED]" },
 	{ "job", cmd_job, "start COMMAND | wait [N] | poll N | kill N | "
 	    "show N" },
+	{ "kbd", cmd_kbd, "read DEVICE BYTES SECONDS [raw] | part NAME UNIT | "
+	    "join NAME UNIT" },
 	{ "kenv", cmd_kenv, "[NAME [VALUE]]" },
 	{ "kld", cmd_kld, "load FILE | unload NAME | find NAME | list | "
 	    "rounds TIMES DISK FILE..." },

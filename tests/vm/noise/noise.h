@@ -7,7 +7,8 @@
 /*
  * The noise guest: bare metal that does to its host whatever a guest can, by
  * chance, and in the end shows that the host is sane.  Layouts of the wire are
- * its own (protocol: hypervisor, vmbus, storvsc, netvsc), not the host's.
+ * its own (protocol: hypervisor, vmbus, storvsc, netvsc,
+ * utilities), not the host's.
  *
  * Memory: only the image is spared.  What the host is made to write goes to
  * the arena (from ARENA to the top, the image left out), to low memory, to the
@@ -142,6 +143,7 @@ struct chan {
 	uint32_t	 wi, ri;	/* our indices */
 	uint16_t	 version;	/* VSTOR */
 	uint8_t		*tx;		/* network: the send buffer */
+	bool		 ic;		/* an integration service */
 };
 /* How long an answer may take, ms. */
 extern unsigned patience;
@@ -183,6 +185,10 @@ bool	net_init(struct cpu *c, struct chan *ch, uint8_t *mem,
 	    uint32_t pages);
 /* So many messages that are nearly right. */
 void	net_hammer(struct cpu *c, struct chan *ch, unsigned n);
+
+/* ic.c */
+/* So many answers and other messages to an integration service's host. */
+void	ic_hammer(struct cpu *c, struct chan *ch, unsigned n);
 
 /* start.S */
 extern uint8_t trampoline[], trampoline_end[], entries[], cpu_blocks[];

@@ -6,7 +6,8 @@
 
 /*
  * Sessions with channels that begin as the protocol has it and end in ruins:
- * those of storage here (protocol: storvsc), those of networks in net.c.
+ * those of storage here (protocol: storvsc), those of networks in net.c and
+ * of integration services in ic.c.
  * Meanwhile the other processors change the rings under the host's eyes.
  */
 
@@ -296,27 +297,52 @@ subchannels(struct cpu *c, struct chan *ch)
 	    1 + below(c, 4)), reply);
 }
 
+static bool
+is_stor(const struct offer *o)
+{
+
+	return (memcmp(o->type, guid_scsi, 16) == 0 ||
+	    memcmp(o->type, guid_ide, 16) == 0);
+}
+
+/* Where to begin: anywhere, or with an integration service. */
+static unsigned
+first_of(struct cpu *c, const struct offer *of, unsigned count)
+{
+	unsigned first = (unsigned)below(c, count), i;
+	bool service = chance(c, 2);
+
+	for (i = 0; i < count && service; i++) {
+		if (!is_stor(&of[(first + i) % count]) &&
+		    memcmp(of[(first + i) % count].type, guid_net, 16) != 0)
+			return (first + i);
+	}
+	return (first);
+}
+
 static unsigned
 open_some(struct cpu *c, const struct offer *of, unsigned count,
     struct chan *ch)
 {
 	static const uint16_t versions[] = { 0x602, 0x600, 0x501, 0x402,
 	    0x200 };
-	unsigned n = 0;
+	unsigned first = count > 0 ? first_of(c, of, count) : 0, n = 0;
+	const struct offer *o;
 	uint32_t down, pages;
-	bool net;
+	bool net, stor;
 
 	for (unsigned i = 0; i < count && n < CHANS_MAX; i++) {
-		net = memcmp(of[i].type, guid_net, 16) == 0;
-		if (!net && memcmp(of[i].type, guid_scsi, 16) != 0 &&
-		    memcmp(of[i].type, guid_ide, 16) != 0)
-			continue;
+		o = &of[(first + i) % count];
+		net = memcmp(o->type, guid_net, 16) == 0;
+		stor = is_stor(o);
 		down = 2 + (uint32_t)below(c, RING_MAX - 2);
 		pages = down + 2 + (uint32_t)below(c, RING_MAX - 2);
-		if (!chan_open(c, &ch[n], &of[i], (uint8_t *)(uintptr_t)(RINGS +
+		if (!chan_open(c, &ch[n], o, (uint8_t *)(uintptr_t)(RINGS +
 		    (uint64_t)n * 2 * RING_MAX * PAGE), pages, down))
 			break;
-		if (of[i].sub == 0 && (net ? !net_init(c, &ch[n],
+		/* What is left are integration services. */
+		ch[n].ic = !net && !stor;
+		if (!ch[n].ic && o->sub == 0 && (net ? !net_init(c, &ch[n],
 		    (uint8_t *)BUFFERS + n * BUFFER_PAGES * PAGE,
 		    BUFFER_PAGES) : !stor_init(c, &ch[n],
 		    versions[below(c, 5)])))
@@ -348,7 +374,7 @@ deep_session(struct cpu *c)
 	if (shared.verbose)
 		print("\nnoise: session: %u offers, %u open\n",
 		    (uint64_t)count, (uint64_t)n);
-	if (n > 0 && chance(c, 2))
+	if (n > 0 && !chans[0].ic && chance(c, 2))
 		subchannels(c, &chans[0]);
 	for (unsigned round = 0; n > 0 && round < 8; round++) {
 		struct chan *ch = &chans[below(c, n)];
@@ -361,7 +387,9 @@ deep_session(struct cpu *c)
 			shared.ring_pages = BUFFER_PAGES;
 			shared.ring = (uint64_t)ch->tx - PAGE;
 		}
-		if (ch->tx != NULL)
+		if (ch->ic)
+			ic_hammer(c, ch, 200);
+		else if (ch->tx != NULL)
 			net_hammer(c, ch, 200);
 		else
 			hammer(c, ch, 60);

@@ -43,9 +43,12 @@ static struct {
 	int		 count;
 } held;
 
+/* Where the installer mounts the partition that the firmware boots from. */
+#define	EFI	"/boot/efi"
+
 /*
  * Layers (nullfs, unionfs) are frozen with what is below them, which is mounted
- * on its own.
+ * on its own.  Nothing writes to the EFI partition but who installs a loader.
  */
 static enum kind
 classify(const struct statfs *sf)
@@ -63,7 +66,9 @@ classify(const struct statfs *sf)
 			return (KIND_SKIP);
 	if (strcmp(sf->f_fstypename, "ufs") == 0)
 		return (KIND_SUSPEND);
-	if (strcmp(sf->f_fstypename, "zfs") == 0)
+	if (strcmp(sf->f_fstypename, "zfs") == 0 ||
+	    (strcmp(sf->f_fstypename, "msdosfs") == 0 &&
+	    strcmp(sf->f_mntonname, EFI) == 0))
 		return (KIND_SYNC);
 	return (KIND_CANNOT);
 }
