@@ -13,7 +13,6 @@
 #include <kern/kpi_internal.h>
 
 #include <sys/bus.h>
-#include <sys/kdb.h>
 #include <sys/linker.h>
 #include <sys/sched.h>
 #include <sys/smp.h>
@@ -30,7 +29,6 @@ bool	hyperv_md_quiesce(void);
 
 smp_targeted_tlb_shootdown_t smp_targeted_tlb_shootdown =
     smp_targeted_tlb_shootdown_native;
-u_char	kdb_active;
 u_int	max_apic_id;
 static int apic_ids[MAXCPU];
 int	*apic_cpuids = apic_ids;
