@@ -91,7 +91,8 @@ ATF_TC_BODY(numbers, tc)
 ATF_TC(none);
 ATF_TC_HEAD(none, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "a host without crash MSRs is not asked");
+	atf_tc_set_md_var(tc, "descr", "a host without crash MSRs is not "
+	    "asked");
 }
 ATF_TC_BODY(none, tc)
 {

@@ -41,21 +41,36 @@ check_seconds(void)
 	return (s != NULL ? (unsigned)atoi(s) : 3);
 }
 
-/* What this machine's TSC does in a second, to about a thousandth. */
+/* The clock in ns and the TSC at one moment, of some looks the quickest. */
+static uint64_t
+look(uint64_t *tsc)
+{
+	uint64_t best = UINT64_MAX, ns = 0, t0, t1;
+	struct timespec ts;
+
+	for (unsigned i = 0; i < 20; i++) {
+		t0 = __builtin_ia32_rdtsc();
+		clock_gettime(CLOCK_MONOTONIC, &ts);
+		t1 = __builtin_ia32_rdtsc();
+		if (t1 - t0 >= best)
+			continue;
+		best = t1 - t0;
+		*tsc = t0 + best / 2;
+		ns = (uint64_t)ts.tv_sec * GHZ + (uint64_t)ts.tv_nsec;
+	}
+	return (ns);
+}
+
+/* What this machine's TSC does in a second. */
 static uint64_t
 tsc_hz(void)
 {
-	struct timespec a, b;
-	uint64_t tsc;
-	int64_t ns;
+	uint64_t ns, tsc0, tsc1;
 
-	clock_gettime(CLOCK_MONOTONIC, &a);
-	tsc = __builtin_ia32_rdtsc();
-	usleep(100000);
-	clock_gettime(CLOCK_MONOTONIC, &b);
-	tsc = __builtin_ia32_rdtsc() - tsc;
-	ns = (b.tv_sec - a.tv_sec) * (int64_t)GHZ + b.tv_nsec - a.tv_nsec;
-	return ((uint64_t)((__uint128_t)tsc * GHZ / (uint64_t)ns));
+	ns = look(&tsc0);
+	usleep(200000);
+	ns = look(&tsc1) - ns;
+	return ((uint64_t)((__uint128_t)(tsc1 - tsc0) * GHZ / ns));
 }
 
 static const struct vm_config machine = {
@@ -307,8 +322,7 @@ ATF_TC_BODY(accurate, tc)
 			most = err > most ? err : most;
 		} while (t1 < end);
 		printf("off by %" PRId64 " to %" PRId64 " ns\n", least, most);
-		/* Half of it may be this program's idea of the TSC. */
-		ATF_CHECK(least > -2000000 && most < 2000000);
+		ATF_CHECK(least > -1000000 && most < 1000000);
 		ATF_REQUIRE_EQ(0, hvh_tsc_move(j.host, 0, NULL, NULL));
 	}
 	finish(&j, STAYS);

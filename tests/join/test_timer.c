@@ -220,7 +220,8 @@ ATF_TC_BODY(periodic_message, tc)
 ATF_TC(stops);
 ATF_TC_HEAD(stops, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "another timer is chosen: ours is quiet");
+	atf_tc_set_md_var(tc, "descr", "another timer is chosen: ours is "
+	    "quiet");
 }
 ATF_TC_BODY(stops, tc)
 {
@@ -241,8 +242,8 @@ ATF_TC_BODY(stops, tc)
 ATF_TC(unload);
 ATF_TC_HEAD(unload, tc)
 {
-	atf_tc_set_md_var(tc, "descr", "unloaded while in use, again and again: "
-	    "the kernel goes on with another timer");
+	atf_tc_set_md_var(tc, "descr", "unloaded while in use, again and "
+	    "again: the kernel goes on with another timer");
 }
 ATF_TC_BODY(unload, tc)
 {

@@ -48,6 +48,7 @@ int	 cmd_sysctl(int, char **);
 int	 cmd_tcp(int, char **);
 int	 cmd_tlb(int, char **);
 int	 cmd_udp(int, char **);
+int	 cmd_vdso(int, char **);
 int	 cmd_vmstat(int, char **);
 int	 cmd_vss(int, char **);
 

@@ -30,8 +30,8 @@ static int hyperv_crash_enable = 1;
 SYSCTL_INT(_hw_vmbus, OID_AUTO, crash, CTLFLAG_RDTUN, &hyperv_crash_enable, 0,
     "Report panics to the host");
 
-/* Calls between panic(9)'s caller and the handler below: kern_reboot() ... */
-#define	HYPERV_CRASH_FRAMES	4
+/* panic(9), vpanic(), kern_reboot(), and two of ours. */
+#define	HYPERV_CRASH_FRAMES	5
 
 /* The numbers' meaning is the guest's own; the first says what it was. */
 #define	HYPERV_CRASH_PANIC	1
@@ -47,8 +47,9 @@ struct hyperv_crash_frame {
 /*
  * Where panic(9) was called, and its stack there.  The frames are followed as
  * far as they lie on this thread's stack: what else has called us is not known.
+ * Not inlined, or there would be one less.
  */
-static void
+static void __noinline
 hyperv_crash_caller(uint64_t *rip, uint64_t *rsp)
 {
 	struct hyperv_crash_frame *cf = __builtin_frame_address(0);
@@ -57,7 +58,7 @@ hyperv_crash_caller(uint64_t *rip, uint64_t *rsp)
 	u_int n;
 
 	*rip = *rsp = 0;
-	for (n = 0; n <= HYPERV_CRASH_FRAMES; n++) {
+	for (n = 0; n < HYPERV_CRASH_FRAMES; n++) {
 		if ((vm_offset_t)cf < td->td_kstack ||
 		    (vm_offset_t)(cf + 1) > end)
 			return;

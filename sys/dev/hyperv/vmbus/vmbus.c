@@ -280,8 +280,8 @@ vmbus_host(struct hyperv_info *hi)
 
 /*
  * In an isolated partition the host must not see our memory, and we do not know
- * how to show it what it has to see: it would take pages that it cannot read for
- * ours, and we what it has written for its.  Asked more than once; said once.
+ * how to show it what it has to see: each side would read what the other has
+ * never written.  Asked more than once; said once.
  */
 static bool
 vmbus_allowed(const struct hyperv_info *hi)

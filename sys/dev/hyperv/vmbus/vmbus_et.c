@@ -6,9 +6,9 @@
 
 /*
  * Synthetic timer 0 of each processor as the kernel's event timer (protocol:
- * hypervisor, 4).  Where the host can, an expiry is a vector of its own; else it
- * is a message in the slot of SINT 4, on the bus's vector.  The LAPIC's timer
- * stays what the kernel falls back to.
+ * hypervisor, 4).  Where the host can, an expiry is a vector of its own; else
+ * it is a message in the slot of SINT 4, on the bus's vector.  The LAPIC's
+ * timer stays what the kernel falls back to.
  *
  * The timer's MSRs are written by the processor they belong to only, with
  * interrupts off, which is how the kernel starts and stops it.

@@ -6,8 +6,9 @@
 
 /*
  * The synthetic interrupt controller, SINT 2 of each processor and, for timers
- * by message, SINT 4: pages, registers, and the way from the interrupt to the threads that do the work
- * (protocol: hypervisor, 3).  Knows channels by number only.
+ * by message, SINT 4: pages, registers, and the way from the interrupt to the
+ * threads that do the work (protocol: hypervisor, 3).  Knows channels by number
+ * only.
  */
 
 #include <sys/param.h>

@@ -100,6 +100,9 @@ vmbus_sysctl_attach(struct vmbus_softc *sc)
 		SYSCTL_ADD_U64(ctx, cpus, OID_AUTO, "stray", CTLFLAG_RD,
 		    &sc->sc_pcpu[cpu].pc_stray, 0,
 		    "Events without an open channel");
+		SYSCTL_ADD_U64(ctx, cpus, OID_AUTO, "timer_events",
+		    CTLFLAG_RD, &sc->sc_pcpu[cpu].pc_et_events, 0,
+		    "Expiries of the event timer");
 		SYSCTL_ADD_U32(ctx, cpus, OID_AUTO, "vp", CTLFLAG_RD,
 		    &sc->sc_pcpu[cpu].pc_vp, 0, "Hypervisor's number");
 	}

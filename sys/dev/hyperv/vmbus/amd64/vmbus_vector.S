@@ -5,9 +5,9 @@
  */
 
 /*
- * Interrupt entries of VMBus and of its event timer, with and without page-table
- * isolation: the frame is the kernel's, the rest is vmbus_handle_intr() and
- * vmbus_handle_et_intr() (vmbus_machdep.c).
+ * Interrupt entries of VMBus and of its event timer, with and without
+ * page-table isolation: the frame is the kernel's, the rest is
+ * vmbus_handle_intr() and vmbus_handle_et_intr() (vmbus_machdep.c).
  */
 
 /* The macros of asmacros.h take offsets and flags from here when read. */
