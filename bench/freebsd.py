@@ -4,12 +4,13 @@
 # Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
 
 """Our storvsc and netvsc beside those of FreeBSD's tree, in the same kernel
-version, on the same hvhost, in one run of the rig; and how much faster a
-machine starts from storvsc than from the emulated IDE disk.
+version, on the same hvhost, in one run of the rig; how much faster a machine
+starts from storvsc than from the emulated IDE disk; and what the hypervisor's
+clocks, timers, IPIs and TLB shoot-downs save (freebsd_enl.py).
 
 usage: bench/freebsd.py --kernel KERNEL [--modules DIR] [--intree KERNEL]
            [--rounds N] [--ios N] [--mib N] [--vcpus N]
-           [--profile N] [--only io|net|boot] [--cpus N]
+           [--profile N] [--only io|net|boot|enl] [--cpus N]
            [--kenv NAME=VALUE]...
 
 KERNEL is one that ours are preloaded into; --intree: one with FreeBSD's own
@@ -38,6 +39,7 @@ TESTS = os.path.join(TOP, "tests/vm")
 sys.path[:0] = [HERE, TESTS]
 
 import blocks
+import freebsd_enl
 import freebsd_streams
 import rig
 import verb
@@ -48,6 +50,7 @@ BOOT_IMAGE = "96M"
 BOOT_GOAL = 3.0
 MODULES = ("hv_vmbus.ko", "hv_storvsc.ko")
 NET_ROUNDS = 3
+ENL_ROUNDS = 3
 PLUGIN = os.path.join(verb.RELEASE, "bench/blocks.so")
 INIT = os.path.join(verb.RELEASE, "tests/vm/freebsd_init")
 RESULTS = os.path.join(rig.WORK, "bench-freebsd")
@@ -323,6 +326,19 @@ def bench_boot(a):
     return rows, ok
 
 
+# --- Beside I/O ---
+
+def bench_enl(a):
+    root = os.path.join(rig.WORK, "freebsd-root.img")
+    make_root(root, "8M")
+    modules = copies(a.folder, freebsd_enl.MODULES)
+    guests = freebsd_enl.guests(a.kernel, modules, a.kenv, root)
+    rounds = min(a.rounds, ENL_ROUNDS)
+    rows = in_rig(a, guests, {root, a.kernel} | set(modules), a.cpus,
+                  rounds=rounds)
+    return rows, freebsd_enl.table(rows, rounds)
+
+
 def main():
     p = argparse.ArgumentParser(usage=__doc__)
     p.add_argument("--kernel", required=True)
@@ -334,7 +350,7 @@ def main():
     p.add_argument("--vcpus", type=int, default=2)
     p.add_argument("--cpus", type=int, default=2)
     p.add_argument("--profile", type=int, default=0)
-    p.add_argument("--only", choices=("io", "net", "boot"))
+    p.add_argument("--only", choices=("io", "net", "boot", "enl"))
     p.add_argument("--kenv", action="append", default=[])
     a = p.parse_args()
     result, met = {}, True
@@ -345,7 +361,7 @@ def main():
         a.folder = a.modules
         a.modules = copies(a.folder)
         for name, call in (("io", bench_io), ("net", bench_net),
-                           ("boot", bench_boot)):
+                           ("boot", bench_boot), ("enl", bench_enl)):
             if a.only in (None, name):
                 result[name], ok = call(a)
                 met = met and ok

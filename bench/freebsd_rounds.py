@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 
+import freebsd_enl
 import freebsd_guest
 import freebsd_streams
 import guest
@@ -131,6 +132,8 @@ def measure():
                 rows = [boot(vm, spec["disk"])]
             elif spec["kind"] == "net":
                 rows = freebsd_streams.measure(vm, work["bytes"], counters)
+            elif spec["kind"] == "enl":
+                rows = freebsd_enl.measure(vm, counters)
             else:
                 rows = one(vm, work["ios"], ran)
             for r in rows:

@@ -461,6 +461,29 @@ sched_is_bound(struct thread *td)
 	return (KPI_THREAD(td)->kt_bound);
 }
 
+/*
+ * A thread's own count, which it changes as a plain variable; TSan need not see
+ * that we look.
+ */
+static bool __attribute__((__no_sanitize__("thread")))
+thread_is_pinned(const struct kpi_thread *kt)
+{
+
+	return (kt != KPI_THREAD(curthread) && kt->kt_pcpu != NULL &&
+	    *(const volatile int *)&kt->kt_td.td_pinned != 0);
+}
+
+void
+kpi_threads_unpinned(void)
+{
+	u_int i;
+
+	for (i = 0; i < __atomic_load_n(&slot_top, __ATOMIC_RELAXED); i++) {
+		while (thread_is_pinned(&slots[i]))
+			kern_yield(PRI_UNCHANGED);
+	}
+}
+
 void
 sched_prio(struct thread *td, u_char prio)
 {

@@ -141,6 +141,8 @@ void	kpi_thread_bootstrap(void);
 struct thread *kpi_thread_enter(void);
 void	kpi_thread_leave(struct thread *td);
 /* Runs fn on the calling thread, which is thread0 until it returns. */
+/* Returns when each thread that is pinned now has not been so at some time. */
+void	kpi_threads_unpinned(void);
 void	kpi_thread0_run(void (*fn)(void));
 /* cpu -1: any, not bound; intr: the CPU's interrupt thread. */
 int	kpi_thread_start(void (*fn)(void *), void *arg, int cpu, bool intr,
@@ -201,6 +203,9 @@ void	kpi_intr_kick(u_int cpu);
 uint64_t kpi_intr_count(void);
 u_int	kpi_intr_leaks(void);
 void	kpi_smp_ipi(struct kpi_cpu *kc);
+
+/* subr_shootdown.c: how often the kernel itself did it. */
+extern volatile u_int kpi_native_shootdowns, kpi_native_ipis;
 
 /* subr_busdma.c, for kpi_get_stats(); a kernel without DMA has none */
 void	kpi_busdma_stats(uint64_t *bounced, uint64_t *loaded) __weak_symbol;

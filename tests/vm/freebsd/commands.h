@@ -25,6 +25,7 @@ int	 run_commands(const char *);
 
 int	 cmd_cam(int, char **);
 int	 cmd_clock(int, char **);
+int	 cmd_cost(int, char **);
 int	 cmd_dev(int, char **);
 int	 cmd_dhcp(int, char **);
 int	 cmd_dmesg(int, char **);
@@ -45,6 +46,7 @@ int	 cmd_raw(int, char **);
 int	 cmd_route(int, char **);
 int	 cmd_sysctl(int, char **);
 int	 cmd_tcp(int, char **);
+int	 cmd_tlb(int, char **);
 int	 cmd_udp(int, char **);
 int	 cmd_vdso(int, char **);
 int	 cmd_vmstat(int, char **);

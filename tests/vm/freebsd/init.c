@@ -48,6 +48,7 @@ static const struct command {
 } commands[] = {
 	{ "cam", cmd_cam, "list | rescan [BUS [TARGET LUN]] | reset BUS" },
 	{ "clock", cmd_clock, "[set NS | ntp on | ntp off]" },
+	{ "cost", cmd_cost, "clock | timer | wake TIMES" },
 	{ "dev", cmd_dev, "tree [NAME] | children NAME | VERB NAME [force]" },
 	{ "dhcp", cmd_dhcp, "IF [TRIES [WAIT_MS]]" },
 	{ "dmesg", cmd_dmesg, "[TEXT]: lines of the kernel with it" },
@@ -83,6 +84,7 @@ static const struct command {
 	    "count NAME" },
 	{ "tcp", cmd_tcp, "[serve] send | recv | give | sum ADDRESS PORT "
 	    "[BYTES [SEED]]" },
+	{ "tlb", cmd_tlb, "torture MS [IDLE_US] | cost TIMES" },
 	{ "udp", cmd_udp, "send | recv | ping ADDRESS PORT COUNT SIZE [SEED "
 	    "[MS]]" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },

@@ -155,6 +155,13 @@ hyperv_signal_event(uint32_t conn)
 	    HYPERV_STATUS_MASK);
 }
 
+HYPERV_HOT uint64_t
+hyperv_hypercall(uint64_t control, uint64_t in, uint64_t out)
+{
+
+	return (hyperv_md_hypercall(hyperv.page, control, in, out));
+}
+
 uint64_t
 hyperv_reftime(void)
 {

@@ -60,6 +60,8 @@ void		hyperv_crash_detach(void);
 /* Hypercalls; any context between attach and detach.  HYPERV_STATUS_*. */
 uint16_t	hyperv_post_message(vm_paddr_t in);
 uint16_t	hyperv_signal_event(uint32_t conn);
+/* Any other: control word, inputs or their addresses; the whole result. */
+uint64_t	hyperv_hypercall(uint64_t control, uint64_t in, uint64_t out);
 
 /* Machine-dependent. */
 void		hyperv_md_cpuid(uint32_t leaf, uint32_t regs[4]);

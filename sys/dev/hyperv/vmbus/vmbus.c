@@ -21,6 +21,7 @@
 #include <sys/sbuf.h>
 #include <sys/smp.h>
 
+#include <dev/hyperv/vmbus/hyperv_smp.h>
 #include <dev/hyperv/vmbus/vmbus_chanvar.h>
 #include <dev/hyperv/vmbus/vmbus_var.h>
 
@@ -235,6 +236,7 @@ vmbus_undo(struct vmbus_softc *sc)
 	if ((sc->sc_steps & VMBUS_STEP_INIT) != 0)
 		vmbus_offer_free_all(sc);
 	vmbus_synic_free(sc);
+	hyperv_smp_free();
 	if ((sc->sc_steps & VMBUS_STEP_HYPERV) != 0) {
 		hyperv_crash_detach();
 		hyperv_detach();
@@ -367,8 +369,10 @@ vmbus_attach(device_t dev)
 			return (error);
 		}
 	}
+	hyperv_smp_alloc(&sc->sc_info);
 	vmbus_sysctl_attach(sc);
 	vmbus_et_attach(sc);
+	hyperv_smp_start();
 	/* What is there at boot is attached before boot goes on. */
 	vmbus_dev_run(sc);
 	atomic_store_int(&vmbus_state, VMBUS_BUS_READY);
@@ -389,6 +393,12 @@ vmbus_detach(device_t dev)
 	if (sc->sc_detaching)
 		return (EBUSY);
 	sc->sc_detaching = true;
+	/* First, for this alone depends on how busy the machine is. */
+	error = hyperv_smp_stop();
+	if (error != 0) {
+		sc->sc_detaching = false;
+		return (error);
+	}
 	vmbus_dev_hold(sc, true);
 	error = bus_generic_detach(dev);
 	if (error == 0)
@@ -397,6 +407,7 @@ vmbus_detach(device_t dev)
 		error = vmbus_et_detach(sc);
 	if (error != 0) {
 		vmbus_dev_hold(sc, false);
+		hyperv_smp_start();
 		sc->sc_detaching = false;
 		return (error);
 	}
@@ -431,6 +442,7 @@ vmbus_suspend(device_t dev)
 	vmbus_synic_disable(sc);
 	sc->sc_steps &= ~VMBUS_STEP_SYNIC;
 	vmbus_offer_suspend(sc);
+	hyperv_smp_pause();
 	hyperv_crash_detach();
 	hyperv_detach();
 	sc->sc_steps &= ~VMBUS_STEP_HYPERV;
@@ -447,6 +459,7 @@ vmbus_resume(device_t dev)
 	if (error == 0) {
 		vmbus_synic_enable(sc);
 		sc->sc_steps |= VMBUS_STEP_SYNIC;
+		hyperv_smp_resume();
 		vmbus_et_resume(sc);
 		sc->sc_resuming = true;
 		error = vmbus_connect(sc);

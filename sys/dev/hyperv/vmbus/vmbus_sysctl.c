@@ -15,6 +15,7 @@
 #include <sys/smp.h>
 #include <sys/sysctl.h>
 
+#include <dev/hyperv/vmbus/hyperv_smp.h>
 #include <dev/hyperv/vmbus/vmbus_chanvar.h>
 #include <dev/hyperv/vmbus/vmbus_var.h>
 
@@ -85,6 +86,7 @@ vmbus_sysctl_attach(struct vmbus_softc *sc)
 	    &st->st_rescinds_bad, 0, "Rescinds of no present channel");
 	SYSCTL_ADD_U64(ctx, list, OID_AUTO, "leaked_bytes", CTLFLAG_RD,
 	    &st->st_leaked_bytes, 0, "Memory the host has not given back");
+	hyperv_smp_sysctl(ctx, list);
 
 	node = SYSCTL_ADD_NODE(ctx, list, OID_AUTO, "cpu",
 	    CTLFLAG_RD | CTLFLAG_MPSAFE, NULL, "Processors");

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# Copyright (c) 2026 The FreeBSD Integration Services for Hyper-V authors
+
+"""What processors ask of each other: TLB shoot-downs and IPIs by hypercall, a
+processor that goes by a translation that is gone, and the kernel's own way
+when the tunables say so."""
+
+import errno
+import re
+
+from freebsd_guest import FreeBsd, module_files
+from guest import Fail
+
+COUNTS = ("tlb_flushes", "tlb_fallbacks", "ipis", "ipi_fallbacks")
+# Milliseconds for a torture.
+TORTURE = 4000
+COST_TIMES = 400
+
+
+class Smp(FreeBsd):
+    """Processors under torture."""
+    order = 15
+    hypercalls = True
+
+    def counts(self):
+        return {n: self.vm.number("sysctl get dev.vmbus.0." + n)
+                for n in COUNTS}
+
+    def used(self, command, limit=120):
+        """(what it prints, how far our counters and KVM's exits moved)"""
+        before, exits = self.counts(), self.vm.exits()
+        status, text = self.vm.run(command, limit)
+        if status != 0:
+            raise Fail("status %d: %s" % (status, text))
+        after, now = self.counts(), self.vm.exits()
+        moved = {n: after[n] - before[n] for n in COUNTS}
+        moved["exits"] = now.get("exits", 0) - exits.get("exits", 0)
+        return dict(re.findall(r"^(\w+): (\d+)", text, re.M)), moved
+
+    def check_torture(self):
+        """pages remapped, write-protected and forked while all processors use
+        them: none goes by a translation that is gone"""
+        self.ours()
+        done, moved = self.used("tlb torture %d" % TORTURE)
+        if int(done["faults"]) == 0 or int(done["forks"]) == 0:
+            raise Fail("nothing was tried: %s" % done)
+        self.moved(moved)
+        return " ".join("%s %s" % i for i in done.items())
+
+    def moved(self, moved):
+        """Fails unless the way that was meant to be gone was gone."""
+        if moved["tlb_fallbacks"] or moved["ipi_fallbacks"]:
+            raise Fail("the host left some to us: %s" % moved)
+        for name in ("tlb_flushes", "ipis"):
+            if (moved[name] > 0) != self.hypercalls:
+                raise Fail("%s: %s" % (name, moved))
+
+    def check_cost(self):
+        """a change that all processors must see, and what it takes"""
+        self.ours()
+        done, moved = self.used("tlb cost %d" % COST_TIMES)
+        if self.hypercalls and moved["tlb_flushes"] < COST_TIMES:
+            raise Fail("too few by hypercall: %s" % moved)
+        return "%.1f exits, %s us" % (moved["exits"] / COST_TIMES,
+                                      int(done["ns"]) // 1000)
+
+    def check_disk(self):
+        """and the disk's bytes are right amid all that"""
+        self.ours()
+        job = self.vm.start_job("tlb torture %d" % TORTURE)
+        self.vm.sh("raw write /dev/da0 4m 2m 9 64k\n"
+                   "raw check /dev/da0 4m 2m 9 64k", 120)
+        status, text = self.vm.end_job(job)
+        if status != 0:
+            raise Fail("status %d: %s" % (status, text))
+
+
+class Two(Smp):
+    name = "smp2"
+    cpus = 2
+
+
+class Four(Smp):
+    name = "smp4"
+    cpus = 4
+
+
+class Off(Smp):
+    """The same, by the kernel's own means."""
+    name = "smpoff"
+    cpus = 4
+    hypercalls = False
+    kenv = {"hw.vmbus.tlb_hcall": "0", "hw.vmbus.ipi_hcall": "0"}
+
+
+class Reload(Smp):
+    """The hooks come and go under those who use them."""
+    name = "smpreload"
+    cpus = 2
+    root = "md"
+    modules = ()
+    rounds = 20
+    check_torture = check_cost = check_disk = None
+
+    @property
+    def files(self):
+        return module_files("hv_vmbus")
+
+    def check_rounds(self):
+        """the bus is loaded and unloaded 20 times under the torture"""
+        self.ours()
+        job = self.vm.start_job("repeat %d tlb torture 500 1000" %
+                                (self.rounds * 2))
+        for _ in range(self.rounds):
+            self.vm.sh("kld load /boot/modules/hv_vmbus.ko\nsleep 200\n"
+                       "within 30 kld unload hv_vmbus.ko", 120)
+        self.vm.sh("job kill %d" % job)
+        text = self.vm.sh("job show %d" % job)
+        if "stale: 0" not in text or re.search(r"stale: [1-9]", text):
+            raise Fail(text)
+        return "%d tortures" % text.count("stale: 0")
+
+    def check_busy(self):
+        """on processors that are never idle it is refused, and goes on"""
+        self.ours()
+        self.vm.sh("kld load /boot/modules/hv_vmbus.ko")
+        job = self.vm.start_job("tlb cost 1000000000")
+        self.vm.sh("sleep 500")
+        status, text = self.vm.run("kld unload hv_vmbus.ko", 60)
+        if status != errno.EBUSY:
+            raise Fail("status %d: %s" % (status, text))
+        before = self.counts()
+        self.vm.sh("sleep 1000")
+        if self.counts()["tlb_flushes"] == before["tlb_flushes"]:
+            raise Fail("no shoot-down any more")
+        self.vm.sh("job kill %d\nwithin 30 kld unload hv_vmbus.ko" % job, 120)
