@@ -6,8 +6,8 @@
 
 /*
  * Where the kernel enters a FreeBSD program, with RDI at what it was given, and
- * how it calls the kernel: the number in RAX, arguments in RDI, RSI, RDX, R10, R8 and R9; the carry flag
- * tells an error from a result.
+ * how it calls the kernel: the number in RAX, arguments in RDI, RSI, RDX, R10,
+ * R8 and R9; the carry flag tells an error from a result.
  */
 
 	.text

@@ -11,6 +11,8 @@
  *	vdso			shows whether and how it can be read
  *	vdso read N		reads it N times; how long that took, in ns, and
  *				how often it could not be read so
+ *	vdso call N		asks the kernel N times instead; how long that
+ *				took
  *	vdso check MS		for so long, each reading between two of the
  *				system call's, and none before the last; on
  *				whatever processors this is run on
@@ -150,6 +152,18 @@ read_many(uint64_t n)
 }
 
 static int
+call_many(uint64_t n)
+{
+	uint64_t i, start;
+
+	start = uptime_ns();
+	for (i = 0; i < n; i++)
+		(void)uptime_ns();
+	print("ns: %ju\n", (uintmax_t)(uptime_ns() - start));
+	return (0);
+}
+
+static int
 check(uint64_t ms)
 {
 	uint64_t after, before, end, last = 0, now;
@@ -188,6 +202,8 @@ cmd_vdso(int argc, char **argv)
 	error = map_reftsc();
 	if (argc == 1)
 		return (show());
+	if (argc == 3 && strcmp(argv[1], "call") == 0 && number(argv[2], &n))
+		return (call_many(n));
 	if (error != 0)
 		return (complain(error, "/dev/hv_tsc"));
 	if (argc == 3 && number(argv[2], &n)) {
