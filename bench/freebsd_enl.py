@@ -9,7 +9,7 @@ without, by the loader's tunables."""
 import re
 import statistics
 
-MODULES = ("hv_vmbus.ko", "hv_time.ko")
+MODULES = ("hv_time.ko", "hv_vmbus.ko")
 VCPUS = (2, 4)
 OFF = {"hw.hvtime.tc": "0", "hw.vmbus.et": "0", "hw.vmbus.tlb_hcall": "0",
        "hw.vmbus.ipi_hcall": "0"}
@@ -31,6 +31,7 @@ def once(vm, command, times, counters):
     status, text = vm.run("%s %d" % (command, times), 200)
     after = counters(vm)
     if status != 0:
+        print("bench: %s: %s" % (command, text), flush=True)
         return None
     ns = int(re.search(r"ns: (\d+)", text).group(1))
     # That one tells of all of them.
