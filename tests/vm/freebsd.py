@@ -91,7 +91,8 @@ def job(kernel, modules, patterns, areas, cpus, out):
         env={"FBSD_KERNEL": kernel, "FBSD_MODULES": modules,
              "FBSD_INIT": INIT, "FBSD_FLAT": FLAT,
              "FBSD_MEMORY": str(memory),
-             "FBSD_ROUNDS": os.environ.get("FBSD_ROUNDS", "20")},
+             "FBSD_ROUNDS": os.environ.get("FBSD_ROUNDS", "20"),
+             "FBSD_TIME_SECONDS": os.environ.get("FBSD_TIME_SECONDS", "10")},
         time_limit=TIME_LIMIT, out=out, cpus=cpus)
 
 

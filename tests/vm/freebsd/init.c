@@ -88,7 +88,7 @@ static const struct command {
 	{ "udp", cmd_udp, "send | recv | ping ADDRESS PORT COUNT SIZE [SEED "
 	    "[MS]]" },
 	{ "uptime", cmd_uptime, "in nanoseconds" },
-	{ "vdso", cmd_vdso, "[read N | check MS]" },
+	{ "vdso", cmd_vdso, "[read N | call N | check MS]" },
 	{ "vmstat", cmd_vmstat, "malloc [TYPE] | zones [NAME]" },
 	{ "vss", cmd_vss, "hv_vss_daemon(8), for a job" },
 	{ "within", cmd_within, "SECONDS COMMAND: until it succeeds" },

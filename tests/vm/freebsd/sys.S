@@ -5,14 +5,15 @@
  */
 
 /*
- * Where the kernel enters a FreeBSD program, and how it calls the kernel: the
- * number in RAX, arguments in RDI, RSI, RDX, R10, R8 and R9; the carry flag
- * tells an error from a result.
+ * Where the kernel enters a FreeBSD program, with RDI at what it was given, and
+ * how it calls the kernel: the number in RAX, arguments in RDI, RSI, RDX, R10,
+ * R8 and R9; the carry flag tells an error from a result.
  */
 
 	.text
 	.globl	_start
 _start:
+	movq	%rdi, start_args(%rip)
 	xorl	%ebp, %ebp
 	andq	$-16, %rsp
 	call	init_main
@@ -34,5 +35,11 @@ sys:
 	negq	%rax
 1:	ret
 	.size	sys, . - sys
+
+	.bss
+	.globl	start_args
+	.p2align 3
+start_args:
+	.quad	0
 
 	.section .note.GNU-stack, "", @progbits

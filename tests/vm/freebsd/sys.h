@@ -26,6 +26,12 @@ long	 sys(long, long, long, long, long, long, long);
 
 #define	P(p)		((long)(uintptr_t)(p))
 
+/*
+ * What the kernel left on the stack: the number of arguments, the arguments,
+ * NULL, the environment, NULL, and the auxiliary vector.
+ */
+extern const uintptr_t *start_args;
+
 static inline int
 sys_open(const char *path, int flags, int mode)
 {

@@ -11,6 +11,8 @@
  *	vdso			shows whether and how it can be read
  *	vdso read N		reads it N times; how long that took, in ns, and
  *				how often it could not be read so
+ *	vdso call N		asks the kernel N times instead; how long that
+ *				took
  *	vdso check MS		for so long, each reading between two of the
  *				system call's, and none before the last; on
  *				whatever processors this is run on
@@ -19,14 +21,11 @@
 #include <sys/param.h>
 #include <sys/elf.h>
 #include <sys/errno.h>
-#include <sys/sysctl.h>
 #include <sys/time.h>
 #include <sys/vdso.h>
 
 #include "commands.h"
 #include "lib.h"
-
-#define	AUXV_MAX	64
 
 #define	SEC		1000000000ULL
 
@@ -45,20 +44,14 @@ static const volatile struct reftsc *reftsc;
 static int
 find_timekeep(void)
 {
-	static Elf64_Auxinfo auxv[AUXV_MAX];
-	int mib[] = { CTL_KERN, KERN_PROC, KERN_PROC_AUXV,
-	    (int)sys(SYS_getpid, 0, 0, 0, 0, 0, 0) };
-	size_t i, size = sizeof(auxv);
-	int error;
+	const uintptr_t *p = start_args + 1 + start_args[0] + 1;
+	const Elf64_Auxinfo *aux;
 
-	if (timekeep != NULL)
-		return (0);
-	error = -sys_sysctl(mib, nitems(mib), auxv, &size, NULL, 0);
-	if (error != 0)
-		return (error);
-	for (i = 0; i < size / sizeof(auxv[0]); i++)
-		if (auxv[i].a_type == AT_TIMEKEEP)
-			timekeep = auxv[i].a_un.a_ptr;
+	while (*p != 0)
+		p++;
+	for (aux = (const void *)(p + 1); aux->a_type != AT_NULL; aux++)
+		if (aux->a_type == AT_TIMEKEEP)
+			timekeep = aux->a_un.a_ptr;
 	return (timekeep == NULL ? ENOENT : 0);
 }
 
@@ -159,6 +152,18 @@ read_many(uint64_t n)
 }
 
 static int
+call_many(uint64_t n)
+{
+	uint64_t i, start;
+
+	start = uptime_ns();
+	for (i = 0; i < n; i++)
+		(void)uptime_ns();
+	print("ns: %ju\n", (uintmax_t)(uptime_ns() - start));
+	return (0);
+}
+
+static int
 check(uint64_t ms)
 {
 	uint64_t after, before, end, last = 0, now;
@@ -193,10 +198,12 @@ cmd_vdso(int argc, char **argv)
 
 	error = find_timekeep();
 	if (error != 0)
-		return (complain(error, "kern.proc.auxv"));
+		return (complain(error, "AT_TIMEKEEP"));
 	error = map_reftsc();
 	if (argc == 1)
 		return (show());
+	if (argc == 3 && strcmp(argv[1], "call") == 0 && number(argv[2], &n))
+		return (call_many(n));
 	if (error != 0)
 		return (complain(error, "/dev/hv_tsc"));
 	if (argc == 3 && number(argv[2], &n)) {
