@@ -60,7 +60,8 @@ class Smp(FreeBsd):
         """a change that all processors must see, and what it takes"""
         self.ours()
         done, moved = self.used("tlb cost %d" % COST_TIMES)
-        if self.hypercalls and moved["tlb_flushes"] < COST_TIMES:
+        # A processor that runs something else meanwhile has nothing to forget.
+        if self.hypercalls and moved["tlb_flushes"] < COST_TIMES // 2:
             raise Fail("too few by hypercall: %s" % moved)
         return "%.1f exits, %s us" % (moved["exits"] / COST_TIMES,
                                       int(done["ns"]) // 1000)

@@ -61,23 +61,29 @@ def job(module, call, results, python=(), args=(), paths=(rig.HERE,),
              **(env or {})}, **more)
 
 
-def run(make_job):
-    """Runs the suite.  make_job(out=...): the job, with what is given."""
+def run(*make_jobs):
+    """Runs the suite, or parts of it one after the other: the first status but
+    0.  Each make_job(out=...): the job, with what is given."""
     known = {}
     try:
-        status = once(make_job, known)
-        # Emulated processors with SVM break down now and then, and the outer
-        # kernel with them: what was not reported by then is done anew.
-        for _ in range(AGAIN):
-            if status not in (rig.BROKEN, rig.TIMEOUT) or \
-                    rig.choose()[0] != "nested":
-                break
-            rig.say("again, for what is left: the emulated machine broke")
-            status = once(make_job, known)
-        return status
+        return next((s for s in [persist(m, known) for m in make_jobs] if s),
+                    0)
     except Trouble as e:
         rig.say(str(e))
         return rig.BROKEN
+
+
+def persist(make_job, known):
+    status = once(make_job, known)
+    # Emulated processors with SVM break down now and then, and the outer
+    # kernel with them: what was not reported by then is done anew.
+    for _ in range(AGAIN):
+        if status not in (rig.BROKEN, rig.TIMEOUT) or \
+                rig.choose()[0] != "nested":
+            break
+        rig.say("again, for what is left: the emulated machine broke")
+        status = once(make_job, known)
+    return status
 
 
 def once(make_job, known):

@@ -367,7 +367,7 @@ tlb_torture(uint64_t ms)
 		error = change_remap();
 		if (error == 0)
 			error = change_protect();
-		if (error == 0 && ++rounds % 16 == 0) {
+		if (error == 0 && ++rounds % 4 == 0) {
 			error = change_fork(&stale);
 			forks++;
 		}

@@ -61,6 +61,9 @@ hyperv_smp_wanted(const struct hyperv_info *hi)
 {
 	u_int use = 0;
 
+	/* Where the kernel has variables of these names, ours are not set. */
+	TUNABLE_INT_FETCH("hw.vmbus.tlb_hcall", &hyperv_tlb_hcall);
+	TUNABLE_INT_FETCH("hw.vmbus.ipi_hcall", &hyperv_ipi_hcall);
 	/* Without numbers nobody can be named. */
 	if ((hi->hi_priv & HYPERV_PRIV_VPINDEX) == 0 || mp_ncpus == 1)
 		return (0);
