@@ -212,6 +212,7 @@ print_vcpus(const struct view *v)
 	} columns[] = {
 		{ "kvm", "exits", "EXITS" },
 		{ "kvm", "hypercalls", "HYPERCALLS" },
+		{ NULL, "hypercalls_in_kvm", "IN KVM" },
 		{ "kvm", "halt_exits", "HALTS" },
 		{ "kvm", "irq_injections", "INTERRUPTS" },
 		{ "kvm", "tlb_flush", "FLUSHES" },
@@ -233,8 +234,10 @@ print_vcpus(const struct view *v)
 		cpu = json_array_get(list, c);
 		fprintf(v->out, "%7lld", number(cpu, "vcpu"));
 		for (size_t i = 0; i < n; i++)
-			fprintf(v->out, " %11lld", number(json_object_get(cpu,
-			    columns[i].object), columns[i].key));
+			fprintf(v->out, " %11lld", number(
+			    columns[i].object == NULL ? cpu :
+			    json_object_get(cpu, columns[i].object),
+			    columns[i].key));
 		fputc('\n', v->out);
 	}
 }

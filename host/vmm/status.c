@@ -77,10 +77,19 @@ kvm_of(struct vmm *m, unsigned first, unsigned count)
 	return (kvm);
 }
 
-/*
- * Beside the exits: how many of the vCPU's hypercalls came to user space, so
- * that the rest are those which KVM did alone, flushes and IPIs above all.
- */
+/* What KVM did of hypercalls alone: flushes, IPIs, signals to an eventfd. */
+static void
+put_in_kvm(json_t *o)
+{
+	json_t *all = json_object_get(json_object_get(o, "kvm"), "hypercalls");
+	json_t *ours = json_object_get(json_object_get(o, "exits"),
+	    vmm_exit_name(KVM_EXIT_HYPERV));
+	json_int_t n = json_integer_value(all) - json_integer_value(ours);
+
+	/* The two are not counted at the same moment. */
+	put(o, "hypercalls_in_kvm", n > 0 ? (uint64_t)n : 0);
+}
+
 static json_t *
 vcpu_stats(struct vmm *m, unsigned id)
 {
@@ -95,6 +104,7 @@ vcpu_stats(struct vmm *m, unsigned id)
 	put(o, "interrupts", vs.interrupts);
 	json_object_set_new(o, "exits", exits_of(m, id, 1));
 	json_object_set_new(o, "kvm", kvm_of(m, id, 1));
+	put_in_kvm(o);
 	return (o);
 }
 
@@ -115,6 +125,7 @@ op_stats(void *arg, json_t *o)
 	pthread_mutex_unlock(&m->m_mtx);
 	put(o, "wakeups", atomic_load(&m->m_loop.l_wakeups));
 	put(o, "inline_rounds", atomic_load(&m->m_loop.l_inline));
+	put_in_kvm(o);
 	json_object_set_new(o, "vcpus", vcpus);
 	nets_stats(st->st_nets, net);
 	json_object_set_new(o, "net", net);
