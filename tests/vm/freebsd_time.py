@@ -213,6 +213,25 @@ class TimeMessage(Timed):
         return "%s events in 2 s" % self.ticking()
 
 
+class TimePti(Timed):
+    """Page-table isolation: programs' page tables have of the modules what
+    they were shown."""
+    name = "time_pti"
+    kenv = {"vm.pmap.pti": "1"}
+
+    def check_timer(self):
+        """events interrupt programs on both processors"""
+        self.is_set("vm.pmap.pti", "1")
+        jobs = [self.vm.start_job("vdso read 3000000")
+                for _ in range(self.cpus)]
+        found = self.ticking(1)
+        for n in jobs:
+            status, text = self.vm.end_job(n, 120)
+            if status:
+                raise Fail(text)
+        return "%s events in 1 s" % found
+
+
 class TimeOff(Timed):
     """All of it turned off by its tunables."""
     name = "time_off"
