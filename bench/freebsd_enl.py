@@ -62,8 +62,7 @@ def measure(vm, counters):
                 "ns": statistics.median(ns for ns, _ in tries),
                 "exits": each("kvm.exits"),
                 "hypercalls": each("kvm.hypercalls"),
-                "halts": each("kvm.halt_exits"),
-                "counts": [c for _, c in tries]})
+                "halts": each("kvm.halt_exits")})
             print("bench: %s: %.2f exits" % (command, each("kvm.exits") or 0),
                   flush=True)
         rows[0]["timecounter"] = vm.sysctl("kern.timecounter.hardware")
