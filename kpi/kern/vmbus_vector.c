@@ -28,10 +28,13 @@ char	etext[1];
 
 void	vmbus_handle_intr(struct trapframe *frame) __weak_symbol;
 void	vmbus_handle_et_intr(struct trapframe *frame) __weak_symbol;
-void	Xvmbus_isr(void);
-void	Xvmbus_isr_pti(void);
-void	Xvmbus_et_isr(void);
-void	Xvmbus_et_isr_pti(void);
+/* The entries lie in one page, as the driver's own do. */
+#define	ENTRY	__section(".text.vmbus_entry")
+
+void	Xvmbus_isr(void) ENTRY __aligned(PAGE_SIZE);
+void	Xvmbus_isr_pti(void) ENTRY;
+void	Xvmbus_et_isr(void) ENTRY;
+void	Xvmbus_et_isr_pti(void) ENTRY;
 
 static void
 vmbus_entry(void (*handler)(struct trapframe *frame))

@@ -36,12 +36,12 @@ class Balloon(Service):
 
     def set(self, size):
         """hvctl memory set, as far as the guest goes; what it has then."""
-        p = self.order(size)
+        p = self.give(size)
         if p not in (0, 1):
             raise Fail("hvctl ends with %d" % p)
         return self.asked("memory")["assigned"]
 
-    def order(self, size):
+    def give(self, size):
         try:
             self.vm.ctl("memory", "set", "%d" % size)
             return 0
@@ -150,7 +150,7 @@ class Balloon(Service):
         for i in range(ORDERS):
             size = 16 * MIB if rng.random() < 0.04 else \
                 self.total - rng.randrange(self.total // 2)
-            cut += self.order(size)
+            cut += self.give(size)
         for j in jobs:
             status, text = self.vm.run("job poll %d" % j)
             if status == 0:

@@ -211,10 +211,11 @@ hv_vss_detach(device_t dev)
 	mtx_unlock(&sc->vs_mtx);
 	callout_drain(&sc->vs_timer);
 	callout_drain(&sc->vs_hold);
-	for (i = 0; i < HV_VSS_WHOS; i++) {
+	for (i = 0; i < HV_VSS_WHOS; i++)
 		hv_node_destroy(sc->vs_party[i].vp_node);
+	/* Until now the last node's writer told them apart by these. */
+	for (i = 0; i < HV_VSS_WHOS; i++)
 		sc->vs_party[i].vp_node = NULL;
-	}
 	hv_ic_detach_end(dev);
 	mtx_destroy(&sc->vs_mtx);
 	sc->vs_init = false;
