@@ -31,7 +31,7 @@ AREAS = ("freebsd_boot", "freebsd_versions", "freebsd_disks",
          "freebsd_hotplug", "freebsd_faults", "freebsd_ide", "freebsd_net",
          "freebsd_netload", "freebsd_dhcp", "freebsd_services",
          "freebsd_daemons", "freebsd_kvp", "freebsd_balloon",
-         "freebsd_keyboard", "freebsd_time")
+         "freebsd_keyboard", "freebsd_smpreload", "freebsd_time")
 # Processors in these have to run at the same time.
 PARALLEL_AREAS = ("freebsd_smp",)
 # Far above what it takes.
