@@ -78,7 +78,8 @@ class Found(FreeBsd):
         """lsvmbus lists what is on the bus, each device with its channels"""
         bus = json.loads(self.vm.sh("lsvmbus --libxo=json"))["vmbus"]
         there = self.vm.devices("children", "vmbus0")
-        want = sorted((d.name, d.pnpinfo) for d in there
+        # A device without a driver has no name, but for its handle.
+        want = sorted((re.sub("^0x.*", "", d.name), d.pnpinfo) for d in there
                       if "classid=" in d.pnpinfo)
         found = sorted((d.get("name", ""), "classid=%s deviceid=%s" %
                         (d["class-id"], d["instance-id"]))
