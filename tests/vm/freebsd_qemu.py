@@ -122,7 +122,8 @@ class Host(FreeBsd):
     modules = (MODULE,)
     root = "md"
     root_type = "ext2fs"
-    kenv = {"kern.panic_reboot_wait_time": "0"}
+    # Interrupts are counted, and are to be the bridge's.
+    kenv = {"kern.panic_reboot_wait_time": "0", "hw.vmbus.et": "0"}
     cpu = ()
     reboot = False
     bridge = ("-device", "vmbus-bridge")
