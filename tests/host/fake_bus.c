@@ -484,7 +484,8 @@ hvh_chan_write(struct hvh_chan *ch, uint16_t type, uint16_t flags,
 	p->wants_completion = (flags & 1) != 0;
 	p->xid = xid;
 	p->len = len;
-	memcpy(p->data, data, len);
+	if (len != 0)
+		memcpy(p->data, data, len);
 	queue_add(&ch->out, p);
 	return (0);
 }
