@@ -200,7 +200,7 @@ class Disks(Boot):
     def after_trace(self):
         """--trace: hvctl shows offers, opens and commands, and filters them"""
         for options, line in (
-                (("--type", "OFFER"), r" out +1 +0 +OFFER channel \d+: SCSI "),
+                (("--type", "OFFER"), r" out +\d+ +\d+ +OFFER channel \d+: SCSI "),
                 (("--type", "OPEN", "--dir", "in"),
                  r" in +\d+ +\d+ +OPEN channel "),
                 (("--type", "OPEN_RESULT"), r" OPEN_RESULT channel .*, ok$"),
