@@ -338,6 +338,16 @@ join_disk_gone(void *name)
 	return (!join_disk_exists(name));
 }
 
+void
+join_is(const char *name, const char *want)
+{
+	char value[64];
+
+	ATF_REQUIRE_EQ_MSG(0, kpi_sysctl_get(name, value, sizeof(value)),
+	    "no %s", name);
+	ATF_CHECK_STREQ_MSG(want, value, "%s is \"%s\"", name, value);
+}
+
 kpi_u64
 join_sysctl(const char *fmt, ...)
 {

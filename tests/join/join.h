@@ -94,6 +94,8 @@ bool	join_disk_gone(void *name);
 
 /* Numeric sysctl; 0 where there is none. */
 kpi_u64	join_sysctl(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Fails the case unless a sysctl is there and has this value. */
+void	join_is(const char *name, const char *want);
 
 /*
  * What the kernel has allocated and how many threads it runs, with the device

@@ -183,16 +183,6 @@ all_back(void)
 	ATF_CHECK_EQ(0, atomic_load(&out));
 }
 
-static void
-is(const char *name, const char *want)
-{
-	char value[64];
-
-	ATF_REQUIRE_EQ_MSG(0, kpi_sysctl_get(name, value, sizeof(value)),
-	    "no %s", name);
-	ATF_CHECK_STREQ_MSG(want, value, "%s is \"%s\"", name, value);
-}
-
 ATF_TC(up_down);
 ATF_TC_HEAD(up_down, tc)
 {
@@ -206,9 +196,9 @@ ATF_TC_BODY(up_down, tc)
 	struct join j;
 
 	start(&j, &cf);
-	is("dev.hvballoon.0.state", "ready");
-	is("dev.hvballoon.0.version", "2.0");
-	is("dev.hvballoon.0.%desc", "Hyper-V Dynamic Memory");
+	join_is("dev.hvballoon.0.state", "ready");
+	join_is("dev.hvballoon.0.version", "2.0");
+	join_is("dev.hvballoon.0.%desc", "Hyper-V Dynamic Memory");
 	ATF_CHECK_EQ(MEMORY - 200 * MIB, set(MEMORY - 200 * MIB));
 	ATF_CHECK_EQ(200 * MIB, ballooned());
 	ATF_CHECK_EQ(200 * MIB, atomic_load(&out));
@@ -346,7 +336,7 @@ ATF_TC_BODY(versions, tc)
 	params.max_version = all[0].max;
 	start(&j, &cf);
 	for (i = 0;; i++) {
-		is("dev.hvballoon.0.version", all[i].want);
+		join_is("dev.hvballoon.0.version", all[i].want);
 		ATF_CHECK_EQ(MEMORY - 40 * MIB, set(MEMORY - 40 * MIB));
 		all_back();
 		if (i == sizeof(all) / sizeof(all[0]) - 1)
@@ -457,7 +447,7 @@ ATF_TC_BODY(sleep, tc)
 	vm_pump();
 	ATF_CHECK_EQ(0, atomic_load(&out));
 	ATF_CHECK_EQ(0, ballooned());
-	is("dev.hvballoon.0.state", "closed");
+	join_is("dev.hvballoon.0.state", "closed");
 	ATF_REQUIRE_EQ(0, kpi_resume());
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
 	ATF_CHECK_EQ(MEMORY - 50 * MIB, set(MEMORY - 50 * MIB));

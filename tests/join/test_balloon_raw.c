@@ -47,16 +47,6 @@ start(struct join *j, bool fast)
 }
 
 static void
-is(const char *name, const char *want)
-{
-	char value[64];
-
-	ATF_REQUIRE_EQ_MSG(0, kpi_sysctl_get(name, value, sizeof(value)),
-	    "no %s", name);
-	ATF_CHECK_STREQ_MSG(want, value, "%s is \"%s\"", name, value);
-}
-
-static void
 put(struct raw_msg *m, uint16_t type, uint16_t size)
 {
 
@@ -201,13 +191,13 @@ ATF_TC_BODY(unknown, tc)
 		answer(VERSION_RSP, 0);
 	}
 	silence();
-	is(DEV "state", "refused");
-	is(DEV "version", "0.0");
+	join_is(DEV "state", "refused");
+	join_is(DEV "version", "0.0");
 	/* It is too late now. */
 	answer(VERSION_RSP, 1);
 	up(1000);
 	silence();
-	is(DEV "state", "refused");
+	join_is(DEV "state", "refused");
 	ATF_CHECK_EQ(2, join_sysctl(DEV "bad_messages"));
 	join_finish(&j);
 }
@@ -231,7 +221,7 @@ ATF_TC_BODY(refused, tc)
 	answer(VERSION_RSP, 1);
 	answer(CAPS_RSP, 0xfffffffe);
 	silence();
-	is(DEV "state", "refused");
+	join_is(DEV "state", "refused");
 	ATF_CHECK_EQ(0, join_sysctl(DEV "reports"));
 	ATF_CHECK_EQ(2, join_sysctl(DEV "bad_messages"));
 	join_finish(&j);

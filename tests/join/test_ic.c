@@ -45,16 +45,6 @@ start(struct join *j, unsigned cpus)
 }
 
 static void
-is(const char *name, const char *want)
-{
-	char value[64];
-
-	ATF_REQUIRE_EQ_MSG(0, kpi_sysctl_get(name, value, sizeof(value)),
-	    "no %s", name);
-	ATF_CHECK_STREQ_MSG(want, value, "%s is \"%s\"", name, value);
-}
-
-static void
 beat(uint64_t seq, uint32_t len, uint32_t status)
 {
 	const struct raw_answer *a;
@@ -86,9 +76,9 @@ ATF_TC_BODY(heartbeat, tc)
 
 	start(&j, 0);
 	raw_ic_agree(raw, 0x30000);
-	is("dev.hvheartbeat.0.fw_version", "3.0");
-	is("dev.hvheartbeat.0.msg_version", "3.0");
-	is("dev.hvheartbeat.0.%desc", "Hyper-V Heartbeat");
+	join_is("dev.hvheartbeat.0.fw_version", "3.0");
+	join_is("dev.hvheartbeat.0.msg_version", "3.0");
+	join_is("dev.hvheartbeat.0.%desc", "Hyper-V Heartbeat");
 	beat(0, 16, 0);
 	beat(41, 8, 0);
 	beat(0xffffffff, 40, 0);
@@ -96,7 +86,7 @@ ATF_TC_BODY(heartbeat, tc)
 	/* Longer than anybody makes it. */
 	beat(7, RAW_LEN - 28, 0);
 	raw_ic_agree(raw, 0x10000);
-	is("dev.hvheartbeat.0.msg_version", "1.0");
+	join_is("dev.hvheartbeat.0.msg_version", "1.0");
 	beat(1, 40, 0);
 	ATF_CHECK_EQ(6, join_sysctl("dev.hvheartbeat.0.requests"));
 	ATF_CHECK_EQ(0, join_sysctl("dev.hvheartbeat.0.bad_messages"));
@@ -112,8 +102,8 @@ refused(const struct raw_msg *m)
 	a = raw_ic_ask(raw, m, 0);
 	ATF_CHECK_EQ(0, raw_get(a, 28, 2));
 	ATF_CHECK_EQ(0, raw_get(a, 30, 2));
-	is("dev.hvheartbeat.0.fw_version", "0.0");
-	is("dev.hvheartbeat.0.msg_version", "0.0");
+	join_is("dev.hvheartbeat.0.fw_version", "0.0");
+	join_is("dev.hvheartbeat.0.msg_version", "0.0");
 }
 
 ATF_TC(negotiation);
@@ -409,7 +399,7 @@ ATF_TC_BODY(alive, tc)
 	ATF_CHECK_EQ(HVH_HEARTBEAT_OK, hi.state);
 	ATF_CHECK_EQ(0, hi.wrong);
 	ATF_CHECK_EQ(0, hi.missed);
-	is("dev.hvheartbeat.0.fw_version", "3.0");
+	join_is("dev.hvheartbeat.0.fw_version", "3.0");
 	/* The host forgets all, as after a restore. */
 	hvh_ic_renegotiate(ic);
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
@@ -439,7 +429,7 @@ ATF_TC_BODY(sleep, tc)
 	vm_pump();
 	hvh_ic_get_info(ic, &ii);
 	ATF_CHECK_EQ(HVH_IC_CLOSED, ii.state);
-	is("dev.hvheartbeat.0.requests", "1");
+	join_is("dev.hvheartbeat.0.requests", "1");
 	ATF_REQUIRE_EQ(0, kpi_resume());
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
 	want = 2;
