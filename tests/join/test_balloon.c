@@ -79,13 +79,17 @@ add_balloon(struct join *j)
 	ATF_REQUIRE_EQ(0, hvh_balloon_add(j->host, &params, &balloon));
 }
 
+/* The guest knows a moment after the host. */
 static bool
 ready(void *arg)
 {
 	struct hvh_balloon_info bi;
+	char value[64];
 
 	hvh_balloon_get_info(balloon, &bi);
-	return (bi.state == HVH_IC_READY);
+	return (bi.state == HVH_IC_READY &&
+	    kpi_sysctl_get("dev.hvballoon.0.state", value,
+	    sizeof(value)) == 0 && strcmp(value, "ready") == 0);
 }
 
 static void
