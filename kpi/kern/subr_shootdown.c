@@ -30,6 +30,7 @@ bool	hyperv_md_quiesce(void);
 smp_targeted_tlb_shootdown_t smp_targeted_tlb_shootdown =
     smp_targeted_tlb_shootdown_native;
 u_int	max_apic_id;
+int	x2apic_mode;
 static int apic_ids[MAXCPU];
 int	*apic_cpuids = apic_ids;
 linker_file_t linker_kernel_file;

@@ -498,3 +498,31 @@ KTEST(smp_ipi_hook, "IPIs to one and to the others; NMIs are the APIC's")
 	KT_EQ(kpi_native_ipis, 4);
 	unhook();
 }
+
+KTEST(smp_ipi_x2apic, "an x2APIC sends all but sets itself, by one exit too")
+{
+	cpuset_t to;
+
+	x2apic_mode = 1;
+	number_down(4, 3);
+	sched_bind(curthread, 1);
+	KT_EQ(test_md_hooks(), HYPERV_SMP_TLB);
+	/* As where the kernel has a pointer for sets. */
+	test_md_hook(HYPERV_SMP_TLB | HYPERV_SMP_IPI);
+	ipi_vectored(0x80, 3);
+	ipi_vectored(0x80, APIC_IPI_DEST_OTHERS);
+	CPU_SETOF(3, &to);
+	KT_CHECK(!hyperv_hook_ipi_set(&to, 0x80));
+	KT_EQ(hv.calls, 0);
+	KT_EQ(kpi_native_ipis, 2);
+	CPU_SET(0, &to);
+	KT_CHECK(hyperv_hook_ipi_set(&to, 0x80));
+	KT_EQ(hv.calls, 1);
+	KT_EQ(hv.in[1], 1ULL << vps[3] | 1ULL << vps[0]);
+	hv.calls = 0;
+	unhook();
+	ipi_vectored(0x80, 3);
+	KT_EQ(hv.calls, 0);
+	KT_EQ(kpi_native_ipis, 3);
+	x2apic_mode = 0;
+}

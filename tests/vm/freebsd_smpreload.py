@@ -20,6 +20,7 @@ class Reload(Smp):
     cpus = 2
     root = "md"
     modules = ()
+    kenv = {"hw.apic.x2apic_mode": "0"}     # all hooks are used
     rounds = 20
     check_torture = check_cost = check_disk = None
 

@@ -10,6 +10,10 @@
  * the others, of which that for an IPI to a set comes with a patch alone, are
  * looked up by name.
  *
+ * For one destination, or all others, an x2APIC's register takes one exit, as a
+ * hypercall does, which costs more: that pointer is hooked where the APIC is in
+ * memory, and takes several.
+ *
  * A hooked function does its work on this processor in any case, and hands all
  * of it to the kernel's own if the hypervisor has not done its part.
  */
@@ -135,7 +139,7 @@ hyperv_hook_ipi(u_int vector, int dest)
 		hyperv_hook.ipi_native(vector, dest);
 }
 
-/* What is not done for all of them, the kernel does for each. */
+/* What is not done for all of them, the kernel does for each: also for one. */
 static bool
 hyperv_hook_ipi_set(const cpuset_t *to, u_int vector)
 {
@@ -143,6 +147,8 @@ hyperv_hook_ipi_set(const cpuset_t *to, u_int vector)
 	bool done = false;
 
 	CPU_AND(&cpus, to, &all_cpus);
+	if (x2apic_mode != 0 && CPU_COUNT(&cpus) < 2)
+		return (false);
 	critical_enter();
 	if (vector < IPI_NMI_FIRST && !SCHEDULER_STOPPED() && smp_started)
 		done = hyperv_ipi_send(&cpus, vector);
@@ -158,8 +164,9 @@ hyperv_md_hooks(void)
 	    linker_file_lookup_symbol(linker_kernel_file, HYPERV_SHOOTDOWN, 0);
 	hyperv_hook.set_hook = (hyperv_send_set_t **)
 	    linker_file_lookup_symbol(linker_kernel_file, HYPERV_IPI_SET, 0);
-	return (HYPERV_SMP_IPI |
-	    (hyperv_hook.tlb_hook != NULL ? HYPERV_SMP_TLB : 0));
+	return ((hyperv_hook.tlb_hook != NULL ? HYPERV_SMP_TLB : 0) |
+	    (x2apic_mode == 0 || hyperv_hook.set_hook != NULL ?
+	    HYPERV_SMP_IPI : 0));
 }
 
 static void
@@ -179,8 +186,11 @@ hyperv_md_hook(u_int what)
 		    (uintptr_t)hyperv_hook_shootdown);
 	}
 	if ((what & HYPERV_SMP_IPI) != 0) {
-		hyperv_hook.ipi_native = ipi_vectored;
-		hyperv_md_point(&ipi_vectored, (uintptr_t)hyperv_hook_ipi);
+		if (x2apic_mode == 0) {
+			hyperv_hook.ipi_native = ipi_vectored;
+			hyperv_md_point(&ipi_vectored,
+			    (uintptr_t)hyperv_hook_ipi);
+		}
 		if (hyperv_hook.set_hook != NULL)
 			hyperv_md_point(hyperv_hook.set_hook,
 			    (uintptr_t)hyperv_hook_ipi_set);
@@ -197,8 +207,9 @@ hyperv_md_unhook(void)
 		hyperv_md_point(hyperv_hook.tlb_hook,
 		    (uintptr_t)hyperv_hook.tlb_native);
 	if ((hyperv_hook.hooked & HYPERV_SMP_IPI) != 0) {
-		hyperv_md_point(&ipi_vectored,
-		    (uintptr_t)hyperv_hook.ipi_native);
+		if (x2apic_mode == 0)
+			hyperv_md_point(&ipi_vectored,
+			    (uintptr_t)hyperv_hook.ipi_native);
 		if (hyperv_hook.set_hook != NULL)
 			hyperv_md_point(hyperv_hook.set_hook, 0);
 	}
