@@ -93,6 +93,49 @@ ktest_sysctl(const char *name, void *old, kpi_size *oldlen, const void *new,
 	return (c.error);
 }
 
+struct rss_call {
+	const char	*name;
+	struct ktest_rss *kr;
+	int		 error;
+};
+
+static void
+rss_call(void *arg)
+{
+	struct rss_call *c = arg;
+	struct ktest_rss *kr = c->kr;
+	struct ifrsskey rk;
+	struct ifrsshash rh;
+	if_t ifp;
+
+	ifp = ifunit_ref(c->name);
+	if (ifp == NULL) {
+		c->error = ENXIO;
+		return;
+	}
+	memset(&rk, 0, sizeof(rk));
+	memset(&rh, 0, sizeof(rh));
+	c->error = ifhwioctl(SIOCGIFRSSKEY, ifp, (caddr_t)&rk, curthread);
+	if (c->error == 0)
+		c->error = ifhwioctl(SIOCGIFRSSHASH, ifp, (caddr_t)&rh,
+		    curthread);
+	kr->keylen = rk.ifrk_keylen;
+	kr->keyfunc = rk.ifrk_func;
+	kr->hashfunc = rh.ifrh_func;
+	kr->types = rh.ifrh_types;
+	memcpy(kr->key, rk.ifrk_key, sizeof(kr->key));
+	if_rele(ifp);
+}
+
+int
+ktest_rss(const char *name, struct ktest_rss *kr)
+{
+	struct rss_call c = { .name = name, .kr = kr, .error = -1 };
+
+	kpi_call(rss_call, &c, -1);
+	return (c.error);
+}
+
 struct media_call {
 	const char	*name;
 	struct ktest_media *km;

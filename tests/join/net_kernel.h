@@ -23,6 +23,14 @@ void	ktest_hn_break(void);
 int	ktest_sysctl(const char *name, void *old, kpi_size *oldlen,
 	    const void *new, kpi_size newlen);
 
+/* [k] SIOCGIFRSSKEY and SIOCGIFRSSHASH; errno.  The key's length: 0, none. */
+struct ktest_rss {
+	unsigned	keylen, types;
+	unsigned	keyfunc, hashfunc;	/* RSS_FUNC_* */
+	unsigned char	key[128];
+};
+int	ktest_rss(const char *name, struct ktest_rss *kr);
+
 /* [k] SIOCGIFXMEDIA; errno. */
 struct ktest_media {
 	int	 current, active, status;

@@ -124,6 +124,26 @@ ATF_TC_BODY(mtu_host, tc)
 	finish(&t);
 }
 
+ATF_TC(mtu_small);
+ATF_TC_HEAD(mtu_small, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "the smallest MTU there is; what others "
+	    "send may be larger");
+}
+ATF_TC_BODY(mtu_small, tc)
+{
+	struct net t;
+
+	start(&t, &plain);
+	ATF_REQUIRE_EQ(0, kpi_net_mtu(t.n[0], 72));
+	ATF_CHECK_EQ(72, info(&t).mtu);
+	join_hn_pass(t.n[0], t.n[1], 86, 1);
+	join_hn_pass(t.n[1], t.n[0], 1514, 2);
+	ATF_REQUIRE_EQ(0, kpi_net_mtu(t.n[0], 1500));
+	join_hn_pass(t.n[0], t.n[1], 1514, 3);
+	finish(&t);
+}
+
 ATF_TC(mtu_invalid);
 ATF_TC_HEAD(mtu_invalid, tc)
 {
@@ -609,6 +629,7 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, mtu);
 	ATF_TP_ADD_TC(tp, mtu_host);
+	ATF_TP_ADD_TC(tp, mtu_small);
 	ATF_TP_ADD_TC(tp, mtu_invalid);
 	ATF_TP_ADD_TC(tp, mtu_fails);
 	ATF_TP_ADD_TC(tp, mtu_dead);

@@ -29,6 +29,9 @@
 #define	RNDIS_INVALID	0xc0010015
 #define	HASH_TCP4	(0x80 | 2)	/* M_HASHTYPE_RSS_TCP_IPV4 */
 
+#define	RSS_NONE	0
+#define	RSS_TOEPLITZ	2
+
 #define	CPUS		4
 #define	KEY		40
 #define	ENTRIES		128
@@ -222,6 +225,25 @@ ATF_TC_BODY(rss_key, tc)
 	cable_finish(&j);
 }
 
+/* What FreeBSD's programs are told of it. */
+ATF_TC_WITHOUT_HEAD(rss_told);
+ATF_TC_BODY(rss_told, tc)
+{
+	struct ktest_rss kr;
+	uint8_t key[KEY];
+
+	start(CPUS);
+	get_key(key);
+	ATF_REQUIRE_EQ(0, ktest_rss("hn0", &kr));
+	ATF_CHECK_EQ(RSS_TOEPLITZ, kr.keyfunc);
+	ATF_CHECK_EQ(RSS_TOEPLITZ, kr.hashfunc);
+	ATF_REQUIRE_EQ(KEY, kr.keylen);
+	ATF_CHECK_EQ(0, memcmp(key, kr.key, KEY));
+	/* IPv4, IPv6, and TCP over each. */
+	ATF_CHECK_EQ_MSG(0x17, kr.types, "%#x", kr.types);
+	cable_finish(&j);
+}
+
 /* The host's own table, of what hn0 sends, follows that of what it receives. */
 ATF_TC_WITHOUT_HEAD(rss_table);
 ATF_TC_BODY(rss_table, tc)
@@ -282,8 +304,14 @@ ATF_TC_WITHOUT_HEAD(rss_none);
 ATF_TC_BODY(rss_none, tc)
 {
 	uint8_t key[KEY] = { 1 };
+	struct ktest_rss kr;
 
 	start(1);
+	ATF_REQUIRE_EQ(0, ktest_rss("hn0", &kr));
+	ATF_CHECK_EQ(RSS_NONE, kr.keyfunc);
+	ATF_CHECK_EQ(RSS_NONE, kr.hashfunc);
+	ATF_CHECK_EQ(0, kr.keylen);
+	ATF_CHECK_EQ(0, kr.types);
 	ATF_CHECK_EQ(0, number("dev.hn.0.rss_ind_size"));
 	ATF_CHECK(set_key(key) != 0);
 	(void)pass(1, 7);
@@ -604,6 +632,7 @@ ATF_TP_ADD_TCS(tp)
 
 	ATF_TP_ADD_TC(tp, hash);
 	ATF_TP_ADD_TC(tp, rss_key);
+	ATF_TP_ADD_TC(tp, rss_told);
 	ATF_TP_ADD_TC(tp, rss_table);
 	ATF_TP_ADD_TC(tp, rss_refused);
 	ATF_TP_ADD_TC(tp, rss_none);

@@ -16,7 +16,10 @@
 #include <unistd.h>
 
 #include "join_cable.h"
+#include "net_kernel.h"
 #include "vf_kernel.h"
+
+#define	KEY	40		/* bytes of an RSS key */
 
 static struct cable j;
 static uint8_t frame[2000], got[2000];
@@ -529,6 +532,57 @@ ATF_TC_BODY(plain_function, tc)
 	cable_finish(&j);
 }
 
+/* The keys of hn0 and of the next function: what both hash by then. */
+static void
+check_key(const uint8_t *vf, unsigned len, const uint8_t want[KEY])
+{
+	struct ktest_rss kr;
+
+	ktest_vf_key(vf, len);
+	vf_attach();
+	ATF_REQUIRE(vf_active(true));
+	ATF_REQUIRE_EQ(0, ktest_rss("hn0", &kr));
+	ATF_REQUIRE_EQ(KEY, kr.keylen);
+	ATF_CHECK_EQ(0, memcmp(want, kr.key, KEY));
+	vf_detach();
+	ATF_REQUIRE(vf_active(false));
+	/* It is hashed by afterwards, too. */
+	ATF_REQUIRE_EQ(0, ktest_rss("hn0", &kr));
+	ATF_CHECK_EQ(0, memcmp(want, kr.key, KEY));
+}
+
+/* A function's key is the adapter's, unless that has one from somebody. */
+ATF_TC_WITHOUT_HEAD(rss_key);
+ATF_TC_BODY(rss_key, tc)
+{
+	struct hvh_fault f = {
+		.point = HVH_FAULT_RNDIS_OUT, .action = HVH_FAULT_STATUS,
+		.key = 0x80000005, .skip = 1, .times = 1, .arg = 0xc0010015
+	};
+	uint8_t vf[2][KEY + 8], set[KEY];
+	struct ktest_rss kr;
+	unsigned i;
+
+	for (i = 0; i < sizeof(vf[0]); i++) {
+		vf[0][i] = (uint8_t)(i * 37 + 11);
+		vf[1][i] = (uint8_t)(i * 29 + 5);
+	}
+	memcpy(set, vf[1] + 8, KEY);
+	start(NULL);
+	ATF_REQUIRE_EQ(0, ktest_rss("hn0", &kr));
+	check_key(vf[0], 0, kr.key);
+	check_key(vf[0], KEY + 8, kr.key);
+	check_key(vf[0], KEY, vf[0]);
+	/* The host will not have another: all goes on by what it had. */
+	ATF_REQUIRE_EQ(0, hvh_fault_add(j.host, &f));
+	check_key(vf[1], KEY, vf[0]);
+	hvh_fault_clear(j.host);
+	ATF_REQUIRE_EQ(0, ktest_sysctl("dev.hn.0.rss_key", NULL, NULL, set,
+	    KEY));
+	check_key(vf[1], KEY, set);
+	cable_finish(&j);
+}
+
 ATF_TP_ADD_TCS(tp)
 {
 
@@ -541,5 +595,6 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, names);
 	ATF_TP_ADD_TC(tp, settings);
 	ATF_TP_ADD_TC(tp, plain_function);
+	ATF_TP_ADD_TC(tp, rss_key);
 	return (atf_no_error());
 }

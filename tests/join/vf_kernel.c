@@ -26,6 +26,8 @@ static volatile u_int vf_frames, vf_refuses;
 static int vf_hardware;
 static uint8_t vf_last[2048];
 static u_int vf_lastlen;
+static uint8_t vf_key[RSS_KEYLEN];
+static u_int vf_keylen;
 
 /* What the stack may leave to it. */
 static void
@@ -73,6 +75,18 @@ vf_init(void *arg __unused)
 }
 
 static int
+vf_tell_key(struct ifrsskey *rk)
+{
+
+	if (vf_keylen == 0)
+		return (EINVAL);
+	rk->ifrk_func = RSS_FUNC_TOEPLITZ;
+	rk->ifrk_keylen = (uint16_t)vf_keylen;
+	memcpy(rk->ifrk_key, vf_key, vf_keylen);
+	return (0);
+}
+
+static int
 vf_ioctl(if_t ifp, u_long cmd, caddr_t data)
 {
 	struct ifreq *ifr = (struct ifreq *)data;
@@ -91,6 +105,8 @@ vf_ioctl(if_t ifp, u_long cmd, caddr_t data)
 	case SIOCSIFMTU:
 		if_setmtu(ifp, ifr->ifr_mtu);
 		return (0);
+	case SIOCGIFRSSKEY:
+		return (vf_tell_key((struct ifrsskey *)data));
 	default:
 		return (ether_ioctl(ifp, cmd, data));
 	}
@@ -183,6 +199,14 @@ ktest_vf_last(void *buf, unsigned len)
 
 	memcpy(buf, vf_last, MIN(len, vf_lastlen));
 	return (vf_lastlen);
+}
+
+void
+ktest_vf_key(const unsigned char *key, unsigned len)
+{
+
+	memcpy(vf_key, key, len);
+	vf_keylen = len;
 }
 
 void

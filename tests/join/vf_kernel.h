@@ -27,6 +27,8 @@ unsigned ktest_vf_flags(void);		/* IFF_* */
 unsigned ktest_vf_last(void *buf, unsigned len);
 /* Whether it takes frames to send. */
 void	ktest_vf_refuse(int refuse);
+/* The RSS key it has from now on, len bytes; 0: it has none. */
+void	ktest_vf_key(const unsigned char *key, unsigned len);
 /* Frames that it was given to send; whether it is up; its MTU. */
 unsigned ktest_vf_sent(void);
 int	ktest_vf_is_up(void);

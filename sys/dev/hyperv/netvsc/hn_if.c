@@ -263,7 +263,7 @@ hn_if_set_mtu(struct hn_softc *sc, int mtu)
 	u_int old;
 	int error;
 
-	if (mtu < IP_MSS || mtu > HN_MTU_MAX)
+	if (mtu < IF_MINMTU || mtu > HN_MTU_MAX)
 		return (EINVAL);
 	if (mtu == if_getmtu(sc->sc_ifp) && hn_flagged(sc, HN_F_SYNTH))
 		return (0);
@@ -333,6 +333,16 @@ hn_if_ioctl(if_t ifp, u_long cmd, caddr_t data)
 		sx_xunlock(&sc->sc_lock);
 		hn_vf_update(sc);
 		if_vlancap(ifp);
+		break;
+	case SIOCGIFRSSKEY:
+		sx_slock(&sc->sc_lock);
+		hn_rss_get_key(sc, (struct ifrsskey *)data);
+		sx_sunlock(&sc->sc_lock);
+		break;
+	case SIOCGIFRSSHASH:
+		sx_slock(&sc->sc_lock);
+		hn_rss_get_hash(sc, (struct ifrsshash *)data);
+		sx_sunlock(&sc->sc_lock);
 		break;
 	case SIOCSIFMEDIA:
 	case SIOCGIFMEDIA:

@@ -14,8 +14,27 @@
 #include <sys/systm.h>
 #include <sys/kernel.h>
 #include <sys/libkern.h>
+#include <sys/socket.h>
+
+#include <net/if.h>
 
 #include <dev/hyperv/netvsc/hn_var.h>
+
+/*
+ * What can be asked for to be hashed, in the host's words and in those of
+ * FreeBSD's programs.
+ */
+static const struct {
+	uint32_t	ht_ndis;
+	uint32_t	ht_type;
+} hn_rss_types[] = {
+	{ NDIS_HASH_IP4, RSS_TYPE_IPV4 },
+	{ NDIS_HASH_TCP4, RSS_TYPE_TCP_IPV4 },
+	{ NDIS_HASH_IP6, RSS_TYPE_IPV6 },
+	{ NDIS_HASH_IP6_EX, RSS_TYPE_IPV6_EX },
+	{ NDIS_HASH_TCP6, RSS_TYPE_TCP_IPV6 },
+	{ NDIS_HASH_TCP6_EX, RSS_TYPE_TCP_IPV6_EX },
+};
 
 /*
  * An answer to the question for capabilities: queues, entries of the table,
@@ -203,4 +222,53 @@ hn_rss_change(struct hn_softc *sc, const uint8_t *key, const uint32_t *ind,
 		(void)hn_rss_config(sc, true);
 	}
 	return (error);
+}
+
+void
+hn_rss_adopt(struct hn_softc *sc, const struct ifrsskey *rk)
+{
+	int error;
+
+	if (sc->sc_rss_userkey || sc->sc_rss_hash == 0 ||
+	    rk->ifrk_func != RSS_FUNC_TOEPLITZ ||
+	    rk->ifrk_keylen != NDIS_RSS_KEY_SIZE ||
+	    memcmp(rk->ifrk_key, sc->sc_rss.rt_key, NDIS_RSS_KEY_SIZE) == 0)
+		return;
+	error = hn_rss_change(sc, rk->ifrk_key, NULL, 0);
+	if (error != 0 && bootverbose)
+		device_printf(sc->sc_dev, "not the key of %s: error %d\n",
+		    rk->ifrk_name, error);
+}
+
+static uint8_t
+hn_rss_func(struct hn_softc *sc)
+{
+
+	sx_assert(&sc->sc_lock, SA_LOCKED);
+	return (sc->sc_rss_hash != 0 ? RSS_FUNC_TOEPLITZ : RSS_FUNC_NONE);
+}
+
+void
+hn_rss_get_key(struct hn_softc *sc, struct ifrsskey *rk)
+{
+
+	rk->ifrk_func = hn_rss_func(sc);
+	rk->ifrk_keylen = 0;
+	if (rk->ifrk_func == RSS_FUNC_NONE)
+		return;
+	rk->ifrk_keylen = NDIS_RSS_KEY_SIZE;
+	memcpy(rk->ifrk_key, sc->sc_rss.rt_key, NDIS_RSS_KEY_SIZE);
+}
+
+void
+hn_rss_get_hash(struct hn_softc *sc, struct ifrsshash *rh)
+{
+	u_int i;
+
+	rh->ifrh_func = hn_rss_func(sc);
+	rh->ifrh_types = 0;
+	for (i = 0; i < nitems(hn_rss_types); i++) {
+		if ((sc->sc_rss_hash & hn_rss_types[i].ht_ndis) != 0)
+			rh->ifrh_types |= hn_rss_types[i].ht_type;
+	}
 }

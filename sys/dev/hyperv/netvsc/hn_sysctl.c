@@ -366,6 +366,8 @@ hn_sysctl_rss_key(SYSCTL_HANDLER_ARGS)
 		return (error);
 	sx_xlock(&sc->sc_lock);
 	error = hn_rss_change(sc, key, NULL, 0);
+	if (error == 0)
+		sc->sc_rss_userkey = true;
 	sx_xunlock(&sc->sc_lock);
 	return (error);
 }

@@ -206,6 +206,7 @@ struct hn_softc {
 	u_int		 sc_pollhz;
 	u_int		 sc_vf_accbpf;		/* (A) show what it takes */
 	bool		 sc_rss_key;		/* there is a key */
+	bool		 sc_rss_userkey;	/* it was set */
 	bool		 sc_rss_user;		/* the table was set */
 	uint64_t	 sc_baudrate;		/* as the host says */
 	u_int		 sc_rxok;		/* (A) data goes to the stack */
@@ -478,6 +479,14 @@ int	hn_rss_config(struct hn_softc *sc, bool again);
  */
 int	hn_rss_change(struct hn_softc *sc, const uint8_t *key,
 	    const uint32_t *ind, u_int cnt);
+/*
+ * The key that a virtual function hashes by becomes ours as well, if none was
+ * set: a flow has one hash then, whichever way its packets come.
+ */
+void	hn_rss_adopt(struct hn_softc *sc, const struct ifrsskey *rk);
+/* Answers to SIOCGIFRSSKEY and SIOCGIFRSSHASH. */
+void	hn_rss_get_key(struct hn_softc *sc, struct ifrsskey *rk);
+void	hn_rss_get_hash(struct hn_softc *sc, struct ifrsshash *rh);
 /* Pure. */
 int	hn_rss_parse(const void *data, size_t len, u_int *nrxq, u_int *nind,
 	    uint32_t *hash);

@@ -213,13 +213,14 @@ hn_vf_stop(struct hn_vf *vf)
  * told of it, in the twin's network stack: a thread of ours is in none.
  */
 static int
-hn_vf_ioctl(struct hn_vf *vf, u_long cmd, struct ifreq *ifr)
+hn_vf_ioctl(struct hn_vf *vf, u_long cmd, void *req)
 {
 	int error;
 
-	strlcpy(ifr->ifr_name, if_name(vf->vf_ifp), sizeof(ifr->ifr_name));
+	/* All requests begin with this. */
+	strlcpy(req, if_name(vf->vf_ifp), IFNAMSIZ);
 	CURVNET_SET(if_getvnet(vf->vf_ifp));
-	error = ifhwioctl(cmd, vf->vf_ifp, (caddr_t)ifr, curthread);
+	error = ifhwioctl(cmd, vf->vf_ifp, req, curthread);
 	CURVNET_RESTORE();
 	return (error);
 }
@@ -288,6 +289,16 @@ hn_vf_prepare(struct hn_vf *vf)
 }
 
 static void
+hn_vf_key(struct hn_vf *vf)
+{
+	struct ifrsskey rk;
+
+	memset(&rk, 0, sizeof(rk));
+	if (hn_vf_ioctl(vf, SIOCGIFRSSKEY, &rk) == 0)
+		hn_rss_adopt(vf->vf_sc, &rk);
+}
+
+static void
 hn_vf_start(struct hn_vf *vf)
 {
 	struct hn_softc *sc = vf->vf_sc;
@@ -296,6 +307,8 @@ hn_vf_start(struct hn_vf *vf)
 	error = hn_vf_share(vf);
 	if (error == 0)
 		error = hn_vf_prepare(vf);
+	if (error == 0)
+		hn_vf_key(vf);
 	/* The host is told before anything is sent that way. */
 	if (error == 0)
 		error = hn_nvs_set_datapath(sc, HN_NVS_DATAPATH_VF);
