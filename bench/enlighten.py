@@ -19,6 +19,8 @@ import shutil
 import sys
 import tempfile
 
+from rows import leave, show
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.join(os.path.dirname(HERE), "tests/vm")
 sys.path.insert(0, TESTS)
@@ -69,9 +71,7 @@ def measure():
                     vm.kill()
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    with open(os.path.join(results, "enlighten.json"), "w",
-              encoding="utf-8") as f:
-        json.dump(rows, f, indent=2)
+    leave(results, "enlighten", rows)
     sys.exit(0)
 
 
@@ -99,14 +99,8 @@ def main():
         status = rig.run(linux.job(
             "enlighten", "measure", results, python=["guest"],
             paths=(HERE, TESTS), time_limit=TIME_LIMIT, cpus=1))
-        path = os.path.join(results, "enlighten.json")
-        if status == 0 and os.path.exists(path):
-            with open(path, encoding="utf-8") as f:
-                rows = json.load(f)
-            table(rows)
-            out = os.path.join(rig.TOP, "build/bench-enlighten.json")
-            shutil.copy(path, out)
-            print("JSON: " + out)
+        if status == 0:
+            show(results, "enlighten", table, rig.TOP)
         return status
     except rig.Trouble as e:
         rig.say(str(e))

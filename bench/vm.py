@@ -14,12 +14,13 @@ goes to build/bench-vm.json.
 """
 
 import argparse
-import json
 import os
 import re
 import shutil
 import sys
 import tempfile
+
+from rows import leave, show
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 TESTS = os.path.join(os.path.dirname(HERE), "tests/vm")
@@ -109,8 +110,7 @@ def measure():
                         best[name, r["depth"]] = dict(r, vmm=name)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    with open(os.path.join(results, "vm.json"), "w", encoding="utf-8") as f:
-        json.dump(list(best.values()), f, indent=2)
+    leave(results, "vm", list(best.values()))
     sys.exit(status)
 
 
@@ -149,14 +149,7 @@ def main():
             "vm", "measure", results, python=["guest"],
             args=[str(a.seconds), str(a.rounds)], paths=(HERE, TESTS),
             time_limit=120 + a.rounds * 3 * (30 + 3 * a.seconds)))
-        path = os.path.join(results, "vm.json")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8") as f:
-                rows = json.load(f)
-            table(rows)
-            out = os.path.join(rig.TOP, "build/bench-vm.json")
-            shutil.copy(path, out)
-            print("JSON: " + out)
+        show(results, "vm", table, rig.TOP)
         return status
     except rig.Trouble as e:
         rig.say(str(e))

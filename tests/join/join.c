@@ -332,6 +332,14 @@ join_disk_exists(void *name)
 }
 
 bool
+join_sysctl_gone(void *name)
+{
+	char value[64];
+
+	return (kpi_sysctl_get(name, value, sizeof(value)) != 0);
+}
+
+bool
 join_disk_gone(void *name)
 {
 

@@ -91,6 +91,7 @@ void	join_check(const char *disk, uint64_t offset, size_t len,
 bool	join_wait(bool (*cond)(void *arg), void *arg, unsigned ms);
 bool	join_disk_exists(void *name);
 bool	join_disk_gone(void *name);
+bool	join_sysctl_gone(void *name);
 
 /* Numeric sysctl; 0 where there is none. */
 kpi_u64	join_sysctl(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -356,15 +356,6 @@ ATF_TC_BODY(versions, tc)
 
 /* --- Comings and goings with pages out. --- */
 
-static bool
-gone(void *arg)
-{
-	char value[64];
-
-	return (kpi_sysctl_get("dev.hvballoon.0.state", value,
-	    sizeof(value)) != 0);
-}
-
 ATF_TC(rescind);
 ATF_TC_HEAD(rescind, tc)
 {
@@ -386,7 +377,8 @@ ATF_TC_BODY(rescind, tc)
 		if (i % 2 == 0)
 			ATF_REQUIRE(join_wait(is_over, NULL, 10000));
 		hvh_balloon_remove(balloon);
-		ATF_REQUIRE(join_wait(gone, NULL, 10000));
+		ATF_REQUIRE(join_wait(join_sysctl_gone,
+		    "dev.hvballoon.0.state", 10000));
 		ATF_REQUIRE(join_wait(is_over, NULL, 10000));
 		ATF_CHECK_EQ(0, atomic_load(&out));
 		add_balloon(&j);

@@ -437,15 +437,6 @@ ATF_TC_BODY(sleep, tc)
 	join_finish(&j);
 }
 
-static bool
-gone(void *arg)
-{
-	char value[64];
-
-	return (kpi_sysctl_get("dev.hvheartbeat.0.requests", value,
-	    sizeof(value)) != 0);
-}
-
 ATF_TC(rescind);
 ATF_TC_HEAD(rescind, tc)
 {
@@ -465,7 +456,8 @@ ATF_TC_BODY(rescind, tc)
 	for (i = 0; i < 5; i++) {
 		ATF_REQUIRE(join_wait(ready, NULL, 10000));
 		hvh_ic_remove(ic);
-		ATF_REQUIRE(join_wait(gone, NULL, 10000));
+		ATF_REQUIRE(join_wait(join_sysctl_gone,
+		    "dev.hvheartbeat.0.requests", 10000));
 		add_heartbeat(&j);
 	}
 	ATF_REQUIRE(join_wait(answered, &want, 60000));
