@@ -24,6 +24,10 @@ from suite import Skip
 FILE = 256 * MIB
 MINUTE = 60
 
+# <net/if.h>: Toeplitz; IPv4, IPv6 and TCP over each.
+TOEPLITZ = 2
+RSS_TYPES = 0x01 | 0x02 | 0x04 | 0x10
+
 NET_INSTANCE = "3d2b7f40-91c6-4a0e-8b57-6e1f94c2d20%d"
 
 
@@ -37,10 +41,16 @@ class Loaded(Offloads):
         super().start()
         run("ip", "link", "set", self.tap, "mtu", "9000")
 
+    def hashed(self, function, types, key):
+        """Fails unless these are what receive-side scaling goes by."""
+        told = self.vm.counted("net rss hn0")
+        if told != {"function": function, "types": types, "key": key}:
+            raise Fail(str(told))
+
     def check_mtu_under_load(self):
         """the MTU changes again and again amid streams: no byte is lost"""
         load = self.load(self.amount)
-        for mtu in (9000, 1500, 4000, 576, 9000, 1500):
+        for mtu in (9000, 1500, 4000, 300, 9000, 1500):
             self.vm.sh("sleep 300\nnet mtu hn0 %d" % mtu, 120)
         text = self.well(load)
         self.answered()
@@ -88,6 +98,10 @@ class One(Loaded):
             raise Fail("%d rings" % self.hn("tx_ring_inuse"))
         return self.ping(3, 1472)
 
+    def check_rss(self):
+        """nothing is hashed"""
+        self.hashed(0, 0, 0)
+
 
 class Four(Loaded):
     """Four processors, each with a channel; no capture, more traffic."""
@@ -113,6 +127,10 @@ class Four(Loaded):
         if sorted(cpus) != [0, 1, 2, 3]:
             raise Fail("channels on processors %s" % cpus)
         return self.vm.dmesg("hn0: network protocol")[0]
+
+    def check_rss(self):
+        """programs are told what is hashed: addresses and TCP ports"""
+        self.hashed(TOEPLITZ, RSS_TYPES, 40)
 
     def check_streams(self):
         """four streams each way, through several channels"""

@@ -18,6 +18,7 @@
  *	net promisc | allmulti IF 0 | 1
  *	net group IF ADDRESS MS		in this group for so long
  *	net vlan PARENT TAG		prints the name of a new interface
+ *	net rss IF			hash function, what is hashed, key's length
  *	net destroy IF
  */
 
@@ -385,6 +386,25 @@ net_vlan(const char *parent, uint64_t tag)
 }
 
 static int
+net_rss(const char *name)
+{
+	struct ifrsskey rk = {};
+	struct ifrsshash rh = {};
+	int error;
+
+	(void)copy_string(rk.ifrk_name, name, sizeof(rk.ifrk_name));
+	(void)copy_string(rh.ifrh_name, name, sizeof(rh.ifrh_name));
+	error = net_ioctl(AF_INET, SIOCGIFRSSKEY, &rk);
+	if (error == 0)
+		error = net_ioctl(AF_INET, SIOCGIFRSSHASH, &rh);
+	if (error == 0)
+		print("function: %u\ntypes: %u\nkey: %u\n", rh.ifrh_func,
+		    rh.ifrh_types, rk.ifrk_func == rh.ifrh_func ?
+		    rk.ifrk_keylen : 0);
+	return (error);
+}
+
+static int
 net_change(const char *verb, const char *name, int argc, char **argv)
 {
 	struct ifreq ifr = {};
@@ -436,7 +456,9 @@ cmd_net(int argc, char **argv)
 		error = net_find(argv[2], &row);
 		if (error == 0)
 			error = net_stats(&row.ifmd_data);
-	} else
+	} else if (strcmp(argv[1], "rss") == 0)
+		error = net_rss(argv[2]);
+	else
 		error = net_change(argv[1], argv[2], argc, argv);
 	return (error == 0 ? 0 : complain(error, "net %s %s", argv[1],
 	    argv[2]));

@@ -139,7 +139,7 @@ hyperv_hook_ipi(u_int vector, int dest)
 		hyperv_hook.ipi_native(vector, dest);
 }
 
-/* What is not done for all of them, the kernel does for each: also for one. */
+/* What is not done for all of them, the kernel does for each. */
 static bool
 hyperv_hook_ipi_set(const cpuset_t *to, u_int vector)
 {
