@@ -43,13 +43,14 @@ import freebsd_enl
 import freebsd_streams
 import rig
 import verb
+from rows import show_clocks
 
 DEPTHS = (1, 32)
 BOOT_IMAGE = "96M"
 # Asked of starting from storvsc: so many times as fast as from IDE by PIO.
 BOOT_GOAL = 3.0
 MODULES = ("hv_vmbus.ko", "hv_storvsc.ko")
-NET_ROUNDS = 3
+NET_ROUNDS = 5
 ENL_ROUNDS = 3
 PLUGIN = os.path.join(verb.RELEASE, "bench/blocks.so")
 INIT = os.path.join(verb.RELEASE, "tests/vm/freebsd_init")
@@ -148,10 +149,7 @@ def in_rig(a, guests, files, cpus, qemu=(), after=lambda rows: None,
 def io_guests(a, root):
     common = {"kind": "io", "options": ["--mdroot", root, "--disk",
                                         "scsi,file=IMAGE"]}
-    # The kernel's own bus driver brings an event timer along; storage drivers
-    # are compared, so both have the same.
-    kenv = {"vfs.root.mountfrom": "ext2fs:/dev/md0",
-            "kern.eventtimer.timer": "LAPIC"}
+    kenv = {"vfs.root.mountfrom": "ext2fs:/dev/md0"}
     guests = [dict(common, name="ours", kernel=a.kernel, modules=a.modules,
                    kenv={**kenv, **a.kenv})]
     if a.intree:
@@ -210,6 +208,7 @@ def io_table(a, rows, figures):
     print("ours: %s with %s\nin-tree: %s" % (
         a.kernel, " ".join(MODULES), a.intree or "-"))
     print("random 4 KiB reads, 1 vCPU, image in memory, per I/O")
+    show_clocks(rows)
     for title, some in (("medians of %d rounds" % a.rounds, figures),
                         ("the fastest of them", best(rows))):
         print("  %-22s" % title + "".join(" %12s" % h for _, h, _ in FIGURES))

@@ -9,6 +9,8 @@ without, by the loader's tunables."""
 import re
 import statistics
 
+from rows import clocks, show_clocks
+
 MODULES = ("hv_time.ko", "hv_vmbus.ko")
 VCPUS = (2, 4)
 OFF = {"hw.hvtime.tc": "0", "hw.vmbus.et": "0", "hw.vmbus.tlb_hcall": "0",
@@ -65,8 +67,7 @@ def measure(vm, counters):
                 "halts": each("kvm.halt_exits")})
             print("bench: %s: %.2f exits" % (command, each("kvm.exits") or 0),
                   flush=True)
-        rows[0]["timecounter"] = vm.sysctl("kern.timecounter.hardware")
-        rows[0]["eventtimer"] = vm.sysctl("kern.eventtimer.timer")
+        rows[0].update(clocks(vm))
     finally:
         vm.kill()
     return rows
@@ -101,17 +102,14 @@ def medians(rows):
 def table(rows, rounds):
     """Prints the figures; whether what is asked is met."""
     figures = medians(rows)
-    sources = {r["name"]: "%s, %s" % (r["timecounter"], r["eventtimer"])
-               for r in rows if "timecounter" in r}
+    names = sorted({r["name"] for r in rows})
     print("what the hypervisor offers beside I/O, for one each, medians of %d "
           "rounds" % rounds)
-    for name in sorted(sources):
-        print("  %-14s timecounter and event timer: %s" % (name,
-                                                           sources[name]))
+    show_clocks(rows)
     print("  %-32s %-12s %8s %11s %8s %10s" % ("", "", "exits", "hypercalls",
                                                "halts", "us"))
     for cost, _, words in COSTS:
-        for name in sorted(sources):
+        for name in names:
             row = figures.get((name, cost))
             if row is None:
                 print("  %-32s %-12s by a system call" % (words, name))

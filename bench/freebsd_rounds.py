@@ -17,6 +17,7 @@ import freebsd_enl
 import freebsd_guest
 import freebsd_streams
 import guest
+from rows import clocks
 
 IMAGE_MIB = 64
 DEPTHS = (1, 32)
@@ -90,6 +91,7 @@ def one(vm, ios, ran):
                 "signals": per_io("host.signals_in"),
                 "interrupts": per_io("host.interrupts"),
                 "cpu_us": per_io("cpu"), "counts": sums})
+        rows[0].update(clocks(vm))
     finally:
         vm.kill()
     return rows

@@ -10,6 +10,7 @@ import statistics
 import net_peer
 from images import MIB
 from linux_net import run
+from rows import clocks, show_clocks
 
 TAP = "hvbench0"
 HOST, ADDRESS = "10.22.0.1", "10.22.0.2"
@@ -57,6 +58,7 @@ def measure(vm, size, counters):
                 "injected": each.get("kvm.irq_injections"),
                 "interrupts": each["host.interrupts"],
                 "cpu_ms": each["cpu"] / 1000, "counts": each})
+        rows[0].update(clocks(vm))
     finally:
         vm.kill()
     return rows
@@ -64,18 +66,16 @@ def measure(vm, size, counters):
 
 # --- Here ---
 
-def guests(kernel, modules, kenv, intree, root, cpus):
+def guests(kernel, modules, kenv, intree, image, cpus):
     common = {"kind": "net", "cpus": cpus,
-              "options": ["--mdroot", root, "--net", "tap=%s,mac=%s" % (
+              "options": ["--mdroot", image, "--net", "tap=%s,mac=%s" % (
                   TAP, MAC)]}
-    # As for storage: the same event timer for both.
-    same = {"vfs.root.mountfrom": "ext2fs:/dev/md0",
-            "kern.eventtimer.timer": "LAPIC"}
+    root = {"vfs.root.mountfrom": "ext2fs:/dev/md0"}
     found = [dict(common, name="ours", kernel=kernel, modules=modules,
-                  kenv={**same, **kenv})]
+                  kenv={**root, **kenv})]
     if intree:
         found.append(dict(common, name="in-tree", kernel=intree, modules=[],
-                          kenv=same))
+                          kenv=root))
     return found
 
 
@@ -101,6 +101,7 @@ def table(rows, rounds, cpus):
     figures = medians(rows)
     print("TCP over hn0, one stream of %d MiB each way, %d vCPUs, per MiB" % (
         rows[0]["bytes"] // MIB, cpus))
+    show_clocks(rows)
     for title, some in (("medians of %d rounds" % rounds, figures),
                         ("the fastest of them", fastest(rows))):
         print("  %-22s" % title + "".join(" %12s" % h for _, h, _ in FIGURES))

@@ -27,3 +27,18 @@ def show(results, name, table, top):
     out = os.path.join(top, "build/bench-%s.json" % name)
     shutil.copy(path, out)
     print("JSON: " + out)
+
+
+def clocks(vm):
+    """In the rig: what a FreeBSD guest goes by, for one of its rows."""
+    return {"timecounter": vm.sysctl("kern.timecounter.hardware"),
+            "eventtimer": vm.sysctl("kern.eventtimer.timer")}
+
+
+def show_clocks(rows):
+    """Here: that of each guest."""
+    for name, timecounter, eventtimer in sorted({
+            (r["name"], r["timecounter"], r["eventtimer"]) for r in rows
+            if "timecounter" in r}):
+        print("  %-14s timecounter and event timer: %s, %s" % (
+            name, timecounter, eventtimer))
