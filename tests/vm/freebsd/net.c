@@ -18,7 +18,7 @@
  *	net promisc | allmulti IF 0 | 1
  *	net group IF ADDRESS MS		in this group for so long
  *	net vlan PARENT TAG		prints the name of a new interface
- *	net rss IF			hash function, what is hashed, key's length
+ *	net rss IF			hash function, types, length of the key
  *	net destroy IF
  */
 
