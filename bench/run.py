@@ -11,6 +11,7 @@ Figures that do not depend on the clock (hypercalls, interrupts, copies and
 instructions per request) come first; rates are of this machine, this minute.
 """
 
+import argparse
 import json
 import os
 import re
@@ -212,9 +213,13 @@ def instructions(build):
 
 
 def main():
-    if len(sys.argv) < 2:
-        sys.exit(__doc__)
-    build, quick = sys.argv[1], "--quick" in sys.argv[2:]
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("build")
+    p.add_argument("--quick", action="store_true")
+    a = p.parse_args()
+    build, quick = a.build, a.quick
+    if not os.path.exists(os.path.join(build, "bench/ring")):
+        p.exit(2, "bench: no programs in %s; make bench builds them\n" % build)
     result = {"ring": ring(build),
               "storage": storage(build, 0.3 if quick else 2),
               "network": network(build, 0.3 if quick else 2)}

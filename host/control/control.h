@@ -29,8 +29,19 @@
 #define	CTL_CLIENTS	16u
 #define	CTL_SERIAL_MAX	20u		/* characters of a disk's */
 
+#define	CTL_VCPUS_MAX	64
+
+/* Where a virtual processor of a paused machine has stopped. */
+struct ctl_vcpu {
+	uint64_t	 pc;
+	bool		 halted;
+	bool		 masked;	/* it takes no interrupts */
+};
+
 struct ctl_status {
 	bool		 paused;
+	unsigned	 nvcpus;	/* of vcpu[]; 0: not known */
+	struct ctl_vcpu	 vcpu[CTL_VCPUS_MAX];
 	uint64_t	 uptime;	/* ns */
 	char		 kernel[64];
 	unsigned	 cpus;

@@ -115,6 +115,23 @@ crash_report(struct hvh *h)
 	return (crash);
 }
 
+static json_t *
+vcpus_of(const struct ctl_status *st)
+{
+	json_t *a = json_array(), *o;
+
+	for (unsigned i = 0; i < st->nvcpus && i < CTL_VCPUS_MAX; i++) {
+		o = json_object();
+		json_object_set_new(o, "pc", hex(st->vcpu[i].pc));
+		json_object_set_new(o, "halted",
+		    json_boolean(st->vcpu[i].halted));
+		json_object_set_new(o, "masked",
+		    json_boolean(st->vcpu[i].masked));
+		json_array_append_new(a, o);
+	}
+	return (a);
+}
+
 int
 ctl_cmd_status(struct ctl_call *c)
 {
@@ -131,6 +148,7 @@ ctl_cmd_status(struct ctl_call *c)
 	json_object_set_new(r, "uptime", json_real((double)st.uptime / 1e9));
 	json_object_set_new(r, "kernel", harmless(st.kernel));
 	put(r, "cpus", st.cpus);
+	json_object_set_new(r, "vcpus", vcpus_of(&st));
 	put(r, "memory", st.memory);
 	json_object_set_new(r, "vmbus", version_text(hs.connected));
 	json_object_set_new(r, "guest_os_id",

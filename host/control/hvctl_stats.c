@@ -79,6 +79,21 @@ print_crash(json_t *crash)
 	}
 }
 
+/* Of a paused machine. */
+static void
+print_places(json_t *vcpus)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(vcpus, i, o)
+		printf("CPU %-5zu at %s%s%s\n", i, text(o, "pc", "?"),
+		    json_is_true(json_object_get(o, "halted")) ?
+		    ", halted" : "",
+		    json_is_true(json_object_get(o, "masked")) ?
+		    ", interrupts off" : "");
+}
+
 int
 hvctl_status(const struct hvctl *hc, int argc, char **argv)
 {
@@ -100,6 +115,7 @@ hvctl_status(const struct hvctl *hc, int argc, char **argv)
 	print_uptime(json_real_value(json_object_get(r, "uptime")));
 	printf("Kernel    %s\n", text(r, "kernel", "unknown"));
 	printf("CPUs      %lld\n", number(r, "cpus"));
+	print_places(json_object_get(r, "vcpus"));
 	printf("Memory    %lld MiB\n", memory >> 20);
 	printf("VMBus     %s\n", text(r, "vmbus", "not connected"));
 	printf("Guest     %s", text(r, "guest_os", "has not said"));

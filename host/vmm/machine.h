@@ -41,6 +41,9 @@ struct vmm_vcpu {
 	bool		 c_started;	/* (m) c_thread is one */
 	_Atomic uint32_t c_req;				/* (a) */
 	_Atomic uint64_t c_exits[VMM_EXITS];		/* (a) to user space */
+	uint64_t	 c_pc;		/* (m) where it was paused */
+	bool		 c_halted;	/* (m) and whether it waited, */
+	bool		 c_masked;	/* (m) with interrupts off */
 };
 
 /* Channels' signals, by channel id; [0]: the shared one of version 0.13. */

@@ -18,6 +18,8 @@
 #include "hypervisor/hv_reg.h"
 #include "vmm/status.h"
 
+_Static_assert(VMM_CPUS_MAX <= CTL_VCPUS_MAX, "ctl_status.vcpu");
+
 static void
 op_status(void *arg, struct ctl_status *cs)
 {
@@ -31,6 +33,11 @@ op_status(void *arg, struct ctl_status *cs)
 	(void)hvh_rdmsr(m->m_h, 0, HV_MSR_OS_ID, &cs->os_id);
 	pthread_mutex_lock(&m->m_mtx);
 	cs->paused = m->m_paused;
+	cs->nvcpus = m->m_paused ? m->m_cf.cpus : 0;
+	for (unsigned i = 0; i < cs->nvcpus; i++)
+		cs->vcpu[i] = (struct ctl_vcpu){ .pc = m->m_cpu[i].c_pc,
+		    .halted = m->m_cpu[i].c_halted,
+		    .masked = m->m_cpu[i].c_masked };
 	cs->uptime = vmm_now() - m->m_started;
 	pthread_mutex_unlock(&m->m_mtx);
 }

@@ -20,6 +20,8 @@
 #include "hypervisor/hv_reg.h"
 #include "vmm/machine.h"
 
+#define	RFLAGS_IF	0x200u
+
 #define	VCPU_SIGNAL	SIGUSR1
 
 #define	CR0_PE		(1ull << 0)
@@ -308,6 +310,21 @@ handle_exit(struct vmm_vcpu *c)
 
 /* --- The thread --- */
 
+/* m_mtx held. */
+static void
+note_place(struct vmm_vcpu *c)
+{
+	struct kvm_regs r;
+	struct kvm_mp_state mp;
+
+	if (ioctl(c->c_fd, KVM_GET_REGS, &r) == 0) {
+		c->c_pc = r.rip;
+		c->c_masked = (r.rflags & RFLAGS_IF) == 0;
+	}
+	if (ioctl(c->c_fd, KVM_GET_MP_STATE, &mp) == 0)
+		c->c_halted = mp.mp_state == KVM_MP_STATE_HALTED;
+}
+
 /* Waits while the machine is paused or has ended; false: end the thread. */
 static bool
 handle_requests(struct vmm_vcpu *c)
@@ -320,6 +337,7 @@ handle_requests(struct vmm_vcpu *c)
 		hvh_attend(m->m_h, c->c_id);
 	if ((req & VCPU_PAUSE) != 0) {
 		pthread_mutex_lock(&m->m_mtx);
+		note_place(c);
 		m->m_waiting++;
 		pthread_cond_broadcast(&m->m_cond);
 		while (m->m_paused &&

@@ -68,14 +68,6 @@ def modules_for(kernel, chosen):
     return folder
 
 
-def wanted(areas, patterns):
-    """Has one of the areas a check of such a name?"""
-    names = ["%s.%s" % (c.name, m.split("_", 1)[1])
-             for c in suite.boots_of(areas) for m in c.checks()]
-    return not patterns or any(re.search(p, n) for p in patterns
-                               for n in names)
-
-
 def job(kernel, modules, patterns, areas, cpus, out):
     files = [kernel, INIT] + verb.qemu_files()
     if modules:
@@ -112,6 +104,9 @@ def main():
         if not os.path.exists(kernel):
             raise Trouble("there is no %s" % a.kernel)
         modules = modules_for(kernel, a.modules)
+        if not suite.has(AREAS + PARALLEL_AREAS, a.patterns):
+            raise Trouble("no check has one of these in its name: " +
+                          " ".join(a.patterns))
     except Trouble as e:
         rig.say(str(e))
         return rig.BROKEN
@@ -122,7 +117,7 @@ def main():
     return verb.run(*[
         functools.partial(job, kernel, modules, a.patterns, areas, cpus)
         for areas, cpus in ((AREAS, 1), (PARALLEL_AREAS, 2))
-        if wanted(areas, a.patterns)])
+        if suite.has(areas, a.patterns)])
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ Makes all checks, or those whose name has one of the patterns in it, and ends
 with `N passed, N failed'.  The guests' consoles stay in build/vm/results.
 """
 
+import argparse
+import functools
 import os
 import sys
 
@@ -83,12 +85,18 @@ def job(module, call, results, programs=(), files=(), env=None, **more):
              **(env or {})}, **more)
 
 
-def suite(out):
+def suite(patterns, out):
     # Two emulated processors at once break nested paging now and then.
     return job("suite", "main", os.path.join(rig.WORK, "results"),
-               python=AREAS, args=[",".join(AREAS)] + sys.argv[1:],
+               python=AREAS, args=[",".join(AREAS)] + patterns,
                time_limit=TIME_LIMIT, out=out, cpus=1)
 
 
+def main():
+    p = argparse.ArgumentParser(usage=__doc__)
+    p.add_argument("patterns", nargs="*")
+    return verb.run(functools.partial(suite, p.parse_args().patterns))
+
+
 if __name__ == "__main__":
-    sys.exit(verb.run(suite))
+    sys.exit(main())

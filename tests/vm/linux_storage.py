@@ -409,8 +409,12 @@ class Channels(Boot):
         for _ in range(3):
             time.sleep(0.2)
             self.vm.ctl("pause")
-            if "paused" not in self.vm.ctl("status"):
+            status = self.vm.ctl("status")
+            if "paused" not in status:
                 raise Fail("status does not say so")
+            if len(re.findall(r"^CPU \d+ +at 0x[0-9a-f]{16}", status,
+                              re.M)) != self.cpus:
+                raise Fail("nor where each processor is: " + status)
             before = self.vm.exits()
             time.sleep(0.3)
             if self.vm.exits() != before:

@@ -178,6 +178,18 @@ def perform(cls, wanted, report):
         attempt(cls, wanted, report, done, True)
 
 
+def places(boot):
+    """Says where a guest that has stopped answering is."""
+    if isinstance(boot.vm, guest.Hvhost) and boot.vm.process.poll() is None:
+        try:
+            boot.vm.ctl("pause")
+            print("rig: %s:\n%s\n%s" % (boot.name, boot.vm.ctl("status"),
+                                       boot.vm.ctl("stats")), flush=True)
+            boot.vm.ctl("resume")
+        except Fail as e:
+            print("rig: %s: %s" % (boot.name, e), flush=True)
+
+
 def attempt(cls, wanted, report, done, final):
     """False: not all is reported, since the guest was lost."""
     work = tempfile.mkdtemp(prefix=cls.name + ".")
@@ -190,6 +202,7 @@ def attempt(cls, wanted, report, done, final):
         skipped = e
     except Fail as e:
         broken = "the guest did not come up: %s" % e
+        places(boot)
     except Exception as e:
         traceback.print_exc()
         broken = "the guest was not started: %r" % e
@@ -246,19 +259,34 @@ def boots_of(areas):
     return found
 
 
+def names(cls):
+    """The full names of a guest's checks."""
+    return ["%s.%s" % (cls.name, m.split("_", 1)[1]) for m in cls.checks()]
+
+
+def matches(patterns, name):
+    return not patterns or any(re.search(p, name) for p in patterns)
+
+
+def has(areas, patterns):
+    """Has one of the areas a check of such a name?"""
+    return any(matches(patterns, n) for c in boots_of(areas)
+               for n in names(c))
+
+
 def run(areas, patterns=(), parallel=2):
     """Runs the checks of some areas, all or those whose name has one of the
-    patterns in it; the number of failures."""
+    patterns in it; the number of failures.  One if there is no such check."""
     report = Report()
+    if not has(areas, patterns):
+        report.fail("suite.patterns", "no check has one of these in its "
+                    "name: " + " ".join(patterns))
 
     def wanted(name):
-        return not patterns or any(re.search(p, name) for p in patterns)
-
-    def left(name):
-        return wanted(name) and name not in report.known
+        return matches(patterns, name)
     boots = [c for c in boots_of(areas)
-             if (patterns or not c.only_asked) and any(left("%s.%s" % (c.name, m.split("_", 1)[1]))
-                    for m in c.checks())]
+             if (patterns or not c.only_asked) and
+             any(wanted(n) and n not in report.known for n in names(c))]
     waiting = queue.Queue()
     for c in sorted((c for c in boots if not c.alone), key=lambda c: c.order):
         waiting.put(c)

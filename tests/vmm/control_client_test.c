@@ -43,6 +43,10 @@ op_status(void *arg, struct ctl_status *st)
 	st->uptime = 93784ull * 1000000000;
 	snprintf(st->kernel, sizeof(st->kernel), "Linux 6.1.0");
 	st->cpus = 2;
+	st->nvcpus = 2;
+	st->vcpu[0] = (struct ctl_vcpu){ .pc = 0xffffffff80b3c2d4,
+	    .halted = true };
+	st->vcpu[1] = (struct ctl_vcpu){ .pc = 0x401000, .masked = true };
 	st->memory = 512ull << 20;
 }
 
@@ -205,6 +209,8 @@ ATF_TC_BODY(status, tc)
 	    "Uptime    1 d 2 h 3 min 4 s\n"
 	    "Kernel    Linux 6.1.0\n"
 	    "CPUs      2\n"
+	    "CPU 0     at 0xffffffff80b3c2d4, halted\n"
+	    "CPU 1     at 0x0000000000401000, interrupts off\n"
 	    "Memory    512 MiB\n"
 	    "VMBus     not connected\n"
 	    "Guest     has not said\n"
