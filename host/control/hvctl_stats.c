@@ -84,14 +84,15 @@ static void
 print_places(json_t *vcpus)
 {
 	json_t *o;
-	size_t i;
 
-	json_array_foreach(vcpus, i, o)
+	for (size_t i = 0; i < json_array_size(vcpus); i++) {
+		o = json_array_get(vcpus, i);
 		printf("CPU %-5zu at %s%s%s\n", i, text(o, "pc", "?"),
 		    json_is_true(json_object_get(o, "halted")) ?
 		    ", halted" : "",
 		    json_is_true(json_object_get(o, "masked")) ?
 		    ", interrupts off" : "");
+	}
 }
 
 int
