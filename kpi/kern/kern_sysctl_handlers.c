@@ -59,6 +59,27 @@ sysctl_load(const void *p, size_t size)
 	}
 }
 
+/* The same way: who reads the variable does not ask who sets it. */
+static void
+sysctl_store(void *p, size_t size, uint64_t v)
+{
+
+	switch (size) {
+	case sizeof(uint8_t):
+		*(volatile uint8_t *)p = (uint8_t)v;
+		break;
+	case sizeof(uint16_t):
+		*(volatile uint16_t *)p = (uint16_t)v;
+		break;
+	case sizeof(uint32_t):
+		*(volatile uint32_t *)p = (uint32_t)v;
+		break;
+	default:
+		*(volatile uint64_t *)p = v;
+		break;
+	}
+}
+
 /*
  * A variable of size bytes at arg1 or, without one, the constant arg2.  It is
  * copied so that what is sent does not change on the way.
@@ -78,7 +99,7 @@ sysctl_handle_size(void *arg1, intmax_t arg2, struct sysctl_req *req,
 		return (EPERM);
 	error = SYSCTL_IN(req, &tmp, size);
 	if (error == 0)
-		memcpy(arg1, &tmp, size);
+		sysctl_store(arg1, size, tmp);
 	return (error);
 }
 

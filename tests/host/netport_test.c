@@ -472,7 +472,9 @@ ATF_TC_BODY(tap, tc)
 	memset(p, 0x55, sizeof(p));
 	memcpy(p, "\2\0\0\0\0\x8\2\0\0\0\0\7\x88\xb5", 14);
 	/* The stack's own frames may come behind it. */
+	pthread_mutex_lock(&mtx);
 	memcpy(net.want, p, sizeof(net.want));
+	pthread_mutex_unlock(&mtx);
 	ATF_REQUIRE_EQ(60, write(raw, p, 60));
 	for (i = 0; i < 5000; i++) {
 		pthread_mutex_lock(&mtx);
