@@ -61,6 +61,7 @@ struct shared {
 	volatile bool	 go;
 	volatile bool	 over;		/* processors park */
 	volatile bool	 deep;		/* cpu 0 has a connection that works */
+	volatile bool	 served;	/* a service's channel was open */
 	volatile uint32_t done;		/* processors that have ended */
 	/* Of cpu 0's connection, for the others to spoil. */
 	volatile uint64_t ring;		/* address of a channel's rings */

@@ -305,12 +305,15 @@ is_stor(const struct offer *o)
 	    memcmp(o->type, guid_ide, 16) == 0);
 }
 
-/* Where to begin: anywhere, or with an integration service. */
+/*
+ * Where to begin: anywhere, or with an integration service, as long as there
+ * has been none.
+ */
 static unsigned
 first_of(struct cpu *c, const struct offer *of, unsigned count)
 {
 	unsigned first = (unsigned)below(c, count), i;
-	bool service = chance(c, 2);
+	bool service = !shared.served || chance(c, 2);
 
 	for (i = 0; i < count && service; i++) {
 		if (!is_stor(&of[(first + i) % count]) &&
@@ -342,6 +345,8 @@ open_some(struct cpu *c, const struct offer *of, unsigned count,
 			break;
 		/* What is left are integration services. */
 		ch[n].ic = !net && !stor;
+		if (ch[n].ic)
+			shared.served = true;
 		if (!ch[n].ic && o->sub == 0 && (net ? !net_init(c, &ch[n],
 		    (uint8_t *)BUFFERS + n * BUFFER_PAGES * PAGE,
 		    BUFFER_PAGES) : !stor_init(c, &ch[n],
@@ -377,7 +382,8 @@ deep_session(struct cpu *c)
 	if (n > 0 && !chans[0].ic && chance(c, 2))
 		subchannels(c, &chans[0]);
 	for (unsigned round = 0; n > 0 && round < 8; round++) {
-		struct chan *ch = &chans[below(c, n)];
+		/* Each has its turn before one has another. */
+		struct chan *ch = &chans[round < n ? round : below(c, n)];
 
 		/* A while of requests before the rings are touched. */
 		if (round >= 2 && chance(c, 2)) {
