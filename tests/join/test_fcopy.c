@@ -573,6 +573,9 @@ ATF_TC_BODY(killed, tc)
 	ATF_REQUIRE_EQ(0, symlink("../" PART, "in/" PENDING));
 	daemon_start();
 	ATF_CHECK_EQ(0, access(PART, F_OK));
+	/* It takes orders, and so signals as well. */
+	memset(&c, 0, sizeof(c));
+	ATF_CHECK_EQ(0, copy(&c, "/", "f", 10));
 	finish();
 }
 
