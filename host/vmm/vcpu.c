@@ -20,10 +20,9 @@
 #include "hypervisor/hv_reg.h"
 #include "vmm/machine.h"
 
-#define	RFLAGS_IF	0x200u
-
 #define	VCPU_SIGNAL	SIGUSR1
 
+#define	RFLAGS_IF	(1ull << 9)
 #define	CR0_PE		(1ull << 0)
 #define	CR0_ET		(1ull << 4)
 #define	CR0_NE		(1ull << 5)

@@ -93,19 +93,17 @@ ktest_sysctl(const char *name, void *old, kpi_size *oldlen, const void *new,
 	return (c.error);
 }
 
-struct rss_call {
+struct ioctl_call {
 	const char	*name;
-	struct ktest_rss *kr;
+	u_long		 cmd;
+	void		*req;
 	int		 error;
 };
 
 static void
-rss_call(void *arg)
+ioctl_call(void *arg)
 {
-	struct rss_call *c = arg;
-	struct ktest_rss *kr = c->kr;
-	struct ifrsskey rk;
-	struct ifrsshash rh;
+	struct ioctl_call *c = arg;
 	if_t ifp;
 
 	ifp = ifunit_ref(c->name);
@@ -113,94 +111,64 @@ rss_call(void *arg)
 		c->error = ENXIO;
 		return;
 	}
-	memset(&rk, 0, sizeof(rk));
-	memset(&rh, 0, sizeof(rh));
-	c->error = ifhwioctl(SIOCGIFRSSKEY, ifp, (caddr_t)&rk, curthread);
-	if (c->error == 0)
-		c->error = ifhwioctl(SIOCGIFRSSHASH, ifp, (caddr_t)&rh,
-		    curthread);
-	kr->keylen = rk.ifrk_keylen;
-	kr->keyfunc = rk.ifrk_func;
-	kr->hashfunc = rh.ifrh_func;
-	kr->types = rh.ifrh_types;
-	memcpy(kr->key, rk.ifrk_key, sizeof(kr->key));
+	/* All requests begin with this. */
+	strlcpy(c->req, c->name, IFNAMSIZ);
+	c->error = ifhwioctl(c->cmd, ifp, c->req, curthread);
 	if_rele(ifp);
+}
+
+static int
+interface(const char *name, u_long cmd, void *req)
+{
+	struct ioctl_call c = { name, cmd, req, -1 };
+
+	kpi_call(ioctl_call, &c, -1);
+	return (c.error);
 }
 
 int
 ktest_rss(const char *name, struct ktest_rss *kr)
 {
-	struct rss_call c = { .name = name, .kr = kr, .error = -1 };
+	struct ifrsskey rk;
+	struct ifrsshash rh;
+	int error;
 
-	kpi_call(rss_call, &c, -1);
-	return (c.error);
-}
-
-struct media_call {
-	const char	*name;
-	struct ktest_media *km;
-	int		 media;
-	int		 error;
-};
-
-static void
-media_call(void *arg)
-{
-	struct media_call *c = arg;
-	struct ktest_media *km = c->km;
-	struct ifmediareq ifmr;
-	if_t ifp;
-
-	ifp = ifunit_ref(c->name);
-	if (ifp == NULL) {
-		c->error = ENXIO;
-		return;
-	}
-	memset(&ifmr, 0, sizeof(ifmr));
-	strlcpy(ifmr.ifm_name, c->name, sizeof(ifmr.ifm_name));
-	ifmr.ifm_count = km->count;
-	ifmr.ifm_ulist = km->count != 0 ? km->list : NULL;
-	c->error = ifhwioctl(SIOCGIFXMEDIA, ifp, (caddr_t)&ifmr, curthread);
-	km->current = ifmr.ifm_current;
-	km->active = ifmr.ifm_active;
-	km->status = ifmr.ifm_status;
-	km->count = ifmr.ifm_count;
-	if_rele(ifp);
+	memset(&rk, 0, sizeof(rk));
+	memset(&rh, 0, sizeof(rh));
+	error = interface(name, SIOCGIFRSSKEY, &rk);
+	if (error == 0)
+		error = interface(name, SIOCGIFRSSHASH, &rh);
+	kr->keylen = rk.ifrk_keylen;
+	kr->keyfunc = rk.ifrk_func;
+	kr->hashfunc = rh.ifrh_func;
+	kr->types = rh.ifrh_types;
+	memcpy(kr->key, rk.ifrk_key, sizeof(kr->key));
+	return (error);
 }
 
 int
 ktest_media(const char *name, struct ktest_media *km)
 {
-	struct media_call c = { .name = name, .km = km, .error = -1 };
+	struct ifmediareq ifmr;
+	int error;
 
-	kpi_call(media_call, &c, -1);
-	return (c.error);
-}
-
-static void
-media_set_call(void *arg)
-{
-	struct media_call *c = arg;
-	struct ifreq ifr;
-	if_t ifp;
-
-	ifp = ifunit_ref(c->name);
-	if (ifp == NULL) {
-		c->error = ENXIO;
-		return;
-	}
-	memset(&ifr, 0, sizeof(ifr));
-	strlcpy(ifr.ifr_name, c->name, sizeof(ifr.ifr_name));
-	ifr.ifr_media = c->media;
-	c->error = ifhwioctl(SIOCSIFMEDIA, ifp, (caddr_t)&ifr, curthread);
-	if_rele(ifp);
+	memset(&ifmr, 0, sizeof(ifmr));
+	ifmr.ifm_count = km->count;
+	ifmr.ifm_ulist = km->count != 0 ? km->list : NULL;
+	error = interface(name, SIOCGIFXMEDIA, &ifmr);
+	km->current = ifmr.ifm_current;
+	km->active = ifmr.ifm_active;
+	km->status = ifmr.ifm_status;
+	km->count = ifmr.ifm_count;
+	return (error);
 }
 
 int
 ktest_media_set(const char *name, int media)
 {
-	struct media_call c = { .name = name, .media = media, .error = -1 };
+	struct ifreq ifr;
 
-	kpi_call(media_set_call, &c, -1);
-	return (c.error);
+	memset(&ifr, 0, sizeof(ifr));
+	ifr.ifr_media = media;
+	return (interface(name, SIOCSIFMEDIA, &ifr));
 }

@@ -306,8 +306,8 @@ is_stor(const struct offer *o)
 }
 
 /*
- * Where to begin: anywhere, or with an integration service, as long as there
- * has been none.
+ * Where to begin: with an integration service as long as none was open, then
+ * anywhere or with one.
  */
 static unsigned
 first_of(struct cpu *c, const struct offer *of, unsigned count)
