@@ -209,10 +209,15 @@ client_read(struct ctl_server *s, struct ctl_client *c)
 
 /* --- Connections. --- */
 
+/*
+ * Whoever has the connection's descriptor as well, as a process forked since
+ * then does until its exec, keeps a closed one in the set: it is taken out.
+ */
 static void
-client_free(struct ctl_client *c)
+client_free(struct ctl_server *s, struct ctl_client *c)
 {
 
+	epoll_ctl(s->epoll, EPOLL_CTL_DEL, c->fd, NULL);
 	if (c->passed >= 0)
 		close(c->passed);
 	close(c->fd);
@@ -242,7 +247,7 @@ server_accept(struct ctl_server *s)
 	c->passed = -1;
 	ev.data.ptr = c;
 	if (epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
-		client_free(c);
+		client_free(s, c);
 		return;
 	}
 	c->next = s->clients;
@@ -264,7 +269,7 @@ server_reap(struct ctl_server *s)
 		*p = c->next;
 		s->nclients--;
 		ctl_laters_forget(s, c);
-		client_free(c);
+		client_free(s, c);
 	}
 }
 
@@ -453,7 +458,7 @@ ctl_close(struct ctl_server *s, bool remove)
 	while ((c = s->clients) != NULL) {
 		s->clients = c->next;
 		ctl_laters_forget(s, c);
-		client_free(c);
+		client_free(s, c);
 	}
 	ctl_laters_destroy(s);
 	/* Somebody may have put another there. */

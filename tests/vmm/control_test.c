@@ -13,12 +13,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "echo.h"
@@ -484,6 +486,38 @@ ATF_TC_BODY(hang_up, tc)
 	stop();
 }
 
+/* A process that was forked just then has the connection, too, for a while. */
+ATF_TC_WITHOUT_HEAD(forked);
+ATF_TC_BODY(forked, tc)
+{
+	struct pollfd pf;
+	pid_t pid;
+	int fd;
+
+	start();
+	fd = join();
+	pid = fork();
+	ATF_REQUIRE(pid >= 0);
+	if (pid == 0) {
+		alarm(30);
+		pause();
+		_exit(0);
+	}
+	/* The child has this end, too: closing it alone ends nothing. */
+	shutdown(fd, SHUT_WR);
+	close(fd);
+	serve(s, 20);
+	pf = (struct pollfd){ .fd = ctl_fd(s), .events = POLLIN };
+	ATF_CHECK_EQ_MSG(0, poll(&pf, 1, 0), "a client that is gone is heard");
+	fd = join();
+	ATF_CHECK_STREQ("{\"id\":1,\"ok\":true,\"result\":{}}",
+	    ask(fd, "{\"id\":1,\"cmd\":\"shutdown\"}"));
+	close(fd);
+	ATF_REQUIRE_EQ(0, kill(pid, SIGKILL));
+	ATF_REQUIRE_EQ(pid, waitpid(pid, NULL, 0));
+	stop();
+}
+
 ATF_TC_WITHOUT_HEAD(descriptors);
 ATF_TC_BODY(descriptors, tc)
 {
@@ -615,6 +649,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, slow_client);
 	ATF_TP_ADD_TC(tp, many_clients);
 	ATF_TP_ADD_TC(tp, hang_up);
+	ATF_TP_ADD_TC(tp, forked);
 	ATF_TP_ADD_TC(tp, descriptors);
 	ATF_TP_ADD_TC(tp, disk_members);
 	ATF_TP_ADD_TC(tp, socket_file);
