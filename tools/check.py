@@ -4,8 +4,9 @@
 
 Builds all variants and the modules for FreeBSD, runs the test programs of the
 asan and tsan variants with kyua, then whole guests on hvhost (tests/vm: Linux,
-and hostile ones for seconds), then tools/lint.sh.  Prints progress, each
-failure with its output and each skip with its reason.  Logs and results stay in build/.
+and hostile ones for seconds) and beside them tools/lint.sh.  Prints progress,
+each failure with its output and each skip with its reason.  Logs and results
+stay in build/.
 """
 
 import os
@@ -189,15 +190,25 @@ def guests(name, cmd, tally):
         tally.fail(name, trim(p.stdout))
 
 
-def lint(tally):
+def start_lint():
+    """In what time the guests leave: they keep one processor busy."""
+    log = os.path.join(BUILD, "lint.log")
+    with open(log, "w") as f:
+        return log, subprocess.Popen(["nice", "-n", "19", "tools/lint.sh"],
+                                     cwd=TOP, stdout=f,
+                                     stderr=subprocess.STDOUT)
+
+
+def lint(log, process, tally):
     """tools/lint.sh prints `ok NAME`, `skip NAME: why` or `FAIL NAME`, the
     last behind its findings."""
     say("lint")
-    p = run(["tools/lint.sh"], stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT)
+    process.wait()
     findings = []
     seen = 0
-    for line in p.stdout.splitlines():
+    with open(log, errors="replace") as f:
+        text = f.read()
+    for line in text.splitlines():
         word, _, rest = line.partition(" ")
         if word not in ("ok", "skip", "FAIL"):
             findings.append(line)
@@ -223,13 +234,14 @@ def main():
     for variant in ("asan", "tsan"):
         if built[variant]:
             kyua(variant, tally)
+    linting = start_lint()
     if built["release"]:
         guests("vm-linux", ["tests/vm/linux.py", LINUX], tally)
         tally.skip("vm-linux enl4, enl-no..., enl-only...",
                    "they take minutes; make vm-linux")
     if built["asan"] and built["release"]:
         guests("vm-noise", ["tests/vm/noise.py"], tally)
-    lint(tally)
+    lint(*linting, tally)
     say("done")
     line = "%d passed, %d failed" % (tally.passed, tally.failed)
     if tally.skipped:

@@ -380,6 +380,33 @@ join_usage(struct kpi_stats *st)
 	kpi_get_stats(st);
 }
 
+bool
+join_no_more_threads(void *before)
+{
+	const struct kpi_stats *st = before;
+	struct kpi_stats now;
+
+	join_usage(&now);
+	return (now.threads <= st->threads);
+}
+
+kpi_u64
+join_settled(void)
+{
+	struct kpi_stats st;
+	kpi_u64 was = 0;
+	unsigned same, i;
+
+	for (i = same = 0; same < 10 && i < 3000; i++) {
+		join_usage(&st);
+		same = st.malloc_bytes == was ? same + 1 : 0;
+		was = st.malloc_bytes;
+		usleep(10000);
+	}
+	ATF_REQUIRE_EQ_MSG(10, same, "memory in use does not settle");
+	return (was);
+}
+
 void
 join_fault(struct join *j, enum hvh_fault_point point,
     enum hvh_fault_action action, uint32_t key, uint32_t skip, uint32_t times,

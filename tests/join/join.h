@@ -103,6 +103,13 @@ void	join_is(const char *name, const char *want);
  * events that nobody has read yet taken off their queue first.
  */
 void	join_usage(struct kpi_stats *st);
+/*
+ * For join_wait(): there are no more threads than there were; those that were
+ * ending by then have been counted.
+ */
+bool	join_no_more_threads(void *before);
+/* Bytes that the kernel has allocated, once they have stopped changing. */
+kpi_u64	join_settled(void);
 
 /* A background load of reads and writes with checked data on one disk. */
 struct join_load;

@@ -227,6 +227,17 @@ join_kvp_done(void *arg, const struct hvh_ic_result *r)
 	pthread_mutex_unlock(&o->lock);
 }
 
+bool
+join_kvp_over(struct join_kvp_order *o)
+{
+	bool over;
+
+	pthread_mutex_lock(&o->lock);
+	over = o->over;
+	pthread_mutex_unlock(&o->lock);
+	return (over);
+}
+
 void
 join_kvp_wait(struct join_kvp_order *o, unsigned ms)
 {

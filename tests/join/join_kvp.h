@@ -29,7 +29,10 @@ struct join_kvp {
 	pid_t		 daemon;	/* 0: none */
 };
 
-/* How an order of the host's ended, with copies of what came. */
+/*
+ * How an order of the host's ended, with copies of what came: read them after
+ * join_kvp_wait().
+ */
 struct join_kvp_order {
 	pthread_mutex_t	 lock;
 	pthread_cond_t	 changed;
@@ -68,6 +71,7 @@ void	join_kvp_begin(struct join_kvp_order *o);
 void	join_kvp_done(void *arg, const struct hvh_ic_result *r);
 /* Up to ms milliseconds; fails the case if that is not enough. */
 void	join_kvp_wait(struct join_kvp_order *o, unsigned ms);
+bool	join_kvp_over(struct join_kvp_order *o);
 
 /* Whole orders; they return the guest's status, UINT32_MAX: an error. */
 uint32_t join_kvp_set(struct join_kvp *jk, enum hvh_kvp_pool pool,

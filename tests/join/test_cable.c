@@ -589,6 +589,7 @@ ATF_TC_BODY(debugnet, tc)
 	}
 	n = sizeof(got);
 	ATF_REQUIRE_EQ(0, kpi_net_debug("hn0", sent, len, got, &n, 100));
+	vm_pump();
 	hvh_net_get_stats(j.net[0], &after);
 	ATF_CHECK_EQ(201, after.tx_packets - before.tx_packets);
 	ATF_CHECK_EQ(0, after.tx_bad);

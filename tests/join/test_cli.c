@@ -198,15 +198,18 @@ serve(const char *image, pid_t *pid)
 
 	snprintf(args, sizeof(args), "--disk %s --nbd socket", image);
 	*pid = start(args, "stderr");
-	for (ms = 0; access("socket", F_OK) != 0; ms += 10) {
-		ATF_REQUIRE_MSG(ms < START_MS, "hostedvm does not serve");
+	/* The socket's file is there before somebody listens. */
+	for (ms = 0;; ms += 10) {
+		nbd = nbd_create();
+		ATF_REQUIRE(nbd != NULL);
+		ATF_REQUIRE_EQ(0, nbd_set_export_name(nbd, "da0"));
+		if (nbd_connect_unix(nbd, "socket") == 0)
+			break;
+		ATF_REQUIRE_MSG(ms < START_MS, "hostedvm does not serve: %s",
+		    nbd_get_error());
+		nbd_close(nbd);
 		usleep(10000);
 	}
-	nbd = nbd_create();
-	ATF_REQUIRE(nbd != NULL);
-	ATF_REQUIRE_EQ(0, nbd_set_export_name(nbd, "da0"));
-	ATF_REQUIRE_EQ_MSG(0, nbd_connect_unix(nbd, "socket"), "%s",
-	    nbd_get_error());
 	memset(want, 0x5a, sizeof(want));
 	/* What is acknowledged must stay. */
 	ATF_REQUIRE_EQ(0, nbd_pwrite(nbd, want, MIB, 0, 0));

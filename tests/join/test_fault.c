@@ -63,7 +63,6 @@ unload(void)
 static void
 start(struct join *j, struct join_config *cf)
 {
-	struct kpi_stats st;
 
 	cf->no_load = true;
 	cf->fast_clock = true;
@@ -81,8 +80,7 @@ start(struct join *j, struct join_config *cf)
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_storvsc"));
 	ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 20000));
 	ATF_REQUIRE_EQ(0, vm_unload());
-	join_usage(&st);
-	baseline = st.malloc_bytes;
+	baseline = join_settled();
 }
 
 /* After faults are gone the machine must work. */

@@ -569,11 +569,11 @@ ATF_TC_BODY(killed, tc)
 	}
 	/* A note that somebody else has made leads nowhere. */
 	ATF_CHECK_EQ(0, join_daemon_end(&daemon_p, SIGTERM));
+	ATF_CHECK(join_sysctl_becomes(PROGRAM, 0));
 	ATF_REQUIRE_EQ(0, close(open(PART, O_CREAT | O_WRONLY, 0600)));
 	ATF_REQUIRE_EQ(0, symlink("../" PART, "in/" PENDING));
 	daemon_start();
 	ATF_CHECK_EQ(0, access(PART, F_OK));
-	/* It takes orders, and so signals as well. */
 	memset(&c, 0, sizeof(c));
 	ATF_CHECK_EQ(0, copy(&c, "/", "f", 10));
 	finish();

@@ -404,14 +404,24 @@ slow_thread(void *arg)
 	return (NULL);
 }
 
-/* CAM asks in the middle of it. */
+static bool
+is_struck(void *arg)
+{
+
+	return (hvh_fault_count(j.host, HVH_FAULT_MSG_OUT) +
+	    hvh_fault_count(j.host, HVH_FAULT_PKT_OUT) > *(uint64_t *)arg);
+}
+
+/* CAM asks in the middle of it: once the host's fault has held it up. */
 static void
 ask_during(struct slow *s, int (*fn)(void))
 {
+	uint64_t struck = hvh_fault_count(j.host, HVH_FAULT_MSG_OUT) +
+	    hvh_fault_count(j.host, HVH_FAULT_PKT_OUT);
 
 	s->fn = fn;
 	ATF_REQUIRE_EQ(0, pthread_create(&s->thread, NULL, slow_thread, s));
-	usleep(200000);
+	ATF_REQUIRE(join_wait(is_struck, &struck, 20000));
 	s->scans = ktest_ata_scans(ata[0], 0);
 	ATF_CHECK_EQ(HELD_BY_NONE, ktest_ata_probe(ata[0], 0));
 }

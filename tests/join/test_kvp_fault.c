@@ -61,7 +61,7 @@ ATF_TC_BODY(waits_for_daemon, tc)
 	join_kvp_start(&jk, 0);
 	start_set(&o);
 	usleep(300000);
-	ATF_CHECK(!o.over);
+	ATF_CHECK(!join_kvp_over(&o));
 	join_kvp_daemon(&jk);
 	join_kvp_wait(&o, 20000);
 	ATF_CHECK_EQ(0, o.error);
@@ -106,7 +106,7 @@ ATF_TC_BODY(restarted, tc)
 	}
 	start_set(&o);
 	usleep(100000);
-	ATF_CHECK(!o.over);
+	ATF_CHECK(!join_kvp_over(&o));
 	join_kvp_daemon(&jk);
 	join_kvp_wait(&o, 20000);
 	ATF_CHECK_EQ(0, o.status);
@@ -208,7 +208,7 @@ ATF_TC_BODY(never_answers, tc)
 	join_kvp_answer(fd, &late, HV_KVP_DEV_OK);
 	join_kvp_answer(fd, &late, HV_KVP_DEV_OK);
 	usleep(100000);
-	ATF_CHECK(!o.over);
+	ATF_CHECK(!join_kvp_over(&o));
 	join_kvp_answer(fd, &km, HV_KVP_DEV_FULL);
 	join_kvp_wait(&o, 5000);
 	ATF_CHECK_EQ(HVH_IC_DISK_FULL, o.status);
@@ -307,7 +307,7 @@ ATF_TC_BODY(strangers, tc)
 	ATF_REQUIRE_EQ(100, write(fd, &km, 100));
 	ATF_CHECK(hangs_up(fd));
 	join_kvp_close(&jk, fd);
-	ATF_CHECK(!o.over);
+	ATF_CHECK(!join_kvp_over(&o));
 
 	fd = join_kvp_open(true);
 	join_kvp_take(fd, &km);

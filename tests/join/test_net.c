@@ -9,9 +9,9 @@
  * stack see them.
  */
 
+#include <poll.h>
 #include <pthread.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "join_mbufs.h"
 #include "join_net.h"
@@ -175,11 +175,13 @@ ATF_TC_BODY(many, tc)
 	join_net_finish(jn, 1);
 }
 
+/* Not before the question is there: the kernel has stopped by then. */
 static void *
 answer_later(void *arg)
 {
+	struct pollfd pfd = { .fd = jn->wire, .events = POLLIN };
 
-	usleep(50000);
+	ATF_CHECK_EQ(1, poll(&pfd, 1, 5000));
 	join_net_say(jn, arg);
 	return (NULL);
 }

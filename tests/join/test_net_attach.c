@@ -9,6 +9,7 @@
  * say nothing or nonsense, and that all of it can be undone.
  */
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -80,26 +81,34 @@ VERSION_CASE(vmbus_3_0, 0x00030000, 0x00050000)
 VERSION_CASE(vmbus_4_0, 0x00040000, 0x00060000)
 VERSION_CASE(vmbus_5_2, 0x00050002, 0x00060001)
 
+/* Lines come from any thread of the kernel's. */
 static struct {
+	pthread_mutex_t	lock;
 	char		text[65536];
 	size_t		len;
-} console;
+} console = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
 static void
 collect(void *arg, const char *line)
 {
 
+	pthread_mutex_lock(&console.lock);
 	console.len += (size_t)snprintf(console.text + console.len,
 	    sizeof(console.text) - console.len, "%s\n", line);
 	if (console.len >= sizeof(console.text))
 		console.len = sizeof(console.text) - 1;
+	pthread_mutex_unlock(&console.lock);
 }
 
 static bool
 said(void *what)
 {
+	bool there;
 
-	return (strstr(console.text, what) != NULL);
+	pthread_mutex_lock(&console.lock);
+	there = strstr(console.text, what) != NULL;
+	pthread_mutex_unlock(&console.lock);
+	return (there);
 }
 
 ATF_TC(channels);
@@ -296,16 +305,6 @@ RNDIS_CASE(set_refused, "all settings are refused",
     "hn0: cannot close the filter: error 5", false, 0x80000005,
     HVH_FAULT_CORRUPT, .offset = 12, .len = 4, .arg = 0xc00000bb)
 
-static bool
-no_more_threads(void *arg)
-{
-	struct kpi_stats *before = arg, now;
-
-	join_usage(&now);
-	/* Those that were ending when the first count was made count, too. */
-	return (now.threads <= before->threads);
-}
-
 ATF_TC(again);
 ATF_TC_HEAD(again, tc)
 {
@@ -328,7 +327,7 @@ ATF_TC_BODY(again, tc)
 		ATF_REQUIRE_EQ(0, kpi_net_wait("hn0", 30000));
 		ATF_REQUIRE_EQ(0, vm_unload());
 	}
-	ATF_CHECK(join_wait(no_more_threads, &before, 10000));
+	ATF_CHECK(join_wait(join_no_more_threads, &before, 10000));
 	ATF_REQUIRE_EQ(0, vm_load());
 	join_finish(&j);
 }

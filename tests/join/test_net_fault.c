@@ -53,7 +53,6 @@ unload(void)
 static void
 start(struct join *j)
 {
-	struct kpi_stats st;
 
 	join_start(j, &config);
 	/*
@@ -67,8 +66,7 @@ start(struct join *j)
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_netvsc"));
 	ATF_REQUIRE_EQ(0, kpi_net_wait("hn0", 20000));
 	ATF_REQUIRE_EQ(0, vm_unload());
-	join_usage(&st);
-	baseline = st.malloc_bytes;
+	baseline = join_settled();
 }
 
 static void

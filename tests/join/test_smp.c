@@ -11,13 +11,13 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "join.h"
 #include "smp_kernel.h"
 
 #define	CPUS	4
 #define	ROUNDS	20
+#define	WAIT_MS	30000
 
 static void
 start(struct join *j, const char *const *kenv, uint32_t hidden)
@@ -168,6 +168,25 @@ ATF_TC_BODY(sleep, tc)
 	join_finish(&j);
 }
 
+static struct join j_storm;
+
+/* More of them than so many have gone to the host. */
+static bool
+flushed(void *arg)
+{
+	struct hvh_stats st;
+
+	hvh_get_stats(j_storm.host, &st);
+	return (st.flushes > *(uint64_t *)arg);
+}
+
+static bool
+stormed(void *arg)
+{
+
+	return (ktest_smp_storms() > *(unsigned *)arg);
+}
+
 ATF_TC(storm);
 ATF_TC_HEAD(storm, tc)
 {
@@ -178,25 +197,21 @@ ATF_TC_HEAD(storm, tc)
 ATF_TC_BODY(storm, tc)
 {
 	unsigned last, rounds = getenv("TSAN_OPTIONS") != NULL ? 3 : ROUNDS;
-	struct hvh_stats st0, st1;
-	struct join j;
+	struct hvh_stats st;
 
-	start(&j, NULL, 0);
+	start(&j_storm, NULL, 0);
 	ATF_REQUIRE_EQ(0, ktest_smp_storm(1));
 	for (unsigned i = 0; i < rounds; i++) {
-		hvh_get_stats(j.host, &st0);
-		last = ktest_smp_storms();
-		usleep(2000);
+		hvh_get_stats(j_storm.host, &st);
+		ATF_CHECK(join_wait(flushed, &st.flushes, WAIT_MS));
 		ATF_REQUIRE_EQ(0, vm_unload());
-		hvh_get_stats(j.host, &st1);
-		ATF_CHECK(st1.flushes > st0.flushes);
-		usleep(2000);
-		ATF_CHECK(ktest_smp_storms() > last);
+		last = ktest_smp_storms();
+		ATF_CHECK(join_wait(stormed, &last, WAIT_MS));
 		ATF_REQUIRE_EQ(0, vm_load());
 		ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 30000));
 	}
 	ATF_REQUIRE_EQ(0, ktest_smp_storm(0));
-	join_finish(&j);
+	join_finish(&j_storm);
 }
 
 ATF_TP_ADD_TCS(tp)

@@ -167,12 +167,12 @@ ATF_TC_BODY(silent, tc)
 	struct join_order o;
 	struct app_msg m;
 
-	vss_start(SLOW, true);
+	vss_start(SLOW UFS_VAR, true);
 	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hvvss.0.freeze_timeout", "2"));
 	ATF_REQUIRE_EQ(0, kpi_sysctl_set("dev.hvvss.0.check_timeout", "1"));
 	vss_order(&o, HVH_VSS_FREEZE);
 	/* The daemon's time is the real one: it is to have read that. */
-	usleep(500000);
+	ATF_REQUIRE(join_wait(vss_some_frozen, NULL, JOIN_WAIT_MS));
 	ends_within(&o, 1, 4);
 	ATF_CHECK_EQ(0, o.r.error);
 	ATF_CHECK_EQ(HVH_IC_FAIL, o.r.status);
