@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
 #include <pwd.h>
@@ -53,6 +54,7 @@ drop_privileges(void)
 static void
 helper_main(const struct kvp_ip_config *kc)
 {
+	static const char ready = '+';
 	struct hv_kvp_dev_msg km;
 	const int fd = HELPER_FD;
 	sigset_t none;
@@ -60,6 +62,8 @@ helper_main(const struct kvp_ip_config *kc)
 	/* Neither the device nor the pools are for this process. */
 	closelog();
 	closefrom(HELPER_FD + 1);
+	/* Nor is this descriptor for scripts. */
+	(void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 	if (kc->kc_readonly)
 		drop_privileges();
 	(void)signal(SIGHUP, SIG_IGN);
@@ -67,6 +71,8 @@ helper_main(const struct kvp_ip_config *kc)
 	(void)signal(SIGINT, SIG_DFL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (send(fd, &ready, sizeof(ready), MSG_NOSIGNAL) != sizeof(ready))
+		return;
 	while (recv(fd, &km, sizeof(km), 0) == (ssize_t)sizeof(km)) {
 		if (km.km_op == HV_KVP_DEV_GET_IP ||
 		    km.km_op == HV_KVP_DEV_SET_IP)
@@ -79,11 +85,17 @@ helper_main(const struct kvp_ip_config *kc)
 	}
 }
 
+/*
+ * The helper has let go of the device and the pid file by the time that this
+ * returns: they are this process's alone, and free when it ends.
+ */
 int
 kvp_helper_start(struct kvp_helper *kh, const struct kvp_ip_config *kc)
 {
+	ssize_t n;
 	int fds[2];
 	pid_t pid;
+	char ready;
 
 	kh->kh_fd = -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds) != 0)
@@ -98,6 +110,13 @@ kvp_helper_start(struct kvp_helper *kh, const struct kvp_ip_config *kc)
 		_exit(0);
 	}
 	(void)close(fds[1]);
+	do
+		n = recv(fds[0], &ready, sizeof(ready), 0);
+	while (n < 0 && errno == EINTR);
+	if (n != sizeof(ready)) {
+		(void)close(fds[0]);
+		return (n < 0 ? errno : ECHILD);
+	}
 	kh->kh_fd = fds[0];
 	return (0);
 }

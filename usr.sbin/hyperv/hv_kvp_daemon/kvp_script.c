@@ -50,6 +50,9 @@ become(const char *path, const char *arg1, const char *arg2, int out)
 	sigset_t none;
 	int null;
 
+	/* What the daemon ignores a shell could not have back. */
+	(void)signal(SIGHUP, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_DFL);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	/* A group of its own: what it started ends with it. */
@@ -59,6 +62,8 @@ become(const char *path, const char *arg1, const char *arg2, int out)
 	    dup2(out >= 0 ? out : null, STDOUT_FILENO) < 0 ||
 	    dup2(null, STDERR_FILENO) < 0)
 		_exit(126);
+	if (null > STDERR_FILENO)
+		(void)close(null);
 	argv[0] = strdup(path);
 	argv[1] = arg1 != NULL ? strdup(arg1) : NULL;
 	argv[2] = arg2 != NULL ? strdup(arg2) : NULL;
