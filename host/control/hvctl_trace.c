@@ -254,9 +254,15 @@ one_record(struct reading *rd, struct trace_state *ts,
 	struct trace_line line;
 	double at = (double)(int64_t)(r->tr_time - rd->start) / 1e9;
 
+	rd->lost += r->tr_lost;
+	if (r->tr_kind == TRACE_LOST) {
+		if (!rd->f.summary)
+			hvctl_say("%u records before the end were lost",
+			    r->tr_lost);
+		return;
+	}
 	trace_decode(ts, r, data, &line);
 	rd->records++;
-	rd->lost += r->tr_lost;
 	if (r->tr_lost > 0 && !rd->f.summary)
 		hvctl_say("%u records before the one at %.6f were lost",
 		    r->tr_lost, at);

@@ -84,7 +84,33 @@ die(struct tracer *t, int error)
 	t->say(t->arg, text);
 }
 
-/* Waits for something worth writing; false: the end. */
+/* mtx held; there is room. */
+static void
+append(struct tracer *t, const void *data, size_t len)
+{
+
+	if (len > 0)
+		memcpy(t->filling + t->used, data, len);
+	t->used += len;
+}
+
+/* No event comes any more that could tell of those before it.  mtx held. */
+static void
+append_lost(struct tracer *t)
+{
+	const struct trace_record r = {
+		.tr_mark = TRACE_MARK,
+		.tr_kind = TRACE_LOST,
+		.tr_time = now(CLOCK_MONOTONIC),
+		.tr_vp = HVH_VP_NONE,
+		.tr_lost = t->lost,
+	};
+
+	append(t, &r, sizeof(r));
+	t->lost = 0;
+}
+
+/* Waits for something worth writing; false: the end.  mtx held. */
 static bool
 wait_work(struct tracer *t)
 {
@@ -99,17 +125,9 @@ wait_work(struct tracer *t)
 		    ETIMEDOUT)
 			break;
 	}
+	if (t->ending && t->used == 0 && t->lost > 0)
+		append_lost(t);
 	return (!t->ending || t->used > 0);
-}
-
-/* mtx held; there is room. */
-static void
-append(struct tracer *t, const void *data, size_t len)
-{
-
-	if (len > 0)
-		memcpy(t->filling + t->used, data, len);
-	t->used += len;
 }
 
 static int

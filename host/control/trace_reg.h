@@ -33,10 +33,12 @@ _Static_assert(offsetof(struct trace_head, th_start) == 24, "start");
 /* Something to look for when a file is damaged. */
 #define	TRACE_MARK	0xB5A7
 #define	TRACE_OUT	1u
+/* A kind that is no event: the last record, if some before the end are lost. */
+#define	TRACE_LOST	255u
 
 struct trace_record {
 	uint16_t	tr_mark;
-	uint8_t		tr_kind;	/* enum hvh_trace_kind */
+	uint8_t		tr_kind;	/* enum hvh_trace_kind, or TRACE_LOST */
 	uint8_t		tr_flags;
 	uint32_t	tr_len;		/* data that follow, then to 8 */
 	uint32_t	tr_total;	/* bytes there were */
