@@ -75,6 +75,8 @@ nbd_conn_kill(struct nbd_conn *c)
 	if (c->c_fd < 0)
 		return;
 	nbd_conn_finish(c);
+	/* A copy of the descriptor, as of a fork, would keep it in the set. */
+	(void)epoll_ctl(c->c_srv->s_epoll, EPOLL_CTL_DEL, c->c_fd, NULL);
 	(void)close(c->c_fd);
 	c->c_fd = -1;
 	c->c_outlen = 0;

@@ -62,6 +62,9 @@ box_close(struct cdev *dev, int fflag, int devtype, struct thread *td)
 	return (0);
 }
 
+/* Threads that read and have found nothing. */
+static volatile u_int box_sleepers;
+
 static int
 box_read(struct cdev *dev, struct uio *uio, int ioflag)
 {
@@ -76,7 +79,9 @@ box_read(struct cdev *dev, struct uio *uio, int ioflag)
 			mtx_unlock(&box_mtx);
 			return (EWOULDBLOCK);
 		}
+		box_sleepers++;
 		error = mtx_sleep(&box_len, &box_mtx, PCATCH, "boxrd", 0);
+		box_sleepers--;
 		if (error != 0) {
 			mtx_unlock(&box_mtx);
 			return (error);
@@ -340,7 +345,11 @@ KTEST(real_dev_destroy, "destroying a device asks a sleeper out")
 	box_make();
 	KT_EQ(kpi_dev_open("kt/box0", FREAD, &f), 0);
 	KT_EQ(kthread_add(reader, f, NULL, &td, 0, 0, "reader"), 0);
-	(void)pause("ktrd", hz / 20);
+	while (box_sleepers == 0)
+		(void)pause("ktrd", 1);
+	/* It gives the lock back as it sleeps. */
+	mtx_lock(&box_mtx);
+	mtx_unlock(&box_mtx);
 	box_destroy();
 	KT_CHECK(purges > 0);
 	KT_EQ(dtors, 1);

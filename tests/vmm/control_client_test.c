@@ -406,6 +406,7 @@ ATF_TC_BODY(stats, tc)
 {
 	uint8_t m[240];
 	struct echo e;
+	uint64_t was;
 	pid_t pid;
 	int status;
 
@@ -424,7 +425,9 @@ ATF_TC_BODY(stats, tc)
 	has("out", "\"hlt\": 2000");
 	/* Again and again, until it is stopped. */
 	pid = hvctl_start("stats --watch 0.2");
-	serve(s, 700);
+	for (unsigned i = 0; i < 600 && strstr(slurp("out"),
+	    "  4000 ") == NULL; i++)
+		serve(s, 50);
 	kill(pid, SIGTERM);
 	ATF_REQUIRE_EQ(pid, waitpid(pid, &status, 0));
 	/* Nothing to compare the first with. */
@@ -437,7 +440,8 @@ ATF_TC_BODY(stats, tc)
 	run(2, "stats --watch 1 2");
 	/* The machine ends while it is watched. */
 	pid = hvctl_start("stats --watch 0.1");
-	serve(s, 500);
+	for (was = hlt; hlt == was;)
+		serve(s, 5);
 	stop();
 	ATF_CHECK_EQ(3, hvctl_wait(NULL, pid));
 	has("err", "ctl: there is no such socket");
