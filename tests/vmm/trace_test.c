@@ -750,8 +750,8 @@ check_slow(bool later)
 	atomic_store(&drained, 0);
 	ATF_REQUIRE_EQ(0, pthread_create(&thread, NULL, drain, &fd));
 	if (later) {
-		/* More than one of its buffers: the other one is in use. */
-		for (unsigned i = 0; atomic_load(&drained) < 5 << 20; i++) {
+		/* More than a buffer holds: the other one is being filled. */
+		for (unsigned i = 0; atomic_load(&drained) <= 4 << 20; i++) {
 			ATF_REQUIRE(i < 3000);
 			usleep(10000);
 		}
