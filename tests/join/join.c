@@ -407,6 +407,51 @@ join_settled(void)
 	return (was);
 }
 
+int
+join_unload(kpi_u64 settled)
+{
+	struct kpi_stats st;
+	int error;
+
+	error = vm_unload();
+	for (unsigned i = 0; i < 2000; i++) {
+		join_usage(&st);
+		if (st.malloc_bytes == settled)
+			return (error);
+		usleep(1000);
+	}
+	(void)kpi_leaks();
+	atf_tc_fail("%jd bytes left behind",
+	    (intmax_t)(st.malloc_bytes - settled));
+}
+
+unsigned
+join_refuse_each(bool (*ready)(void *arg), void *arg)
+{
+	enum kpi_fail kind;
+	unsigned hits = 0, ms, n;
+
+	for (kind = KPI_FAIL_MALLOC; kind <= KPI_FAIL_THREAD; kind++) {
+		for (n = 1; n < 200; n++) {
+			kpi_fail_nth(kind, n);
+			(void)kpi_kldload("hv_utils");
+			for (ms = 0; ms < 20000 && !kpi_fail_hit(kind) &&
+			    !ready(arg); ms++)
+				usleep(1000);
+			if (!kpi_fail_hit(kind))
+				break;
+			hits++;
+			kpi_fail_nth(kind, 0);
+			(void)kpi_kldunload("hv_utils");
+		}
+		kpi_fail_nth(kind, 0);
+		ATF_CHECK(n < 200);
+		ATF_REQUIRE(join_wait(ready, arg, 20000));
+		ATF_REQUIRE_EQ(0, kpi_kldunload("hv_utils"));
+	}
+	return (hits);
+}
+
 void
 join_fault(struct join *j, enum hvh_fault_point point,
     enum hvh_fault_action action, uint32_t key, uint32_t skip, uint32_t times,

@@ -110,6 +110,18 @@ void	join_usage(struct kpi_stats *st);
 bool	join_no_more_threads(void *before);
 /* Bytes that the kernel has allocated, once they have stopped changing. */
 kpi_u64	join_settled(void);
+/*
+ * vm_unload(), and its error; fails the case unless so many bytes are
+ * allocated afterwards, once the kernel's own threads have let go of theirs.
+ */
+int	join_unload(kpi_u64 settled);
+/*
+ * Loads hv_utils, which is not, again and again: the n-th of what it asks the
+ * kernel for is refused, of each kind, for every n until it comes up, and
+ * ready(arg) says so, without having asked so often.  Returns how many refusals
+ * there were, with the module unloaded.
+ */
+unsigned join_refuse_each(bool (*ready)(void *arg), void *arg);
 
 /* A background load of reads and writes with checked data on one disk. */
 struct join_load;

@@ -530,28 +530,12 @@ ATF_TC_HEAD(attach_fails, tc)
 ATF_TC_BODY(attach_fails, tc)
 {
 	const struct join_config cf = { .no_disks = true };
-	enum kpi_fail kind;
-	unsigned hits = 0, n;
+	unsigned hits, n;
 	struct join j;
 
 	start(&j, &cf);
 	ATF_REQUIRE_EQ(0, kpi_kldunload("hv_utils"));
-	for (kind = KPI_FAIL_MALLOC; kind <= KPI_FAIL_THREAD; kind++) {
-		for (n = 1; n < 200; n++) {
-			kpi_fail_nth(kind, n);
-			(void)kpi_kldload("hv_utils");
-			usleep(2000);
-			if (kpi_fail_hit(kind) == 0)
-				break;
-			hits++;
-			kpi_fail_nth(kind, 0);
-			(void)kpi_kldunload("hv_utils");
-		}
-		kpi_fail_nth(kind, 0);
-		ATF_CHECK(n < 200);
-		ATF_REQUIRE(join_wait(ready, NULL, 10000));
-		ATF_REQUIRE_EQ(0, kpi_kldunload("hv_utils"));
-	}
+	hits = join_refuse_each(ready, NULL);
 	ATF_REQUIRE_EQ(0, kpi_kldload("hv_utils"));
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
 	for (n = 1; n < 12; n++) {

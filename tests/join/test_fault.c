@@ -31,33 +31,14 @@ enum {
 
 static kpi_u64 baseline;
 
-static bool
-at_baseline(void *arg)
-{
-	struct kpi_stats *st = arg;
-
-	join_usage(st);
-	return (st->malloc_bytes == baseline);
-}
-
-/*
- * What modules are there go; memory is as before the first load, once the
- * kernel's own threads have let go of what they had.
- */
+/* What modules are there go; memory is as before the first load. */
 static void
 unload(void)
 {
-	struct kpi_stats st;
-	int error;
+	int error = join_unload(baseline);
 
-	error = vm_unload();
 	ATF_REQUIRE_MSG(error == 0 || error == ENOENT,
 	    "the drivers do not unload: error %d", error);
-	if (join_wait(at_baseline, &st, 2000))
-		return;
-	(void)kpi_leaks();
-	atf_tc_fail("%jd bytes left behind",
-	    (intmax_t)(st.malloc_bytes - baseline));
 }
 
 static void

@@ -28,28 +28,6 @@ static const struct join_config config = {
 
 static kpi_u64 baseline;
 
-static bool
-at_baseline(void *arg)
-{
-	struct kpi_stats *st = arg;
-
-	join_usage(st);
-	return (st->malloc_bytes == baseline);
-}
-
-static void
-unload(void)
-{
-	struct kpi_stats st;
-
-	ATF_REQUIRE_EQ(0, vm_unload());
-	if (!join_wait(at_baseline, &st, 2000)) {
-		(void)kpi_leaks();
-		atf_tc_fail("%jd bytes left behind",
-		    (intmax_t)(st.malloc_bytes - baseline));
-	}
-}
-
 static void
 start(struct join *j)
 {
@@ -76,7 +54,7 @@ finish(struct join *j)
 	hvh_fault_clear(j->host);
 	ATF_REQUIRE_EQ(0, vm_load());
 	ATF_REQUIRE_EQ(0, kpi_net_wait("hn0", 20000));
-	unload();
+	ATF_REQUIRE_EQ(0, join_unload(baseline));
 	ATF_REQUIRE_EQ(0, vm_load());
 	join_finish(j);
 }
@@ -96,7 +74,7 @@ check_nth(enum kpi_fail kind, unsigned least)
 		(void)kpi_net_wait("hn0", 300);
 		hit = kpi_fail_hit(kind);
 		kpi_fail_nth(kind, 0);
-		unload();
+		ATF_REQUIRE_EQ(0, join_unload(baseline));
 		if (!hit)
 			break;
 	}
@@ -119,7 +97,7 @@ check_lost(enum hvh_fault_point point, unsigned least)
 		join_fault(&j, point, HVH_FAULT_DROP, HVH_FAULT_ANY, n, 1, 0);
 		ATF_REQUIRE_EQ(0, vm_load());
 		(void)kpi_net_wait("hn0", 600);
-		unload();
+		ATF_REQUIRE_EQ(0, join_unload(baseline));
 		hvh_fault_clear(j.host);
 		if (hvh_fault_count(j.host, point) == before)
 			break;
