@@ -325,24 +325,15 @@ beats(void)
 	return (took[100]);
 }
 
-ATF_TC(load);
-ATF_TC_HEAD(load, tc)
+static void
+check_load(const struct join_config *cf)
 {
-	atf_tc_set_md_var(tc, "descr", "a heartbeat is answered within 10 ms "
-	    "while all processors do I/O; half of them at least, where they "
-	    "are shared with others");
-}
-ATF_TC_BODY(load, tc)
-{
-	struct join_config cf = {
-		.prepare = add_raw, .luns = 2, .subchannels = 3,
-	};
 	struct join_load *l[2];
 	uint64_t errors, median;
 	struct join j;
 	unsigned i;
 
-	join_start(&j, &cf);
+	join_start(&j, cf);
 	raw_ic_wait_open(raw);
 	raw_ic_agree(raw, 0x30000);
 	l[0] = join_load_start("da0", 4 << 20, 32);
@@ -356,6 +347,37 @@ ATF_TC_BODY(load, tc)
 	}
 	ATF_CHECK_MSG(median < 10000000, "%ju us", (uintmax_t)median / 1000);
 	join_finish(&j);
+}
+
+ATF_TC(load);
+ATF_TC_HEAD(load, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "a heartbeat is answered within 10 ms "
+	    "while all processors do I/O; half of them at least, where they "
+	    "are shared with others");
+}
+ATF_TC_BODY(load, tc)
+{
+	struct join_config cf = {
+		.prepare = add_raw, .luns = 2, .subchannels = 3,
+	};
+
+	check_load(&cf);
+}
+
+ATF_TC(load_one);
+ATF_TC_HEAD(load_one, tc)
+{
+	atf_tc_set_md_var(tc, "descr", "nor does a disk that is as quick as "
+	    "its only processor keep that from a heartbeat");
+}
+ATF_TC_BODY(load_one, tc)
+{
+	struct join_config cf = {
+		.prepare = add_raw, .luns = 2, .vm.cpus = 1,
+	};
+
+	check_load(&cf);
 }
 
 /* --- A host as it should be --- */
@@ -509,6 +531,7 @@ ATF_TP_ADD_TCS(tp)
 	ATF_TP_ADD_TC(tp, deaf_host);
 	ATF_TP_ADD_TC(tp, deaf_unload);
 	ATF_TP_ADD_TC(tp, load);
+	ATF_TP_ADD_TC(tp, load_one);
 	ATF_TP_ADD_TC(tp, alive);
 	ATF_TP_ADD_TC(tp, sleep);
 	ATF_TP_ADD_TC(tp, rescind);

@@ -6,7 +6,8 @@
 
 /*
  * Transaction ids as the host may return them, and page lists made of data in
- * memory or of DMA segments (protocol: storvsc, sections 2 and 6.3).
+ * memory or of DMA segments (protocol: storvsc, sections 2 and 6.3); how much
+ * is taken from a ring at a time.
  */
 
 #include <sys/param.h>
@@ -23,6 +24,7 @@
 #include <cam/cam_sim.h>
 
 #include <dev/hyperv/storvsc/storvsc_var.h>
+#include <dev/hyperv/vmbus/vmbus_chanvar.h>
 
 #include "ktest.h"
 
@@ -305,4 +307,88 @@ KTEST(storvsc_sg_copies, "copies between a list and a buffer")
 	KT_EQ(b[0], 5);
 	KT_EQ(b[1], 0);
 	KT_EQ(b[2], 0);
+}
+
+/* A channel whose receive ring the test fills. */
+struct ring_fake {
+	struct storvsc_softc	*r_sc;
+	struct storvsc_chan	*r_c;
+	struct vmbus_channel	*r_ch;
+	struct vmbus_ring_ctl	*r_ctl;
+	uint8_t			*r_ring;
+};
+
+#define	RING_SIZE	(64 * 1024)
+
+static void
+ring_begin(struct ring_fake *r)
+{
+
+	r->r_sc = malloc(sizeof(*r->r_sc), M_TEMP, M_WAITOK | M_ZERO);
+	r->r_c = malloc_aligned(sizeof(*r->r_c), CACHE_LINE_SIZE, M_TEMP,
+	    M_WAITOK | M_ZERO);
+	r->r_ch = malloc_aligned(sizeof(*r->r_ch), __alignof(*r->r_ch),
+	    M_TEMP, M_WAITOK | M_ZERO);
+	r->r_ctl = malloc(PAGE_SIZE, M_TEMP, M_WAITOK | M_ZERO);
+	/* Mapped twice: a packet at the end is in one piece. */
+	r->r_ring = malloc(2 * RING_SIZE, M_TEMP, M_WAITOK | M_ZERO);
+	vmbus_rxbr_init(&r->r_ch->ch_rx, r->r_ctl, r->r_ring, RING_SIZE);
+	r->r_ch->ch_open = true;
+	mtx_init(&r->r_sc->sc_mtx, "fake sc", NULL, MTX_DEF);
+	mtx_init(&r->r_c->c_mtx, "fake chan", NULL, MTX_DEF);
+	/* What the host should not send has been reported. */
+	r->r_sc->sc_flags = STORVSC_F_BAD_SAID;
+	r->r_sc->sc_chan[0] = r->r_c;
+	r->r_c->c_sc = r->r_sc;
+	r->r_c->c_ch = r->r_ch;
+	STAILQ_INIT(&r->r_c->c_wait);
+}
+
+static void
+ring_end(struct ring_fake *r)
+{
+
+	mtx_destroy(&r->r_c->c_mtx);
+	mtx_destroy(&r->r_sc->sc_mtx);
+	free(r->r_ring, M_TEMP);
+	free(r->r_ctl, M_TEMP);
+	free(r->r_ch, M_TEMP);
+	free(r->r_c, M_TEMP);
+	free(r->r_sc, M_TEMP);
+}
+
+/* So many completions of no request. */
+static void
+ring_fill(struct ring_fake *r, u_int n)
+{
+	const uint32_t len = sizeof(struct vmbus_pkt_desc) + 8;
+	struct vmbus_pkt_desc pd = { .pd_type = VMBUS_PKT_TYPE_COMP,
+	    .pd_hlen = sizeof(pd) / 8, .pd_tlen = len / 8, .pd_xid = 99 };
+	uint32_t at = 0;
+
+	for (; n > 0; n--, at += len + sizeof(struct vmbus_pkt_trailer))
+		memcpy(r->r_ring + at, &pd, sizeof(pd));
+	KT_CHECK(at < RING_SIZE);
+	atomic_store_rel_32(&r->r_ctl->rc_in, at);
+}
+
+KTEST(storvsc_turns, "a full ring is not emptied at one go: other channels "
+    "have their turn")
+{
+	struct ring_fake r;
+
+	ring_begin(&r);
+	ring_fill(&r, 1000);
+	storvsc_chan_service(r.r_c);
+	KT_EQ(r.r_c->c_bad, STORVSC_BATCH * STORVSC_ROUNDS);
+	KT_CHECK(STORVSC_BATCH * STORVSC_ROUNDS <= 256);
+	/* And all of it in the end, a part each time that the bus calls. */
+	for (u_int calls = 1; r.r_c->c_bad < 1000; calls++) {
+		KT_CHECK(calls < 1000);
+		storvsc_chan_service(r.r_c);
+	}
+	KT_EQ(r.r_c->c_bad, 1000);
+	vmbus_ch_release(r.r_ch);
+	KT_EQ(r.r_ctl->rc_out, r.r_ctl->rc_in);
+	ring_end(&r);
 }

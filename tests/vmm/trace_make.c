@@ -78,8 +78,8 @@ trace_event(unsigned ms, enum hvh_trace_kind kind, bool out, uint32_t chan,
     const void *data, size_t len)
 {
 	struct hvh_trace_event ev = { .kind = kind, .out = out, .chan = chan,
-	    .vp = HVH_VP_NONE, .time = trace_start + ms * 1000000ull, .data = data,
-	    .len = len, .total = len };
+	    .vp = HVH_VP_NONE, .time = trace_start + ms * 1000000ull,
+	    .data = data, .len = len, .total = len };
 
 	tracer_event(tracer, &ev);
 }

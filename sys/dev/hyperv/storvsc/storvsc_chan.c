@@ -339,15 +339,18 @@ storvsc_chan_packet(struct storvsc_chan *c, const struct vmbus_rxpkt *rp,
 }
 
 /*
- * Takes everything out of the ring, a batch at a time.  c_mtx is given up for
+ * Takes what is in the ring, a batch at a time.  c_mtx is given up for
  * completions: they go into CAM, which may send the next request from there.
+ * A host that is as quick as that fills the ring for ever: if there is still
+ * more after some rounds the bus calls again, once other channels had their
+ * turn on this processor.
  */
 HYPERV_HOT void
 storvsc_chan_service(struct storvsc_chan *c)
 {
 	struct storvsc_done done = { .d_n = 0 };
 	struct vmbus_rxpkt rp;
-	u_int n;
+	u_int n, round = 0;
 	int error;
 	bool broken;
 
@@ -380,5 +383,5 @@ storvsc_chan_service(struct storvsc_chan *c)
 		storvsc_io_deliver(c->c_sc, &done);
 		if (broken)
 			storvsc_recover_start(c->c_sc, STORVSC_F_BROKEN);
-	} while (error == 0);
+	} while (error == 0 && ++round < STORVSC_ROUNDS);
 }

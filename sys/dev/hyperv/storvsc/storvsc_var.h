@@ -61,6 +61,7 @@ struct storvsc_ide_drive;
 #define	STORVSC_MAX_XFER	(1024 * 1024)
 #define	STORVSC_MAX_LUN		63
 #define	STORVSC_BATCH		32	/* completions a lock round */
+#define	STORVSC_ROUNDS		8	/* of those a callback, then again */
 #define	STORVSC_RESERVE		4	/* requests kept for dumps */
 
 /* Limits of waits, in seconds. */
