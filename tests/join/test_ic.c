@@ -455,7 +455,7 @@ ATF_TC_BODY(sleep, tc)
 	};
 	struct hvh_heartbeat_info hi;
 	struct hvh_ic_info ii;
-	uint64_t want = 1;
+	uint64_t requests, want = 1;
 	struct join j;
 
 	join_start(&j, &cf);
@@ -465,7 +465,9 @@ ATF_TC_BODY(sleep, tc)
 	hvh_ic_get_info(ic, &ii);
 	ATF_CHECK_EQ(HVH_IC_CLOSED, ii.state);
 	hvh_heartbeat_get_info(ic, &hi);
-	ATF_CHECK(join_sysctl("dev.hvheartbeat.0.requests") >= hi.answered);
+	/* The last answer may have been in the ring as that was closed. */
+	requests = join_sysctl("dev.hvheartbeat.0.requests");
+	ATF_CHECK(requests == hi.answered || requests == hi.answered + 1);
 	ATF_REQUIRE_EQ(0, kpi_resume());
 	ATF_REQUIRE(join_wait(ready, NULL, 10000));
 	want = hi.answered + 1;

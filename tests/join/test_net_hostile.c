@@ -15,6 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "join.h"
 #include "join_net.h"
 
 /* protocol: netvsc, 3.1 and 4.2 */
@@ -197,17 +198,11 @@ struct spoil {
 	uint64_t	 arg;
 };
 
-/* So many bad packets are counted within ten seconds. */
 static bool
-are_counted(unsigned long want)
+are_counted(void *arg)
 {
 
-	for (unsigned i = 0; counter("rx_bad") < want; i++) {
-		if (i == 10000)
-			return (false);
-		usleep(1000);
-	}
-	return (true);
+	return (counter("rx_bad") >= *(unsigned long *)arg);
 }
 
 /* One by one, so that each is spoilt. */
@@ -225,7 +220,8 @@ check_spoilt(enum hvh_fault_point point, uint32_t key, const struct spoil *sp)
 		join_frame(&out, 4, JOIN_UDP, 1400, seed(i), true, true);
 		join_net_say(jn, &out);
 		bad++;
-		ATF_CHECK_MSG(are_counted(bad), "%s: not counted", sp->what);
+		ATF_CHECK_MSG(join_wait(are_counted, &bad, 10000),
+		    "%s: not counted", sp->what);
 		ATF_CHECK_MSG(!join_net_got(jn, &in, &f, 20),
 		    "%s: came nevertheless", sp->what);
 	}

@@ -147,6 +147,28 @@ ask(enum hvh_shutdown_kind kind, bool force, uint32_t status, int howto)
 	return (took);
 }
 
+/*
+ * An order in a machine of its own, after those that are refused if wanted:
+ * init hears of it soon.  A busy machine may delay that, but not every time.
+ */
+static void
+check_soon(enum hvh_shutdown_kind kind, bool force, int howto, bool refused)
+{
+	uint64_t took = SOON;
+	struct join j;
+
+	for (unsigned i = 0; i < 5 && took >= SOON; i++) {
+		start(&j, add_shutdown);
+		if (refused) {
+			ask(HVH_SHUTDOWN_HIBERNATE, false, S_NOT_SUPPORTED, -1);
+			ask(HVH_SHUTDOWN_HIBERNATE, true, S_NOT_SUPPORTED, -1);
+		}
+		took = ask(kind, force, 0, howto);
+		join_finish(&j);
+	}
+	ATF_CHECK_MSG(took < SOON, "%ju us", (uintmax_t)took / 1000);
+}
+
 ATF_TC(poweroff);
 ATF_TC_HEAD(poweroff, tc)
 {
@@ -154,17 +176,8 @@ ATF_TC_HEAD(poweroff, tc)
 }
 ATF_TC_BODY(poweroff, tc)
 {
-	uint64_t best = UINT64_MAX, took;
-	struct join j;
 
-	/* A busy machine may delay it, but not every time. */
-	for (unsigned i = 0; i < 5 && best >= SOON; i++) {
-		start(&j, add_shutdown);
-		took = ask(HVH_SHUTDOWN_POWEROFF, false, 0, RB_POWEROFF);
-		best = took < best ? took : best;
-		join_finish(&j);
-	}
-	ATF_CHECK_MSG(best < SOON, "%ju us", (uintmax_t)best / 1000);
+	check_soon(HVH_SHUTDOWN_POWEROFF, false, RB_POWEROFF, false);
 }
 
 ATF_TC(poweroff_forced);
@@ -174,11 +187,8 @@ ATF_TC_HEAD(poweroff_forced, tc)
 }
 ATF_TC_BODY(poweroff_forced, tc)
 {
-	struct join j;
 
-	start(&j, add_shutdown);
-	ask(HVH_SHUTDOWN_POWEROFF, true, 0, RB_POWEROFF);
-	join_finish(&j);
+	check_soon(HVH_SHUTDOWN_POWEROFF, true, RB_POWEROFF, false);
 }
 
 ATF_TC(reboot);
@@ -189,13 +199,8 @@ ATF_TC_HEAD(reboot, tc)
 }
 ATF_TC_BODY(reboot, tc)
 {
-	struct join j;
 
-	start(&j, add_shutdown);
-	ask(HVH_SHUTDOWN_HIBERNATE, false, S_NOT_SUPPORTED, -1);
-	ask(HVH_SHUTDOWN_HIBERNATE, true, S_NOT_SUPPORTED, -1);
-	ask(HVH_SHUTDOWN_REBOOT, false, 0, RB_AUTOBOOT);
-	join_finish(&j);
+	check_soon(HVH_SHUTDOWN_REBOOT, false, RB_AUTOBOOT, true);
 }
 
 ATF_TC(reboot_forced);
@@ -205,11 +210,8 @@ ATF_TC_HEAD(reboot_forced, tc)
 }
 ATF_TC_BODY(reboot_forced, tc)
 {
-	struct join j;
 
-	start(&j, add_shutdown);
-	ask(HVH_SHUTDOWN_REBOOT, true, 0, RB_AUTOBOOT);
-	join_finish(&j);
+	check_soon(HVH_SHUTDOWN_REBOOT, true, RB_AUTOBOOT, false);
 }
 
 ATF_TC(versions);
@@ -231,7 +233,8 @@ ATF_TC_BODY(versions, tc)
 	};
 	char text[16];
 	struct join j;
-	unsigned i;
+	uint64_t took;
+	unsigned i, n;
 
 	for (i = 0; i < 4; i++) {
 		max_version = v[i].version;
@@ -244,7 +247,10 @@ ATF_TC_BODY(versions, tc)
 		ATF_REQUIRE_EQ(0, kpi_sysctl_get("dev.hvshutdown.0.msg_version",
 		    text, sizeof(text)));
 		ATF_CHECK_STREQ(v[i].text, text);
-		ask(HVH_SHUTDOWN_POWEROFF, false, 0, RB_POWEROFF);
+		for (took = SOON, n = 0; n < 5 && took >= SOON; n++)
+			took = ask(HVH_SHUTDOWN_POWEROFF, false, 0,
+			    RB_POWEROFF);
+		ATF_CHECK_MSG(took < SOON, "%ju us", (uintmax_t)took / 1000);
 		hvh_ic_remove(ic);
 		while (kpi_sysctl_get("dev.hvshutdown.0.msg_version", text,
 		    sizeof(text)) == 0)

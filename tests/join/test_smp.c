@@ -168,15 +168,13 @@ ATF_TC_BODY(sleep, tc)
 	join_finish(&j);
 }
 
-static struct join j_storm;
-
 /* More of them than so many have gone to the host. */
 static bool
 flushed(void *arg)
 {
 	struct hvh_stats st;
 
-	hvh_get_stats(j_storm.host, &st);
+	hvh_get_stats(vm_host(), &st);
 	return (st.flushes > *(uint64_t *)arg);
 }
 
@@ -198,11 +196,12 @@ ATF_TC_BODY(storm, tc)
 {
 	unsigned last, rounds = getenv("TSAN_OPTIONS") != NULL ? 3 : ROUNDS;
 	struct hvh_stats st;
+	struct join j;
 
-	start(&j_storm, NULL, 0);
+	start(&j, NULL, 0);
 	ATF_REQUIRE_EQ(0, ktest_smp_storm(1));
 	for (unsigned i = 0; i < rounds; i++) {
-		hvh_get_stats(j_storm.host, &st);
+		hvh_get_stats(j.host, &st);
 		ATF_CHECK(join_wait(flushed, &st.flushes, WAIT_MS));
 		ATF_REQUIRE_EQ(0, vm_unload());
 		last = ktest_smp_storms();
@@ -211,7 +210,7 @@ ATF_TC_BODY(storm, tc)
 		ATF_REQUIRE_EQ(0, kpi_disk_wait("da0", 30000));
 	}
 	ATF_REQUIRE_EQ(0, ktest_smp_storm(0));
-	join_finish(&j_storm);
+	join_finish(&j);
 }
 
 ATF_TP_ADD_TCS(tp)

@@ -164,15 +164,17 @@ ATF_TC_BODY(sync, tc)
  * time.  Of a few one takes little.
  */
 static void
-close_at_last(uint64_t syncs)
+close_at_last(void)
 {
+	struct hvh_time_info ti;
 	int64_t ns = 20 * MS;
 
 	for (unsigned i = 0; i < 10; i++) {
 		if (join_wait(agrees, &ns, 200))
 			return;
+		hvh_time_get_info(ic, &ti);
 		ATF_REQUIRE_EQ(0, hvh_time_sync(ic, NULL, NULL));
-		wait_syncs(++syncs);
+		wait_syncs(ti.syncs + 1);
 	}
 	close_to(ns);
 }
@@ -187,11 +189,11 @@ version(uint32_t framework, uint32_t message)
 	params.max_version = message;
 	shift = 100 * SEC;
 	start(&j, false);
-	close_at_last(1);
+	close_at_last();
 	hvh_time_get_info(ic, &ti);
 	step(5 * SEC, true);
 	wait_syncs(ti.syncs + 1);
-	close_at_last(ti.syncs + 1);
+	close_at_last();
 	join_finish(&j);
 }
 

@@ -90,28 +90,33 @@ load(void)
 	say(3, 32, 1, 100);
 }
 
+static void
+answer(const uint8_t *order)
+{
+	uint32_t n;
+
+	if (order[16] == 6) {
+		n = get32(order + 24);
+		n = n < gives ? n : gives;
+		gives -= n;
+		/* From page 512 on. */
+		say(7, 24, n > 0 ? 2ull << 32 : 0, (uint64_t)n << 40 | 512);
+	} else if (order[16] == 8) {
+		say(9, 8, 0, 0);
+	}
+}
+
 /* Lets the guest do what it does for a moment. */
 static void
 live(void)
 {
 	static uint8_t last[8192];
-	uint32_t n;
 
 	guest_pump(&g);
 	if (loaded && guest_read(&ring, last, sizeof(last)) != 0) {
 		orders += last[16] == 6;
-		if (silent) {
-			;
-		} else if (last[16] == 6) {
-			n = get32(last + 24);
-			n = n < gives ? n : gives;
-			gives -= n;
-			/* From page 512 on. */
-			say(7, 24, n > 0 ? 2ull << 32 : 0,
-			    (uint64_t)n << 40 | 512);
-		} else if (last[16] == 8) {
-			say(9, 8, 0, 0);
-		}
+		if (!silent)
+			answer(last);
 	}
 	ctl_poll(s);
 }
